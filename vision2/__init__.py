@@ -1,0 +1,1 @@
+"""vision2: a config-driven experiment runner for image classification."""

@@ -1,0 +1,35 @@
+"""How an image becomes a network's input. Travels with the weights and lives in the checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Shorter side to `resize_px`, centre crop to `image_size_px`, scale to [0, 1], then (x - mean) / std per channel.
+
+    Training draws its own crop (see `AugmentConfig`) and ends at the same size and scale.
+    """
+
+    image_size_px: int
+    resize_px: int
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    interpolation: str = "bilinear"  # bilinear | bicubic
+
+    def at_size(self, image_size_px: int) -> Preprocessing:
+        """The same preprocessing at another size; the ratio of resize to crop is kept."""
+        resize_px = round(image_size_px * self.resize_px / self.image_size_px)
+        return replace(self, image_size_px=image_size_px, resize_px=resize_px)
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: dict) -> Preprocessing:
+        values = dict(values)
+        return Preprocessing(**values | {"mean": tuple(values["mean"]), "std": tuple(values["std"])})

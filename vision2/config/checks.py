@@ -1,0 +1,96 @@
+"""Values that are fine alone and contradict each other. Uses only torch-free facts, so it answers at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vision2.basics.errors import UserError
+from vision2.config.schema import Config
+from vision2.models.facts import facts_for, minimum_size
+
+
+def contradictions(config: Config) -> list[str]:
+    """One line for each contradiction; an empty list when the run can be tried."""
+    try:
+        facts = facts_for(config.model)
+    except UserError as error:
+        return list(error.problems)
+    problems = _size(config) + _weights(config, facts) + _strategy(config, facts) + _training(config)
+    return problems + _mode(config)
+
+
+def image_size_px(config: Config) -> int:
+    """The size asked for, or the model's own."""
+    return config.dataset.image_size_px or facts_for(config.model).image_size_px
+
+
+def _size(config: Config) -> list[str]:
+    training = config.mode == "train" and config.strategy.name != "feature_extraction"
+    size, least = image_size_px(config), minimum_size(config.model, training=training)
+    if size >= least:
+        return []
+    also = " (or model.aux=false)" if config.model.aux and minimum_size(config.model, training=False) <= size else ""
+    return [
+        f"images of {size} px are too small for {config.model.name}: its smallest size is {least} px;"
+        f" set dataset.image_size_px={least} or more{also}"
+    ]
+
+
+def _weights(config: Config, facts) -> list[str]:
+    weights, strategy = config.weights, config.strategy
+    wants = strategy.pretrained if weights.name == "auto" else weights.name != "none"
+    problems = []
+    if weights.path and strategy.source:
+        problems.append("weights.path and strategy.source both name pretrained weights; give one of them")
+    if strategy.pretrained and weights.name == "none" and not weights.path and not strategy.source:
+        problems.append(f"strategy={strategy.name} needs pretrained weights but weights.name=none; leave weights.name out")
+    if wants and not weights.path and not strategy.source and not facts.weights and not config.resume:
+        problems.append(
+            f"{facts.name} has no published weights; give a file with weights.path=FILE, one of your runs with"
+            " strategy.source=RUN_FOLDER, or use strategy=scratch"
+        )
+    if weights.sha256 and not weights.path:
+        problems.append("weights.sha256 is given without weights.path; it is checked against that file")
+    return problems
+
+
+def _strategy(config: Config, facts) -> list[str]:
+    strategy, problems = config.strategy, []
+    if config.model.aux and not facts.has_aux:
+        problems.append(f"{facts.name} has no auxiliary classifiers; leave out model.aux=true")
+    if strategy.classifier != "linear" and strategy.name != "feature_extraction":
+        problems.append(f"strategy.classifier={strategy.classifier} goes with strategy=feature_extraction")
+    if strategy.classifier != "linear" and strategy.features != "once":
+        problems.append(f"strategy.classifier={strategy.classifier} needs strategy.features=once")
+    if strategy.name == "feature_extraction" and (strategy.unfreeze_from or strategy.head_first_epochs):
+        problems.append("strategy=feature_extraction trains no backbone; use strategy=finetune to unfreeze a part")
+    if strategy.unfreeze_every_epochs and strategy.unfreeze_from:
+        problems.append("strategy.unfreeze_every_epochs and strategy.unfreeze_from contradict; give one of them")
+    return problems
+
+
+def _training(config: Config) -> list[str]:
+    dataset, train, problems = config.dataset, config.train, []
+    if dataset.shots_per_class and dataset.fraction < 1:
+        problems.append("dataset.shots_per_class and dataset.fraction both choose a subset; give one of them")
+    if dataset.fraction == 0:
+        problems.append("dataset.fraction is 0, which leaves no training images; give a share above 0")
+    if dataset.val_fraction + dataset.test_fraction >= 1:
+        problems.append("dataset.val_fraction + dataset.test_fraction leave no training images; their sum must be below 1")
+    if train.sampler == "balanced" and train.class_weights == "balanced":
+        problems.append("train.sampler=balanced and train.class_weights=balanced correct for the same thing twice; give one")
+    if dataset.augment.mixup and dataset.augment.cutmix:
+        problems.append("dataset.augment.mixup and dataset.augment.cutmix exclude each other; set one of them to 0")
+    if sorted(train.milestones) != train.milestones or any(not 0 < m < 1 for m in train.milestones):
+        problems.append(f"train.milestones is {train.milestones}, they must be rising shares of the run between 0 and 1")
+    return problems
+
+
+def _mode(config: Config) -> list[str]:
+    if config.mode == "eval" and not config.checkpoint:
+        return ["mode=eval needs checkpoint=FILE, e.g. checkpoint=outputs/.../best.pt"]
+    if config.checkpoint and config.mode != "eval":
+        return ["checkpoint=... goes with mode=eval; to start from it use weights.path=FILE, to go on use resume=FOLDER"]
+    missing = [("checkpoint", config.checkpoint), ("resume", config.resume), ("strategy.source", config.strategy.source)]
+    missing.append(("weights.path", config.weights.path))
+    return [f"{key}={path} does not exist" for key, path in missing if path and not Path(path).expanduser().exists()]

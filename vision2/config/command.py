@@ -1,0 +1,99 @@
+"""What every `python -m vision2.X key=value ...` shares: its own options, the composed configuration, one-line errors."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vision2.basics.errors import UserError, suggest
+
+USER_MISTAKE = 2  # exit code
+
+
+@dataclass(frozen=True)
+class Option:
+    """One `key=value` that belongs to a command and not to the configuration."""
+
+    default: Any
+    help: str
+    kind: type = str
+
+
+def fail(error: UserError) -> int:
+    """Print each problem on its own line of stderr."""
+    for problem in error.problems:
+        print(f"error: {problem}", file=sys.stderr)
+    return USER_MISTAKE
+
+
+def split_options(words: Sequence[str], options: dict[str, Option]) -> tuple[dict[str, Any], list[str]]:
+    """Take a command's own options out of its words.
+
+    Raises:
+        UserError: for a value of the wrong kind, or a word that is no key=value.
+    """
+    values, rest = {name: option.default for name, option in options.items()}, []
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise UserError(f"cannot read '{word}': settings are written key=value{suggest(word, options)}")
+        if name in options:
+            values[name] = _converted(name, text, options[name].kind)
+        else:
+            rest.append(word)
+    return values, rest
+
+
+def _converted(name: str, text: str, kind: type) -> Any:
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise UserError(f"{name} is '{text}', it must be true or false")
+        return text.lower() == "true"
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise UserError(f"{name} is '{text}', it must be a {'whole ' if kind is int else ''}number") from error
+
+
+def run_command(
+    argv: Sequence[str] | None,
+    *,
+    doc: str,
+    options: dict[str, Option],
+    run: Callable[..., int | None],
+    composes: bool = True,
+) -> int:
+    """Run a command: `run(config, options)`, or `run(options)` when it composes no configuration.
+
+    Returns:
+        The exit code: what `run` returns (None is 0), 2 for a `UserError`, 130 for Ctrl-C.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if any(word in ("-h", "--help", "help") for word in words):
+        print(_help(doc, options, composes))
+        return 0
+    try:
+        values, rest = split_options(words, options)
+        if composes:
+            from vision2.config.compose import load_config
+
+            return run(load_config(rest), values) or 0
+        if rest:
+            raise UserError(*(f"unknown setting '{word}'{suggest(word.partition('=')[0], options)}" for word in rest))
+        return run(values) or 0
+    except UserError as error:
+        return fail(error)
+    except KeyboardInterrupt:
+        print("stopped by the user", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        return 0
+
+
+def _help(doc: str, options: dict[str, Option], composes: bool) -> str:
+    rows = "\n".join(f"  {f'{name}={option.default}':32} {option.help}" for name, option in options.items())
+    more = "\n\nEvery setting of `python -m vision2.train --help` works here too." if composes else ""
+    return f"{doc.strip()}\n\nOptions (with their defaults):\n{rows}{more}"

@@ -1,0 +1,18 @@
+"""Where the configuration tree lies: inside an installed package, or beside it in a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent
+GROUPS = ("model", "dataset", "strategy", "experiment")
+
+
+def config_folder() -> Path:
+    """The first of `vision2/conf` (wheel) and `conf` beside the package (checkout), as an absolute path."""
+    inside = PACKAGE / "conf"
+    return inside if inside.is_dir() else PACKAGE.parent / "conf"
+
+
+def options(group: str) -> list[str]:
+    return sorted(file.stem for file in (config_folder() / group).glob("*.yaml"))
