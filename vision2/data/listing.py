@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from vision2.basics.errors import UserError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"})
+MAX_IMAGE_BYTES = 512 << 20  # no photograph is larger; a zip member that claims to be is an archive bomb
 HIDDEN_NAMES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN", "@eaDir"})
 
 
@@ -25,10 +28,31 @@ class FileEntry:
     member: str | None = None
 
     def read_bytes(self) -> bytes:
+        """The encoded image. Raises OSError for whatever keeps it from being read, a damaged zip included."""
         if self.member is None:
             return self.path.read_bytes()
-        with zipfile.ZipFile(self.path) as archive:
+        try:
+            archive = _open_zip(self.path, os.getpid())
+            if archive.getinfo(self.member).file_size > MAX_IMAGE_BYTES:
+                raise OSError(f"larger than {MAX_IMAGE_BYTES >> 20} MiB unpacked")
             return archive.read(self.member)
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
+            raise OSError(f"cannot be unpacked: {error}") from error
+
+    def size_bytes(self) -> int:
+        """Of the file as stored; 0 when it has gone."""
+        if self.member is not None:
+            return _open_zip(self.path, os.getpid()).getinfo(self.member).file_size
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return 0
+
+
+@lru_cache(maxsize=8)
+def _open_zip(path: Path, process: int) -> zipfile.ZipFile:
+    """Opened once a process (reading the index of 25,000 members takes a while); a ZipFile may be read by threads."""
+    return zipfile.ZipFile(path)
 
 
 def is_hidden(name: str) -> bool:
@@ -41,20 +65,26 @@ def is_image_name(name: str) -> bool:
 
 
 def list_images(root: Path) -> list[FileEntry]:
-    """Every image below `root` (a folder, nested as it likes, or a zip), sorted by id; links to folders are not followed.
+    """Every image below `root` (a folder, nested as it likes, or a zip), sorted by id.
+
+    Links to folders are followed once; a loop of links ends.
 
     Raises:
         UserError: when the folder, or one below it, may not be read, or the zip is no zip.
     """
     if root.is_file():
         return _list_zip(root)
-    found = []
+    found, seen = [], set()
 
     def refuse(error: OSError) -> None:
         raise UserError(f"cannot read the folder {error.filename}: {error.strerror}; check its permissions") from error
 
-    for folder, folders, files in os.walk(root, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not is_hidden(name))
+    for folder, folders, files in os.walk(root, onerror=refuse, followlinks=True):
+        real = os.path.realpath(folder)
+        folders[:] = [] if real in seen else [name for name in folders if not is_hidden(name)]
+        if real in seen:
+            continue
+        seen.add(real)
         for name in files:
             if is_image_name(name) and not is_hidden(name):
                 path = Path(folder, name)
@@ -84,3 +114,12 @@ def existing_folder(root: Path, what: str) -> Path:
     inside = sorted(entry.name for entry in parent.iterdir() if not is_hidden(entry.name))[:8]
     holds = f" (it holds {', '.join(inside)})" if inside else ""
     raise UserError(f"{what}: {root} does not exist; the nearest folder that does is {parent}{holds}")
+
+
+def refuse_too_many_bad(bad: list[str], total: int, max_share: float) -> None:
+    """Raises UserError when more than `max_share` of `total` files could not be decoded."""
+    if len(bad) > max_share * total:
+        raise UserError(
+            f"{len(bad)} of {total} images cannot be decoded, more than dataset.max_bad_share={max_share:g} allows; "
+            f"first: {bad[0]}; look at them with `python -m vision2.audit`, or raise dataset.max_bad_share"
+        )

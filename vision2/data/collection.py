@@ -1,0 +1,91 @@
+"""Labelled images as they were found, before they are split: what every data set's file hands to `open_dataset`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vision2.basics.errors import UserError, suggest
+
+if TYPE_CHECKING:
+    from vision2.data.listing import FileEntry
+    from vision2.data.sources import ImageSource
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Collection:
+    """N labelled images: `files` still to be decoded, or `images` already in memory.
+
+    `parts` holds "train", "val" or "test" where the data set says so, "" where the split is ours to draw.
+    `notes` are facts for the run's report; `content` tells two states of the same files apart.
+    """
+
+    classes: tuple[str, ...]
+    labels: np.ndarray  # int64 (N,)
+    ids: tuple[str, ...]
+    parts: np.ndarray  # str (N,)
+    files: tuple[FileEntry, ...] = ()
+    images: ImageSource | None = None
+    notes: dict = field(default_factory=dict)
+    content: str = ""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def keep(self, indices: np.ndarray) -> Collection:
+        """The images at `indices`, in that order; the classes stay."""
+        return replace(
+            self,
+            labels=self.labels[indices],
+            ids=tuple(self.ids[i] for i in indices),
+            parts=self.parts[indices],
+            files=tuple(self.files[i] for i in indices) if self.files else (),
+            images=self.images.select(indices) if self.images is not None else None,
+        )
+
+
+def collect(files: list[FileEntry], labels: list[str], parts: list[str], *, notes: dict | None = None) -> Collection:
+    """A collection from class names; the classes are the sorted names of the labels given."""
+    classes = tuple(sorted(set(labels)))
+    position = {name: index for index, name in enumerate(classes)}
+    return Collection(
+        classes=classes,
+        labels=np.array([position[name] for name in labels], dtype=np.int64),
+        ids=tuple(entry.id for entry in files),
+        parts=np.array(parts, dtype="<U5"),
+        files=tuple(files),
+        notes=notes or {},
+    )
+
+
+def keep_classes(collection: Collection, wanted: list[str] | None) -> Collection:
+    """Only the classes named (all of them for None), in the data set's own order.
+
+    Raises:
+        UserError: for a class the data set does not have, or when fewer than two are left.
+    """
+    if wanted is None:
+        return collection
+    wanted = [str(name) for name in wanted]
+    problems = [
+        f"dataset.classes: there is no class '{name}'{suggest(name, collection.classes)}"
+        for name in wanted
+        if name not in collection.classes
+    ]
+    if problems:
+        raise UserError(*problems)
+    classes = tuple(name for name in collection.classes if name in wanted)
+    position = np.full(len(collection.classes), -1)
+    for index, name in enumerate(classes):
+        position[collection.classes.index(name)] = index
+    kept = collection.keep(np.flatnonzero(position[collection.labels] >= 0))
+    return replace(kept, classes=classes, labels=position[kept.labels])
+
+
+def count_by_class(labels: np.ndarray, classes: tuple[str, ...]) -> dict[str, int]:
+    counts = np.bincount(labels, minlength=len(classes))
+    return {name: int(count) for name, count in zip(classes, counts, strict=True)}

@@ -1,0 +1,165 @@
+"""`open_dataset`: from a configuration to classes, three splits and their images. Read it top to bottom."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vision2.basics.errors import UserError
+from vision2.data.collection import PARTS, Collection, count_by_class, keep_classes
+from vision2.data.splits import find_groups, groups_on_two_sides, split_parts
+from vision2.data.subsets import training_subset
+
+if TYPE_CHECKING:
+    from vision2.config.schema import DatasetConfig
+    from vision2.data.sources import ImageSource
+
+STATISTICS_IMAGES = 4096  # enough for three digits of mean and std; reading every photograph would take minutes
+
+
+@dataclass(frozen=True)
+class Split:
+    """N labelled images; `ids` are paths below the root, the same on every machine."""
+
+    name: str
+    labels: np.ndarray  # int64 (N,)
+    ids: tuple[str, ...]
+    images: ImageSource
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """`report` tells what was found, skipped and changed; `fingerprint` changes with any image, label or split."""
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    val: Split
+    test: Split
+    report: dict
+    fingerprint: str
+
+    def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation a channel, of [0, 1] pixels of (evenly spaced images of) the training split."""
+        images, count = self.train.images, len(self.train)
+        total, squares, pixels = np.zeros(3), np.zeros(3), 0
+        for index in np.unique(np.linspace(0, count - 1, min(count, STATISTICS_IMAGES)).round().astype(int)):
+            values = images.read(int(index)).reshape(-1, 3).astype(np.float64) / 255
+            total += values.sum(0)
+            squares += (values**2).sum(0)
+            pixels += len(values)
+        mean = total / pixels
+        return tuple(mean.tolist()), tuple(np.sqrt(np.maximum(squares / pixels - mean**2, 0)).tolist())
+
+    def split_record(self) -> dict:
+        """Who was in which split, for split.json; with `label_noise`, the labels that were changed."""
+        return {
+            "dataset": self.name,
+            "fingerprint": self.fingerprint,
+            "classes": list(self.classes),
+            "splits": {
+                split.name: {"ids": list(split.ids), "labels": split.labels.tolist()}
+                for split in (self.train, self.val, self.test)
+            },
+            "report": self.report,
+        }
+
+
+def open_dataset(config: DatasetConfig, *, seed: int, store_px: int, show_progress: bool = True) -> Dataset:
+    """The data set `config` names, ready to be batched. `store_px`: shorter side photographs are kept at.
+
+    What cannot be decoded is left out before the split and listed in `report["skipped"]`.
+
+    Raises:
+        UserError: one sentence for whatever is missing, damaged or contradictory.
+    """
+    collection = keep_classes(find_collection(config, show_progress=show_progress), config.classes)
+    collection = _with_images(collection, config, store_px, show_progress)
+    groups, group_facts = find_groups(collection.ids, config.group_pattern)
+    parts = split_parts(
+        collection, seed=seed, val_fraction=config.val_fraction, test_fraction=config.test_fraction, groups=groups
+    )
+    train, val, test = (_split(collection, np.flatnonzero(parts == part), part) for part in PARTS)
+    kept, labels = training_subset(train.labels, collection.classes, config, seed=seed)
+    true_labels = train.labels[kept]
+    train = Split("train", labels, tuple(train.ids[i] for i in kept), train.images.select(kept))
+    report = {
+        "skipped": [],
+        **collection.notes,
+        "counts": {split.name: count_by_class(split.labels, collection.classes) for split in (train, val, test)},
+        "label_noise": [
+            {"id": train.ids[i], "given": collection.classes[labels[i]], "true": collection.classes[true_labels[i]]}
+            for i in np.flatnonzero(labels != true_labels)
+        ],
+    }
+    if group_facts:
+        report["groups"] = group_facts | {"on_two_sides": groups_on_two_sides(groups, parts)}
+    fingerprint = _fingerprint(collection, (train, val, test))
+    return Dataset(config.name, collection.classes, train, val, test, report, fingerprint)
+
+
+def find_collection(config: DatasetConfig, *, show_progress: bool = True) -> Collection:
+    """Labelled files, or images where these are embedded or small, before anything is decoded or split."""
+    return _finder(config.name)(config, show_progress)
+
+
+def _finder(name: str) -> Callable[[DatasetConfig, bool], Collection]:
+    from vision2.data import cats_vs_dogs, cifar10, digits, folder, plants
+
+    return {
+        "digits": digits.find,
+        "cifar10": cifar10.find,
+        "cats_vs_dogs": cats_vs_dogs.find_files,
+        "plants": plants.find_files,
+        "folder": folder.find_files,
+    }[name]
+
+
+def _with_images(collection: Collection, config: DatasetConfig, store_px: int, show_progress: bool) -> Collection:
+    """The collection with its images; what cannot be decoded is gone from it and noted."""
+    if collection.images is not None:
+        return collection
+    from vision2.data.store import open_store
+
+    images, bad = open_store(
+        collection.files,
+        store_px=store_px,
+        cache=config.cache,
+        cache_dir=config.cache_dir,
+        cache_gb=config.cache_gb,
+        max_bad_share=config.max_bad_share,
+        show_progress=show_progress,
+    )
+    collection.notes["skipped"] = [{"path": entry.path, "reason": entry.reason} for entry in bad]
+    good = np.setdiff1d(np.arange(len(collection)), [entry.index for entry in bad])
+    sizes = hashlib.blake2b(digest_size=16)
+    for index in good:
+        sizes.update(f"{collection.files[index].size_bytes()}\n".encode())
+    kept = replace(collection.keep(good), files=(), content=sizes.hexdigest())
+    empty = [name for name, count in count_by_class(kept.labels, kept.classes).items() if count == 0]
+    if empty:
+        raise UserError(f"no image of {', '.join(empty[:10])} can be decoded: {bad[0].path} ({bad[0].reason})")
+    return replace(kept, images=images)
+
+
+def _split(collection: Collection, indices: np.ndarray, name: str) -> Split:
+    part = collection.keep(indices)
+    return Split(name, part.labels, part.ids, part.images)
+
+
+def _fingerprint(collection: Collection, splits: Sequence[Split]) -> str:
+    """Of the pixels (or file sizes, where hashing 25,000 files at each start would cost more than it tells), ids,
+    labels and splits; no time stamps and no absolute paths, so a copy on another machine has the same."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update("\n".join([collection.content, *collection.classes]).encode())
+    for split in splits:
+        digest.update("\n".join([split.name, *split.ids]).encode())
+        digest.update(split.labels.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,99 @@
+"""Who is trained on, who chooses the model, who is asked once at the end. Validation never comes from test."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from vision2.basics.errors import UserError
+from vision2.basics.randomness import numpy_stream
+from vision2.data.collection import Collection
+
+
+def split_parts(collection: Collection, *, seed: int, val_fraction: float, test_fraction: float, groups: Sequence[str]):
+    """ "train", "val" or "test" for each of the N images, as a str array (N,).
+
+    Parts the data set names stay. A missing test part is drawn from everything, then a missing val part from what is
+    left for training: stratified by class, whole groups together, by seed.
+
+    Raises:
+        UserError: when a part or a class of the training part would be empty.
+    """
+    parts = np.where(collection.parts == "", "train", collection.parts)
+    if "test" not in parts:
+        _draw(parts, "test", collection.labels, groups, fraction=test_fraction, seed=seed)
+    if "val" not in parts:
+        _draw(parts, "val", collection.labels, groups, fraction=val_fraction, seed=seed)
+    for part, setting in (("test", "dataset.test_fraction"), ("val", "dataset.val_fraction")):
+        if part not in parts:
+            raise UserError(f"no image is left for the {part} split of {len(parts)} images: raise {setting}")
+    trained = np.bincount(collection.labels[parts == "train"], minlength=len(collection.classes))
+    bare = [name for name, count in zip(collection.classes, trained, strict=True) if count == 0]
+    if bare:
+        raise UserError(
+            f"no training image is left for {', '.join(bare[:10])}: add images, lower dataset.val_fraction and "
+            "dataset.test_fraction, or leave the class out with dataset.classes"
+        )
+    return parts
+
+
+def _draw(parts: np.ndarray, name: str, labels: np.ndarray, groups: Sequence[str], *, fraction: float, seed: int):
+    """Rename a share of the "train" entries of `parts` to `name`, in place.
+
+    Groups come in random order; one is taken when that brings the counts by class nearer to the share wanted. For
+    groups of one image this is the usual stratified draw: round(fraction * n) of each class.
+    """
+    candidates = np.flatnonzero(parts == "train")
+    want = fraction * np.bincount(labels[candidates])
+    have = np.zeros_like(want)
+    members: dict[str, list[int]] = defaultdict(list)
+    for index in candidates.tolist():
+        members[groups[index]].append(index)
+    bundles = [members[key] for key in sorted(members)]
+    for position in numpy_stream(seed, "split", 0 if name == "test" else 1).permutation(len(bundles)):
+        bundle = bundles[position]
+        counts = Counter(labels[bundle].tolist())
+        gain = sum((want[c] - have[c]) ** 2 - (want[c] - have[c] - n) ** 2 for c, n in counts.items())
+        if gain > 0:
+            parts[bundle] = name
+            for label, count in counts.items():
+                have[label] += count
+
+
+def find_groups(ids: Sequence[str], pattern: str | None) -> tuple[list[str], dict]:
+    """The group of each image and facts for the report; without a pattern each image is its own group.
+
+    A file the pattern does not fit is its own group.
+
+    Raises:
+        UserError: for a pattern that is no regular expression, has no (group), or fits no file.
+    """
+    if pattern is None:
+        return list(ids), {}
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise UserError(f"dataset.group_pattern '{pattern}' is no regular expression: {error}") from error
+    if expression.groups < 1:
+        raise UserError(f"dataset.group_pattern '{pattern}' needs a (group) in parentheses, e.g. '(plant\\d+)_'")
+    matches = [expression.search(name) for name in ids]
+    alone = [name for name, match in zip(ids, matches, strict=True) if match is None or match[1] is None]
+    if len(alone) == len(ids):
+        raise UserError(f"dataset.group_pattern '{pattern}' fits none of the {len(ids)} files, e.g. '{ids[0]}'")
+    # a group's key must not collide with a lone file's name
+    groups = [
+        f"group:{match[1]}" if match and match[1] is not None else f"file:{name}"
+        for name, match in zip(ids, matches, strict=True)
+    ]
+    return groups, {"pattern": pattern, "groups": len(set(groups)), "files_without_group": len(alone)}
+
+
+def groups_on_two_sides(groups: Sequence[str], parts: np.ndarray) -> list[str]:
+    """Groups found in more than one split: only possible where the data set itself names the splits."""
+    sides = defaultdict(set)
+    for group, part in zip(groups, parts.tolist(), strict=True):
+        sides[group].add(part)
+    return sorted(group.removeprefix("group:") for group, where in sides.items() if len(where) > 1)

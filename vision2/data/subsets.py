@@ -1,0 +1,70 @@
+"""Less, uneven or mislabelled training data on purpose, so that curves over data size and quality are honest.
+
+Every subset is a prefix of one random order a class: the 10 % subset contains the 5 % one, with the same labels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vision2.basics.errors import UserError
+from vision2.basics.randomness import numpy_stream
+from vision2.config.schema import DatasetConfig
+from vision2.data.collection import count_by_class
+
+
+def training_subset(
+    labels: np.ndarray, classes: tuple[str, ...], config: DatasetConfig, *, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(indices kept, their labels) of a training split with `labels` (N,), both int64 and in the split's order.
+
+    Raises:
+        UserError: for more shots than a class has images, shots together with a fraction, or a fraction of nothing.
+    """
+    orders = [
+        np.flatnonzero(labels == index)[numpy_stream(seed, "subset", index).permutation(int((labels == index).sum()))]
+        for index in range(len(classes))
+    ]
+    given = labels.copy()
+    for index, order in enumerate(orders):
+        _mislabel(given, order, index, len(classes), share=config.label_noise, seed=seed)
+    sizes = _sizes(labels, classes, config)
+    kept = np.sort(np.concatenate([order[:size] for order, size in zip(orders, sizes, strict=True)]))
+    return kept, given[kept]
+
+
+def _sizes(labels: np.ndarray, classes: tuple[str, ...], config: DatasetConfig) -> list[int]:
+    """Images kept of each class; at least one of each."""
+    counts = np.bincount(labels, minlength=len(classes)).astype(float)
+    if config.fraction <= 0:
+        raise UserError("dataset.fraction=0 leaves nothing to train on: give a share above 0, e.g. 0.1")
+    if config.shots_per_class is not None and (config.fraction < 1 or config.imbalance > 1):
+        raise UserError(
+            "dataset.shots_per_class fixes the size of every class: leave out dataset.fraction and imbalance"
+        )
+    if config.shots_per_class is not None:
+        short = {name: n for name, n in count_by_class(labels, classes).items() if n < config.shots_per_class}
+        if short:
+            name, fewest = min(short.items(), key=lambda pair: pair[1])
+            raise UserError(
+                f"dataset.shots_per_class={config.shots_per_class} is more than the {fewest} training images of "
+                f"'{name}': at most {fewest} are possible"
+            )
+        return [config.shots_per_class] * len(classes)
+    if config.imbalance > 1:
+        # n_c = n_max * ratio^(-c / (K - 1)), Cui et al. 2019 (arXiv 1901.05555); n_max so that every class can follow
+        decay = config.imbalance ** (-np.arange(len(classes)) / (len(classes) - 1))
+        counts = (counts / decay).min() * decay
+    return [max(1, round(config.fraction * count)) for count in counts]
+
+
+def _mislabel(given: np.ndarray, order: np.ndarray, label: int, num_classes: int, *, share: float, seed: int) -> None:
+    """Give `share` of the images in `order` another class, drawn evenly, in place.
+
+    Systematic sampling along the random order: every prefix of it holds the same share, so nested subsets do too.
+    """
+    stream = numpy_stream(seed, "noise", label)
+    start, others = stream.random(), stream.integers(1, num_classes, size=len(order))
+    steps = np.floor(np.arange(len(order) + 1) * share + start)
+    chosen = np.diff(steps) > 0
+    given[order[chosen]] = (label + others[chosen]) % num_classes
