@@ -1,0 +1,48 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from vision2.basics.errors import UserError
+from vision2.runs import folder
+from vision2.runs.folder import claim_run_folder
+
+
+def test_folder_is_named_by_dataset_model_strategy_and_time(tmp_path):
+    path = claim_run_folder(tmp_path, "digits", "resnet20", "scratch")
+    assert path.is_dir()
+    assert path.parent == (tmp_path / "digits" / "resnet20-scratch").resolve()
+    date, time, identifier = path.name.split("-")
+    assert (len(date), len(time), len(identifier)) == (8, 6, 4)
+
+
+def test_runs_started_together_get_different_folders(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        paths = list(pool.map(lambda _: claim_run_folder(tmp_path, "d", "m", "s"), range(64)))
+    assert len(set(paths)) == 64
+
+
+def test_a_name_already_taken_is_tried_again(tmp_path, monkeypatch):
+    identifiers = iter(["aaaa", "aaaa", "bbbb"])
+    monkeypatch.setattr(folder.secrets, "token_hex", lambda _: next(identifiers))
+    monkeypatch.setattr(folder, "datetime", FixedTime)
+    first, second = (claim_run_folder(tmp_path, "d", "m", "s") for _ in range(2))
+    assert (first.name, second.name) == ("20250102-030405-aaaa", "20250102-030405-bbbb")
+
+
+class FixedTime:
+    @staticmethod
+    def now():
+        from datetime import datetime
+
+        return datetime(2025, 1, 2, 3, 4, 5)
+
+
+def test_a_model_name_with_slashes_is_one_folder(tmp_path):
+    path = claim_run_folder(tmp_path, "my/data", "hf-hub:timm/x", "scratch")
+    assert path.parent == (tmp_path / "my_data" / "hf-hub_timm_x-scratch").resolve()
+
+
+def test_an_output_dir_that_is_a_file_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="set output_dir=FOLDER"):
+        claim_run_folder(tmp_path / "file", "d", "m", "s")

@@ -1,0 +1,91 @@
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from vision2.runs.tensorboard import HPARAM_METRICS, HPARAMS, TensorBoardTracker
+
+EPOCH = {
+    "train_loss": 1.0,
+    "val_loss": 2.0,
+    "train_accuracy": 0.5,
+    "val_accuracy": 0.4,
+    "lr": 0.1,
+    "images_per_second": 9.0,
+}
+
+
+def events(folder):
+    accumulator = EventAccumulator(str(folder), size_guidance={"images": 0, "scalars": 0, "histograms": 0})
+    accumulator.Reload()
+    return accumulator
+
+
+def test_train_and_validation_share_a_chart_and_events_lie_in_the_run_folder_itself(tmp_path):
+    with TensorBoardTracker(tmp_path) as tracker:
+        tracker.log_epoch(EPOCH | {"epoch": 1})
+    found = events(tmp_path)
+    assert {"loss/train", "loss/val", "accuracy/train", "accuracy/val", "lr", "speed/images_per_second"} <= set(
+        found.Tags()["scalars"]
+    )
+    assert "custom_scalars__config__" in found.Tags()["tensors"]
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+def test_a_resumed_run_has_one_value_an_epoch(tmp_path):
+    with TensorBoardTracker(tmp_path) as tracker:
+        for epoch in (1, 2, 3):
+            tracker.log_epoch(EPOCH | {"epoch": epoch, "train_loss": 10.0 * epoch})
+    with TensorBoardTracker(tmp_path, resume_step=1) as tracker:
+        for epoch in (2, 3):
+            tracker.log_epoch(EPOCH | {"epoch": epoch, "train_loss": float(epoch)})
+    values = [(event.step, event.value) for event in events(tmp_path).Scalars("loss/train")]
+    assert values == [(1, 10.0), (2, 2.0), (3, 3.0)]
+
+
+def test_hparams_have_the_same_keys_in_every_run_and_open_no_second_run(tmp_path):
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    keys = []
+    for name, config in (
+        ("a", {"model": {"name": "resnet20", "stem": None}, "seed": 0}),
+        ("b", {"model": {"name": "vgg16"}}),
+    ):
+        with TensorBoardTracker(tmp_path / name) as tracker:
+            tracker.log_hparams(config, {"test_accuracy": 0.9} if name == "a" else {})
+        found = events(tmp_path / name)
+        assert {f"hparam/{key}" for key in HPARAM_METRICS} <= set(found.Tags()["scalars"])
+        content = found.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+        keys.append(set(HParamsPluginData.FromString(content).session_start_info.hparams))
+        assert not [path for path in (tmp_path / name).iterdir() if path.is_dir()]
+    assert keys == [set(HPARAMS)] * 2
+
+
+def test_images_are_shown_without_their_normalisation(tmp_path):
+    import io
+
+    from PIL import Image
+
+    mean, std = (0.2, 0.5, 0.8), (0.1, 0.2, 0.3)
+    normalised = torch.stack([(torch.tensor(0.6) - m) / s * torch.ones(8, 8) for m, s in zip(mean, std, strict=True)])
+    with TensorBoardTracker(tmp_path) as tracker:
+        tracker.log_images("sample", normalised[None], mean=mean, std=std, step=0)
+    picture = np.asarray(Image.open(io.BytesIO(events(tmp_path).Images("sample")[0].encoded_image_string)))
+    assert np.all(np.abs(picture[4, 4].astype(int) - 153) <= 1)  # 0.6 of 255
+
+
+def test_figures_histograms_curves_and_embeddings_can_be_written(tmp_path):
+    figure = Figure()
+    figure.add_subplot().plot([0, 1])
+    with TensorBoardTracker(tmp_path) as tracker:
+        tracker.log_figure("figure", figure, 1)
+        tracker.log_histogram("gradients", torch.tensor([1.0, float("nan"), 2.0]), 1)
+        tracker.log_histogram("empty", torch.tensor([float("nan")]), 1)
+        tracker.log_pr_curves(np.full((4, 2), 0.5), np.array([0, 1, 0, 1]), ["cat", "dog"], 1)
+        tracker.log_embedding(torch.rand(9, 4), ["cat"] * 9, thumbnails=torch.rand(9, 3, 8, 8))
+        tracker.log_config({"model": {"name": "resnet20"}})
+    tags = events(tmp_path).Tags()
+    assert tags["images"] == ["figure"]
+    assert tags["histograms"] == ["gradients"]
+    assert {"pr/cat", "pr/dog", "config/text_summary"} <= set(tags["tensors"])
+    assert (tmp_path / "projector_config.pbtxt").exists()

@@ -1,0 +1,1 @@
+"""What the numbers say: metrics, intervals, verdicts, figures, attribution maps and the report page."""

@@ -1,0 +1,83 @@
+"""Intervals: how sure a number is. All are two-sided at 95 % unless told otherwise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+from typing import NamedTuple
+
+CONFIDENCE = 0.95
+
+
+class Estimate(NamedTuple):
+    """A mean over runs. With one value there is no spread: `std`, `low` and `high` are NaN."""
+
+    mean: float
+    std: float  # of the sample, n - 1 in the denominator
+    low: float
+    high: float
+    n: int
+
+
+def wilson_interval(successes: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Wilson score interval of a proportion (Wilson 1927); (0, 1) for n = 0.
+
+    Unlike mean +- z * error it never leaves [0, 1] and is right near 0 and 1.
+    """
+    if n == 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share = successes / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
+    """Mean of independent runs with Student's t interval.
+
+    Raises:
+        ValueError: for no values.
+    """
+    values = [float(value) for value in values]
+    n = len(values)
+    if n == 0:
+        raise ValueError("a mean needs at least one value")
+    mean = math.fsum(values) / n
+    if n == 1:
+        return Estimate(mean, math.nan, math.nan, math.nan, 1)
+    std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+    half = _t_quantile((1 + confidence) / 2, n - 1) * std / math.sqrt(n)
+    return Estimate(mean, std, mean - half, mean + half, n)
+
+
+def paired_difference(a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
+    """Mean of a_i - b_i with the paired t interval; `a` and `b` are in the same order of seeds.
+
+    Raises:
+        ValueError: for unequal lengths or no values.
+    """
+    return mean_interval([x - y for x, y in zip(a, b, strict=True)], confidence)
+
+
+def newcombe_difference(
+    share_a: float, n_a: int, share_b: float, n_b: int, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Interval of a difference of two proportions, share_a - share_b (Newcombe 1998, method 10).
+
+    It covers the noise of drawing n test images only, not that of training again with another seed. Taking the two
+    test sets as independent is on the safe side when both runs saw the same images.
+    """
+    low_a, high_a = wilson_interval(share_a * n_a, n_a, confidence)
+    low_b, high_b = wilson_interval(share_b * n_b, n_b, confidence)
+    difference = share_a - share_b
+    below = math.hypot(share_a - low_a, high_b - share_b)
+    above = math.hypot(high_a - share_a, share_b - low_b)
+    return difference - below, difference + above
+
+
+def _t_quantile(probability: float, degrees: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, probability))

@@ -1,0 +1,1 @@
+"""A run's folder: claim it, write it, read many back; the JSON lines and TensorBoard trackers."""

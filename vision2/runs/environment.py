@@ -1,0 +1,87 @@
+"""Where and how a run was made: versions, processor, state of the source tree, the exact command."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+PACKAGES = (
+    "vision2", "torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "matplotlib", "tensorboard",
+    "hydra-core", "omegaconf", "safetensors", "pillow", "tqdm",
+)  # fmt: skip
+
+
+def environment(arguments: list[str] | None = None) -> dict:
+    """Everything a reader needs to judge a number: {"versions", "platform", "processor", "cpus", "git", "command"}.
+
+    Args:
+        arguments: the words behind `python -m vision2.train`; None takes those of this process.
+    """
+    return {
+        "versions": versions(),
+        "platform": platform.platform(),
+        "processor": processor_name(),
+        "cpus": usable_cpus(),
+        "git": git_state(),
+        "command": command_line(arguments),
+    }
+
+
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def usable_cpus() -> int:
+    """Processors this process may use; a container often has fewer than the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def processor_name() -> str:
+    """The model of the processor: `platform.processor()` says only "x86_64" on Linux."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+@cache
+def git_state(folder: str | None = None) -> dict | None:
+    """{"commit", "dirty"} of the source tree that runs; None outside git (an installed wheel) or without git."""
+    source = Path(folder) if folder else Path(__file__).resolve().parents[2]
+    # An installed copy can lie inside some other repository; only a tree that holds our sources counts.
+    if folder is None and not (source / "pyproject.toml").exists():
+        return None
+    try:
+        commit = _git(source, "rev-parse", "HEAD")
+        dirty = bool(_git(source, "status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": commit, "dirty": dirty}
+
+
+def _git(folder: Path, *words: str) -> str:
+    done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10, check=True)
+    return done.stdout.strip()
+
+
+def command_line(arguments: list[str] | None = None) -> str:
+    """The words to type to make this run again, quoted for a shell."""
+    module = getattr(getattr(sys.modules.get("__main__"), "__spec__", None), "name", None)
+    module = module if module and module.startswith("vision2.") else "vision2.train"
+    return shlex.join(["python", "-m", module, *(sys.argv[1:] if arguments is None else arguments)])

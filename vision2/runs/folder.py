@@ -1,0 +1,39 @@
+"""Where a run lives: `outputs/<dataset>/<model>-<strategy>/<time>-<id>/`, claimed so that no two runs share it."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import datetime
+from pathlib import Path
+
+from vision2.basics.errors import UserError
+
+ATTEMPTS = 100  # 65,536 names a second: a hundred collisions in a row mean something else is wrong
+
+
+def claim_run_folder(output_dir: str | Path, dataset: str, model: str, strategy: str) -> Path:
+    """Create and return a new, empty folder. Creation is exclusive, so processes started together get different ones.
+
+    Raises:
+        UserError: when the folder cannot be created there.
+    """
+    parent = Path(output_dir).expanduser() / _safe(dataset) / f"{_safe(model)}-{_safe(strategy)}"
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for _ in range(ATTEMPTS):
+            path = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+            return path.resolve()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"cannot create a run folder in {parent}: {reason}; set output_dir=FOLDER") from error
+    raise UserError(f"could not claim a run folder in {parent} after {ATTEMPTS} tries; set output_dir=FOLDER")
+
+
+def _safe(name: str) -> str:
+    """A name that is one folder on every system: a model called 'hf-hub:a/b' must not make two."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "_", name).strip(".") or "_"

@@ -1,0 +1,111 @@
+"""Read many run folders back. A broken one is named and left out; it never stops the others."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vision2.runs.records import CONFIG, METRICS, SUMMARY, read_history
+
+STATUSES = ("completed", "failed", "interrupted")
+
+
+class Problem(NamedTuple):
+    """A folder that could not be used, and why in a few words."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run, good or failed. The history is read when first asked for."""
+
+    path: Path
+    summary: dict
+
+    @property
+    def config(self) -> dict:
+        return self.summary["config"]
+
+    @property
+    def completed(self) -> bool:
+        return self.summary["status"] == "completed"
+
+    @property
+    def seed(self) -> int | None:
+        return self.get("seed")
+
+    @cached_property
+    def history(self) -> list[dict]:
+        """Epoch records; [] when the file is missing or broken (`read_runs` has named it then)."""
+        try:
+            return read_history(self.path / METRICS)
+        except (OSError, ValueError):
+            return []
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """A dotted key of the configuration (`model.name`) or else of the summary (`metrics.test.accuracy`)."""
+        for source in (self.config, self.summary):
+            value: Any = source
+            for name in key.split("."):
+                value = value.get(name) if isinstance(value, dict) else None
+            if value is not None:
+                return value
+        return default
+
+
+def read_runs(folder: str | Path) -> tuple[list[Run], list[Problem]]:
+    """Every run below `folder`, in the order of their paths, and the folders that are broken or unfinished."""
+    return read_run_folders(run_folders(Path(folder)))
+
+
+def read_run_folders(folders: Iterable[str | Path]) -> tuple[list[Run], list[Problem]]:
+    """The runs of exactly these folders."""
+    runs, problems = [], []
+    for path in map(Path, folders):
+        try:
+            runs.append(_read_run(path))
+        except ValueError as error:
+            problems.append(Problem(path, str(error)))
+        except OSError as error:
+            problems.append(Problem(path, f"cannot be read: {error.strerror or error}"))
+    return runs, problems
+
+
+def run_folders(folder: Path) -> Iterator[Path]:
+    """Folders that a run wrote to. What lies inside one is its own and is not searched."""
+    for here, below, files in os.walk(folder):
+        if SUMMARY in files or CONFIG in files or METRICS in files:
+            below.clear()
+            yield Path(here)
+        below.sort()
+
+
+def _read_run(path: Path) -> Run:
+    file = path / SUMMARY
+    if not file.exists():
+        raise ValueError(f"no {SUMMARY}: still running, or killed")
+    try:
+        summary = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{SUMMARY} is not JSON") from error
+    if not isinstance(summary, dict) or not isinstance(summary.get("config"), dict):
+        raise ValueError(f"{SUMMARY} holds no configuration")
+    if summary.get("status") not in STATUSES:
+        raise ValueError(f"{SUMMARY} has status {summary.get('status')!r}")
+    metrics = summary.get("metrics")
+    if summary["status"] == "completed" and not (isinstance(metrics, dict) and any(_splits(metrics))):
+        raise ValueError(f"{SUMMARY} says completed but holds no metrics")
+    run = Run(path, summary)
+    read_history(path / METRICS)  # raises for a broken line; not kept, so that 200 runs stay small
+    return run
+
+
+def _splits(metrics: dict) -> Iterator[bool]:
+    return (isinstance(metrics.get(split), dict) and bool(metrics[split]) for split in ("test", "val", "train"))

@@ -1,0 +1,91 @@
+"""What a run writes down: config.yaml, split.json, metrics.jsonl (one line an epoch), summary.json."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vision2.basics.files import write_json, write_text
+
+CONFIG, SPLIT, METRICS, SUMMARY = "config.yaml", "split.json", "metrics.jsonl", "summary.json"
+
+
+def plain(value: Any) -> Any:
+    """The value in strict JSON's types: NaN and infinities become None, numpy scalars numbers, paths text."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy and torch, scalars and arrays, without importing either
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return str(value)
+
+
+class RunRecord:
+    """The files of one run folder. Each write is complete or absent; an epoch's line is flushed before it returns."""
+
+    def __init__(self, run_dir: str | Path):
+        self.run_dir = Path(run_dir)
+
+    def write_config(self, config: dict) -> None:
+        write_text(self.run_dir / CONFIG, yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True))
+
+    def config(self) -> dict:
+        return yaml.safe_load((self.run_dir / CONFIG).read_text(encoding="utf-8"))
+
+    def write_split(self, split: dict) -> None:
+        write_json(self.run_dir / SPLIT, plain(split))
+
+    def split(self) -> dict:
+        return json.loads((self.run_dir / SPLIT).read_text(encoding="utf-8"))
+
+    def log_epoch(self, record: dict) -> None:
+        line = json.dumps(plain(record), allow_nan=False, ensure_ascii=False)
+        with (self.run_dir / METRICS).open("a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+
+    def history(self) -> list[dict]:
+        """The epochs so far, oldest first; a last line cut off by a kill is left out."""
+        return read_history(self.run_dir / METRICS)
+
+    def resume_after(self, epoch: int) -> None:
+        """Forget what was logged after `epoch` (1-based; 0 forgets all), so that a resumed run repeats no line."""
+        kept = [record for record in self.history() if record["epoch"] <= epoch]
+        write_text(self.run_dir / METRICS, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in kept))
+
+    def write_summary(self, summary: dict) -> None:
+        write_json(self.run_dir / SUMMARY, plain(summary))
+
+    def summary(self) -> dict:
+        return json.loads((self.run_dir / SUMMARY).read_text(encoding="utf-8"))
+
+
+def read_history(path: Path) -> list[dict]:
+    """Epoch records of a metrics.jsonl; [] when there is none yet.
+
+    Raises:
+        ValueError: for a broken line that is not the last, which no kill of ours can leave.
+    """
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    records = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = json.loads(line)
+            if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
+                raise ValueError("no epoch record")
+        except ValueError as error:
+            if number == len(lines):
+                break
+            raise ValueError(f"line {number} of {path.name} is broken") from error
+        records.append(record)
+    return records

@@ -1,0 +1,33 @@
+"""A sweep's own folder: which runs belong to it, and what came of each job. The runs themselves stay where runs live."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from datetime import datetime
+from pathlib import Path
+
+SWEEPS, JOBS = "sweeps", "jobs.jsonl"
+
+
+def claim_sweep_folder(output_dir: Path) -> Path:
+    """Create and return a new `<output_dir>/sweeps/<time>-<id>/`."""
+    path = output_dir.expanduser() / SWEEPS / f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    path.mkdir(parents=True)
+    return path.resolve()
+
+
+class SweepFolder:
+    """Appends one line a job, so that jobs of one process or of many can share it."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def add(self, job: dict) -> None:
+        """`job` holds name, status, error and run (the run folder, or None)."""
+        with (self.path / JOBS).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(job, ensure_ascii=False) + "\n")
+
+    def jobs(self) -> list[dict]:
+        file = self.path / JOBS
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []

@@ -1,0 +1,165 @@
+"""TensorBoard events of one run, named alike in every run so that runs overlay on one chart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+from torchvision.utils import make_grid
+
+from vision2.runs.records import plain
+
+SCALARS = {
+    "train_loss": "loss/train",
+    "val_loss": "loss/val",
+    "train_accuracy": "accuracy/train",
+    "val_accuracy": "accuracy/val",
+    "val_balanced_accuracy": "quality/val_balanced_accuracy",
+    "val_macro_f1": "quality/val_macro_f1",
+    "lr": "lr",
+    "images_per_second": "speed/images_per_second",
+    "data_wait_share": "speed/data_wait_share",
+    "seconds": "speed/seconds",
+}
+LAYOUT = {
+    "train and validation": {
+        "loss": ["Multiline", ["loss/train", "loss/val"]],
+        "accuracy": ["Multiline", ["accuracy/train", "accuracy/val"]],
+    }
+}
+# One list for every run: TensorBoard's table needs the same keys everywhere, and 90 columns would not be read.
+HPARAMS = (
+    "model.name", "model.stem", "model.shortcut", "model.aux", "dataset.name", "dataset.image_size_px",
+    "dataset.fraction", "dataset.shots_per_class", "dataset.imbalance", "dataset.label_noise", "strategy.name",
+    "strategy.optimizer", "strategy.lr", "strategy.weight_decay", "strategy.backbone_lr_scale",
+    "strategy.unfreeze_from", "strategy.layer", "strategy.classifier", "train.epochs", "train.batch_size",
+    "train.schedule", "train.label_smoothing", "train.precision", "seed",
+)  # fmt: skip
+HPARAM_METRICS = (
+    "test_accuracy", "test_balanced_accuracy", "test_macro_f1", "val_accuracy", "best_epoch", "run_seconds",
+)  # fmt: skip
+EMBEDDINGS_AT_MOST = 2000
+PR_CURVES_AT_MOST = 20
+
+
+class TensorBoardTracker:
+    """Writes into the run folder itself, never into a sub-run of its own.
+
+    Args:
+        resume_step: the last step (epoch) that stays; what was written after it is hidden by TensorBoard.
+    """
+
+    def __init__(self, run_dir: str | Path, resume_step: int | None = None):
+        purge = None if resume_step is None else resume_step + 1
+        self.writer = SummaryWriter(str(run_dir), purge_step=purge)
+        if resume_step is None:
+            self.writer.add_custom_scalars(LAYOUT)
+
+    def __enter__(self) -> TensorBoardTracker:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.writer.close()
+
+    def log_epoch(self, record: Mapping[str, Any]) -> None:
+        """The scalars of one epoch record (see `SCALARS`), and on disk before it returns."""
+        for key, tag in SCALARS.items():
+            if record.get(key) is not None:
+                self.writer.add_scalar(tag, record[key], record["epoch"])
+        self.writer.flush()
+
+    def log_scalars(self, values: Mapping[str, float], step: int) -> None:
+        for tag, value in values.items():
+            self.writer.add_scalar(tag, value, step)
+
+    def log_config(self, config: dict) -> None:
+        """The configuration as text: an indented block is verbatim in TensorBoard's Markdown."""
+        text = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
+        self.writer.add_text("config", "\n".join("    " + line for line in text.splitlines()), 0)
+
+    def log_hparams(self, config: dict, metrics: Mapping[str, float | None]) -> None:
+        """The run's row of the HPARAMS table. `metrics` has some of `HPARAM_METRICS`.
+
+        `add_hparams` would open a second, stray run, so its three protocol buffers are written here.
+        """
+        values = {key: _hparam(config, key) for key in HPARAMS}
+        metrics = {key: metrics.get(key) for key in HPARAM_METRICS}
+        for summary in hparams(values, {f"hparam/{key}": 0.0 for key in HPARAM_METRICS}):
+            self.writer.file_writer.add_summary(summary)
+        for key, value in metrics.items():
+            self.writer.add_scalar(f"hparam/{key}", float("nan") if value is None else value, 0)
+        self.writer.flush()
+
+    def log_images(
+        self,
+        tag: str,
+        images: torch.Tensor,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        step: int,
+        columns: int = 8,
+    ) -> None:
+        """A grid of normalised images (N, 3, H, W), with the normalisation taken back."""
+        images = images.detach().float().cpu()
+        images = images * torch.tensor(std).view(1, 3, 1, 1) + torch.tensor(mean).view(1, 3, 1, 1)
+        self.writer.add_image(tag, make_grid(images.clamp(0, 1), nrow=8, padding=2), step)
+
+    def log_picture(self, tag: str, picture: np.ndarray, step: int) -> None:
+        """(H, W, 3) uint8."""
+        self.writer.add_image(tag, picture, step, dataformats="HWC")
+
+    def log_figure(self, tag: str, figure: Any, step: int) -> None:
+        """A matplotlib figure, drawn without pyplot so that no window system or global figure list is touched."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        self.log_picture(tag, np.asarray(canvas.buffer_rgba())[..., :3].copy(), step)
+
+    def log_histogram(self, tag: str, values: torch.Tensor | np.ndarray | Sequence[float], step: int) -> None:
+        """Non-finite values are left out: TensorBoard refuses them, and a diagnostic must not stop a run."""
+        values = (
+            torch.as_tensor(np.asarray(values) if not isinstance(values, torch.Tensor) else values).detach().float()
+        )
+        values = values[torch.isfinite(values)]
+        if values.numel():
+            self.writer.add_histogram(tag, values.cpu(), step)
+
+    def log_embedding(
+        self,
+        features: torch.Tensor,
+        labels: Sequence[str],
+        *,
+        thumbnails: torch.Tensor | None = None,
+        step: int = 0,
+        tag: str = "features",
+    ) -> None:
+        """Features (N, D) with their class names and thumbnails (N, 3, h, w) in [0, 1]; the first 2,000 are kept."""
+        keep = slice(0, EMBEDDINGS_AT_MOST)
+        pictures = None if thumbnails is None else thumbnails[keep].float().cpu()
+        self.writer.add_embedding(
+            features[keep].float().cpu(), metadata=list(labels[keep]), label_img=pictures, global_step=step, tag=tag
+        )
+
+    def log_pr_curves(self, probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str], step: int) -> None:
+        """One-against-rest precision and recall of each class; of the first 20 when there are more."""
+        for index, name in list(enumerate(classes))[:PR_CURVES_AT_MOST]:
+            self.writer.add_pr_curve(f"pr/{name}", labels == index, probabilities[:, index], step)
+
+
+def _hparam(config: dict, key: str) -> float | str | bool:
+    value: Any = config
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    # A key left out of one run would be a hole in the table, so "not set" is a value of its own.
+    return value if isinstance(value, bool | int | float | str) else "-" if value is None else str(value)
