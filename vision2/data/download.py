@@ -6,6 +6,9 @@ import hashlib
 import shutil
 import urllib.error
 import urllib.request
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -15,12 +18,12 @@ from vision2.basics.errors import UserError
 CHUNK_BYTES = 1 << 20
 ATTEMPTS = 3  # an address; each goes on where the last broke off
 TIMEOUT_S = 30
-SLACK = 1.5  # an archive without a checksum may grow by this factor over the size we know before we stop reading
+SLACK = 1.5  # a new edition may be this much larger than the size we know; beyond, we stop reading
 
 
 @dataclass(frozen=True)
 class Published:
-    """A file somebody publishes. `size_bytes` is what it had when this was written; `digest` is `algorithm`'s, in hex."""
+    """A file somebody publishes. `size_bytes`: when this was written; `digest`: published beside it, in hex."""
 
     name: str
     addresses: tuple[str, ...]
@@ -30,8 +33,7 @@ class Published:
 
     @property
     def most_bytes(self) -> int:
-        """With a checksum the size is exact; without one, room for a new edition."""
-        return self.size_bytes if self.digest else int(self.size_bytes * SLACK)
+        return int(self.size_bytes * SLACK)
 
 
 class BrokenOff(Exception):
@@ -43,50 +45,49 @@ class WrongFile(Exception):
 
 
 def fetch(published: Published, folder: Path, *, show_progress: bool = True) -> Path:
-    """The file in `folder`, downloaded unless a whole one is there already. It gets its name only when it is right.
+    """The file in `folder`, downloaded unless a right one is there already. It gets its name only when it is right.
 
     Raises:
         UserError: when no address gives the right file, with the reason of each; when the disk is full.
     """
-    target = folder / published.name
-    if target.exists() and _is_right(target, published):
-        return target
-    part = folder / f"{published.name}.part"
+    target, part = folder / published.name, folder / f"{published.name}.part"
     reasons = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _refuse_full_disk(published, folder, part)
-        for address in published.addresses:
-            reason = _fetch_from(address, part, published, show_progress)
-            if reason is None:
-                part.replace(target)
+        with _alone(folder / f".{published.name}.lock"):
+            if target.exists() and _is_right(target, published):
                 return target
-            reasons.append(f"{address}: {reason}")
+            _refuse_full_disk(published, folder, part)
+            for address in published.addresses:
+                reason = _fetch_from(address, part, published, show_progress)
+                if reason is None:
+                    return part.replace(target)
+                reasons.append(f"{address}: {reason}")
     except OSError as error:
-        raise UserError(
-            f"cannot write {part}: {error.strerror or error}; free the disk, or set dataset.cache_dir"
-        ) from error
+        reason = error.strerror or error
+        raise UserError(f"cannot write {part}: {reason}; free the disk, or set dataset.cache_dir") from error
     raise UserError(
         f"could not download {published.name} ({'; '.join(reasons)}): fetch it by hand into {folder}, "
-        "or give dataset.root=FOLDER where the images are"
+        "or give dataset.root=PLACE where the images are"
     )
 
 
 def _fetch_from(address: str, part: Path, published: Published, show_progress: bool) -> str | None:
     """Why this address failed, or None when `part` is now the right file."""
+    if part.exists() and published.digest and _is_right(part, published):
+        return None  # killed between the last byte and the new name
     reason = ""
     for _ in range(ATTEMPTS):
         try:
             _continue_download(address, part, published, show_progress)
-            if not _is_right(part, published):
-                raise WrongFile(f"{published.algorithm} differs from the published one")
+            if _is_right(part, published):
+                return None
+            raise WrongFile(f"what came is not the published file ({published.algorithm or 'zip index'} differs)")
         except WrongFile as error:
             part.unlink(missing_ok=True)
             return str(error)
         except BrokenOff as error:
             reason = str(error)
-            continue
-        return None
     return reason
 
 
@@ -95,59 +96,51 @@ def _continue_download(address: str, part: Path, published: Published, show_prog
 
     Raises:
         BrokenOff: for network errors and an early end.
-        WrongFile: when the server promises or sends more than the file can have, or does not have it.
+        WrongFile: when the server does not have the file, or has a larger one than it can be.
     """
-    from tqdm import tqdm
-
     have = part.stat().st_size if part.exists() else 0
-    if have == published.size_bytes and published.digest:
-        return
     request = urllib.request.Request(address, headers={"User-Agent": "vision2", "Accept-Encoding": "identity"})
     if have:
         request.add_header("Range", f"bytes={have}-")
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-            if answer.status != 206:
+            if answer.status != 206 or not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
                 have = 0  # the server sends the whole file again
-            promised = answer.headers.get("Content-Length")
-            total = have + int(promised) if promised and promised.isdigit() else None
-            _refuse_size(total, published)
-            bar = tqdm(
-                total=total,
-                initial=have,
-                unit="B",
-                unit_scale=True,
-                desc=published.name,
-                leave=False,
-                disable=not show_progress,
-            )
-            with bar, part.open("ab" if have else "wb") as stream:
-                while chunk := answer.read(CHUNK_BYTES):
-                    have += len(chunk)
-                    if have > published.most_bytes:
-                        raise WrongFile(f"larger than the {published.most_bytes} bytes it can have")
-                    stream.write(chunk)
-                    bar.update(len(chunk))
+            promised = answer.headers.get("Content-Length", "")
+            total = have + int(promised) if promised.isdigit() else None
+            if total is not None and total > published.most_bytes:
+                raise WrongFile(f"the server offers {total} bytes, expected {published.size_bytes}")
+            have = _append(answer, part, have, total, published.most_bytes, show_progress)
     except urllib.error.HTTPError as error:
-        if error.code == 416:  # our part is as long as theirs, or longer: not the same file
-            raise WrongFile("the server has a shorter file") from error
+        if error.code == 416:  # our part is as long as their file, or longer: begin anew
+            part.unlink(missing_ok=True)
+            raise BrokenOff("the part kept from before does not fit") from error
         raise (BrokenOff if error.code >= 500 else WrongFile)(f"HTTP {error.code} {error.reason}") from error
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
         raise BrokenOff(str(getattr(error, "reason", None) or error)) from error
-    if (total is not None and have < total) or (published.digest and have < published.size_bytes):
-        raise BrokenOff(f"the connection ended after {have} of {total or published.size_bytes} bytes")
+    if total is not None and have < total:
+        raise BrokenOff(f"the connection ended after {have} of {total} bytes")
 
 
-def _refuse_size(total: int | None, published: Published) -> None:
-    if total is None:
-        return
-    if total > published.most_bytes or (published.digest and total != published.size_bytes):
-        raise WrongFile(f"the server offers {total} bytes, expected {published.size_bytes}")
+def _append(answer, part: Path, have: int, total: int | None, most: int, show_progress: bool) -> int:
+    """Copy `answer` behind the first `have` bytes of `part`; the bytes it has then."""
+    from tqdm import tqdm
+
+    options = {"unit": "B", "unit_scale": True, "leave": False, "disable": not show_progress}
+    with tqdm(total=total, initial=have, desc=part.stem, **options) as bar, part.open("ab" if have else "wb") as stream:
+        while chunk := answer.read(CHUNK_BYTES):
+            have += len(chunk)
+            if have > most:
+                raise WrongFile(f"larger than the {most} bytes it can have")
+            stream.write(chunk)
+            bar.update(len(chunk))
+    return have
 
 
 def _is_right(path: Path, published: Published) -> bool:
+    """By the published digest; without one, a zip must at least have its index at its end."""
     if published.digest is None:
-        return True
+        return not published.name.endswith(".zip") or zipfile.is_zipfile(path)
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, published.algorithm).hexdigest() == published.digest
 
@@ -160,3 +153,16 @@ def _refuse_full_disk(published: Published, folder: Path, part: Path) -> None:
             f"{published.name} needs {missing >> 20} MiB more, the disk of {folder} has {free >> 20} MiB free: "
             "set dataset.cache_dir to another one"
         )
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Let one process download at a time where the system can lock files; two would write into the same part."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with lock.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
