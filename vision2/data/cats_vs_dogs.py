@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from vision2.basics.errors import UserError, suggest
+from vision2.data.archives import unpack
 from vision2.data.collection import Collection, collect
 from vision2.data.download import Published, fetch
 from vision2.data.layouts import PART_NAMES, check_classes, images_below
@@ -124,10 +125,7 @@ def _oxford_pet(config: DatasetConfig, show_progress: bool) -> Collection:
     if not (place / "images").is_dir() or not (place / "annotations").is_dir():
         _need_download(config, place, "dataset.download=true with dataset.source=oxford_pet (774 MiB)")
         for published in OXFORD:
-            fetch(published, place, show_progress=show_progress)
-        from torchvision.datasets import OxfordIIITPet
-
-        OxfordIIITPet(place.parent, download=True)
+            unpack(fetch(published, place, show_progress=show_progress), place)
     present = {entry.id for entry in list_images(place / "images")}
     files, labels, parts = [], [], []
     for part in ("trainval", "test"):

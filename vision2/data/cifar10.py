@@ -15,7 +15,9 @@ import numpy as np
 
 from vision2.basics.errors import UserError
 from vision2.basics.files import replacing
+from vision2.data.archives import unpack
 from vision2.data.collection import Collection, collect
+from vision2.data.download import Published, fetch
 from vision2.data.listing import FileEntry, list_images, refuse_too_many_bad
 from vision2.data.places import absent, cache_root, download_folder
 
@@ -24,10 +26,13 @@ if TYPE_CHECKING:
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIZE_PX = 32
-ARCHIVE = "cifar-10-python.tar.gz"
-ADDRESSES = (f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}",)
-MD5 = "c58f30108f718f92721af3b95e74349a"  # published beside the file; torchvision checks the same
-SIZE_BYTES = 170_498_071
+ARCHIVE = Published(
+    name="cifar-10-python.tar.gz",
+    addresses=("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",),
+    size_bytes=170_498_071,
+    algorithm="md5",
+    digest="c58f30108f718f92721af3b95e74349a",
+)
 FORMAT = 1  # of the decoded copy in the cache
 
 
@@ -62,12 +67,12 @@ def _read_official(place: Path, config: DatasetConfig, show_progress: bool) -> C
     from vision2.data.sources import ResidentImages
 
     if not (place / "cifar-10-batches-py").is_dir():
-        _obtain(place, config, show_progress)
+        unpack(_archive(place, config, show_progress), place)
     try:
-        # torchvision unpacks the archive and checks every file's hash before it reads it
-        parts = [CIFAR10(place, train=train, download=(place / ARCHIVE).exists()) for train in (True, False)]
+        parts = [CIFAR10(place, train=train) for train in (True, False)]  # checks every file's hash before it reads it
     except RuntimeError as error:
-        raise UserError(f"the CIFAR-10 files in {place} are damaged: delete them and start again ({error})") from error
+        damaged = place / "cifar-10-batches-py"
+        raise UserError(f"the CIFAR-10 files in {damaged} are damaged: delete that folder and start again") from error
     pixels = np.concatenate([part.data for part in parts])
     return Collection(
         classes=CLASSES,
@@ -80,23 +85,17 @@ def _read_official(place: Path, config: DatasetConfig, show_progress: bool) -> C
         parts=np.repeat(np.array(["train", "test"], dtype="<U5"), [len(part) for part in parts]),
         images=ResidentImages(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()),
         notes={"layout": "official files"},
-        content=MD5,
+        content=ARCHIVE.digest,
     )
 
 
-def _obtain(place: Path, config: DatasetConfig, show_progress: bool) -> None:
-    from vision2.data.download import Published, fetch
-
-    if (place / ARCHIVE).exists():
-        return
-    if not config.download:
+def _archive(place: Path, config: DatasetConfig, show_progress: bool) -> Path:
+    if not (place / ARCHIVE.name).exists() and not config.download:
+        remedy = "set dataset.root=FOLDER to where they are, or dataset.download=true (163 MiB)"
         raise absent(
-            config,
-            "the images",
-            f"train/ and test/, cifar-10-batches-py/ and {ARCHIVE} in {place}",
-            "set dataset.root=FOLDER to where they are, or dataset.download=true",
+            config, "the images", f"train/ and test/, cifar-10-batches-py/ or {ARCHIVE.name} in {place}", remedy
         )
-    fetch(Published(ARCHIVE, ADDRESSES, SIZE_BYTES, "md5", MD5), place, show_progress=show_progress)
+    return fetch(ARCHIVE, place, show_progress=show_progress)
 
 
 def _list_export(place: Path) -> Collection:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vision2.basics.errors import UserError, suggest
+from vision2.data.archives import unpack
 from vision2.data.collection import Collection, collect
 from vision2.data.download import Published, fetch
 from vision2.data.layouts import read_layout
@@ -53,7 +54,9 @@ def find_files(config: DatasetConfig, show_progress: bool = True) -> Collection:
             remedy = "set dataset.root=FOLDER of class folders, or dataset.download=true (Flowers-102, 329 MiB)"
             raise absent(config, "the images", str(flowers), remedy)
         for published in FLOWERS:
-            fetch(published, flowers, show_progress=show_progress)
+            got = fetch(published, flowers, show_progress=show_progress)
+            if published.name.endswith(".tgz"):
+                unpack(got, flowers)
     return _read_flowers(flowers)
 
 
@@ -62,8 +65,6 @@ def _read_flowers(folder: Path) -> Collection:
     from scipy.io import loadmat
     from torchvision.datasets import Flowers102
 
-    if not (folder / "jpg").is_dir():
-        Flowers102(folder.parent, download=True)  # checks and unpacks what `fetch` brought
     classes = Flowers102.classes
     species = loadmat(folder / "imagelabels.mat", squeeze_me=True)["labels"]
     sets = loadmat(folder / "setid.mat", squeeze_me=True)
