@@ -3,6 +3,7 @@ import torch
 from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from vision2.basics.preprocessing import Preprocessing
 from vision2.runs.tensorboard import HPARAM_METRICS, HPARAMS, TensorBoardTracker
 
 EPOCH = {
@@ -52,9 +53,9 @@ def test_hparams_have_the_same_keys_in_every_run_and_open_no_second_run(tmp_path
         ("b", {"model": {"name": "vgg16"}}),
     ):
         with TensorBoardTracker(tmp_path / name) as tracker:
-            tracker.log_hparams(config, {"test_accuracy": 0.9} if name == "a" else {})
+            tracker.log_hparams(config, {"test": {"accuracy": 0.9}} if name == "a" else {})
         found = events(tmp_path / name)
-        assert {f"hparam/{key}" for key in HPARAM_METRICS} <= set(found.Tags()["scalars"])
+        assert {f"hparam/{key.replace('.', '_')}" for key in HPARAM_METRICS} <= set(found.Tags()["scalars"])
         content = found.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
         keys.append(set(HParamsPluginData.FromString(content).session_start_info.hparams))
         assert not [path for path in (tmp_path / name).iterdir() if path.is_dir()]
@@ -69,7 +70,7 @@ def test_images_are_shown_without_their_normalisation(tmp_path):
     mean, std = (0.2, 0.5, 0.8), (0.1, 0.2, 0.3)
     normalised = torch.stack([(torch.tensor(0.6) - m) / s * torch.ones(8, 8) for m, s in zip(mean, std, strict=True)])
     with TensorBoardTracker(tmp_path) as tracker:
-        tracker.log_images("sample", normalised[None], mean=mean, std=std, step=0)
+        tracker.log_images("sample", normalised[None], Preprocessing(8, 8, mean, std))
     picture = np.asarray(Image.open(io.BytesIO(events(tmp_path).Images("sample")[0].encoded_image_string)))
     assert np.all(np.abs(picture[4, 4].astype(int) - 153) <= 1)  # 0.6 of 255
 
@@ -83,9 +84,10 @@ def test_figures_histograms_curves_and_embeddings_can_be_written(tmp_path):
         tracker.log_histogram("empty", torch.tensor([float("nan")]), 1)
         tracker.log_pr_curves(np.full((4, 2), 0.5), np.array([0, 1, 0, 1]), ["cat", "dog"], 1)
         tracker.log_embedding(torch.rand(9, 4), ["cat"] * 9, thumbnails=torch.rand(9, 3, 8, 8))
-        tracker.log_config({"model": {"name": "resnet20"}})
+        tracker.log_text("configuration", {"model": {"name": "resnet20"}})
+        tracker.log_confusion("confusion/test", [[3, 1], [0, 4]], ["cat", "dog"])
     tags = events(tmp_path).Tags()
-    assert tags["images"] == ["figure"]
+    assert tags["images"] == ["figure", "confusion/test"]
     assert tags["histograms"] == ["gradients"]
-    assert {"pr/cat", "pr/dog", "config/text_summary"} <= set(tags["tensors"])
+    assert {"pr/cat", "pr/dog", "configuration/text_summary"} <= set(tags["tensors"])
     assert (tmp_path / "projector_config.pbtxt").exists()

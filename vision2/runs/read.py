@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vision2.runs.records import CONFIG, METRICS, SUMMARY, read_history
+from vision2.runs.sweep import JOBS, SweepFolder
 
 STATUSES = ("completed", "failed", "interrupted")
 
@@ -79,7 +80,10 @@ def read_run_folders(folders: Iterable[str | Path]) -> tuple[list[Run], list[Pro
 
 
 def run_folders(folder: Path) -> Iterator[Path]:
-    """Folders that a run wrote to. What lies inside one is its own and is not searched."""
+    """Folders that a run wrote to; those of its jobs for a sweep's folder. What lies inside a run's folder is its own."""
+    if (folder / JOBS).exists():
+        yield from dict.fromkeys(Path(job["run"]) for job in SweepFolder(folder).jobs() if job["run"])
+        return
     for here, below, files in os.walk(folder):
         if SUMMARY in files or CONFIG in files or METRICS in files:
             below.clear()

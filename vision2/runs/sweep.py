@@ -1,4 +1,4 @@
-"""A sweep's own folder: which runs belong to it, and what came of each job. The runs themselves stay where runs live."""
+"""A sweep's own folder: which runs belong to it, and what came of each job. Runs themselves stay where runs live."""
 
 from __future__ import annotations
 

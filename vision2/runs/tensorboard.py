@@ -13,6 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 from torchvision.utils import make_grid
 
+from vision2.basics.preprocessing import Preprocessing
 from vision2.runs.records import plain
 
 SCALARS = {
@@ -42,8 +43,9 @@ HPARAMS = (
     "train.schedule", "train.label_smoothing", "train.precision", "seed",
 )  # fmt: skip
 HPARAM_METRICS = (
-    "test_accuracy", "test_balanced_accuracy", "test_macro_f1", "val_accuracy", "best_epoch", "run_seconds",
+    "test.accuracy", "test.balanced_accuracy", "test.macro_f1", "test.loss", "val.accuracy", "train.accuracy",
 )  # fmt: skip
+IMAGES_AT_MOST = 32
 EMBEDDINGS_AT_MOST = 2000
 PR_CURVES_AT_MOST = 20
 
@@ -75,44 +77,37 @@ class TensorBoardTracker:
         for key, tag in SCALARS.items():
             if record.get(key) is not None:
                 self.writer.add_scalar(tag, record[key], record["epoch"])
+        for stage, norm in (record.get("gradient_norms") or {}).items():
+            self.writer.add_scalar(f"gradient_norm/{stage}", norm, record["epoch"])
         self.writer.flush()
 
     def log_scalars(self, values: Mapping[str, float], step: int) -> None:
         for tag, value in values.items():
             self.writer.add_scalar(tag, value, step)
 
-    def log_config(self, config: dict) -> None:
-        """The configuration as text: an indented block is verbatim in TensorBoard's Markdown."""
-        text = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
-        self.writer.add_text("config", "\n".join("    " + line for line in text.splitlines()), 0)
+    def log_text(self, tag: str, values: dict) -> None:
+        """Nested values as YAML; an indented block is verbatim in TensorBoard's Markdown."""
+        text = yaml.safe_dump(plain(values), sort_keys=False, allow_unicode=True)
+        self.writer.add_text(tag, "\n".join("    " + line for line in text.splitlines()), 0)
 
-    def log_hparams(self, config: dict, metrics: Mapping[str, float | None]) -> None:
-        """The run's row of the HPARAMS table. `metrics` has some of `HPARAM_METRICS`.
+    def log_hparams(self, config: dict, metrics: dict) -> None:
+        """The run's row of the HPARAMS table: keys `HPARAMS`, results `HPARAM_METRICS` of the summary's metrics.
 
         `add_hparams` would open a second, stray run, so its three protocol buffers are written here.
         """
-        values = {key: _hparam(config, key) for key in HPARAMS}
-        metrics = {key: metrics.get(key) for key in HPARAM_METRICS}
-        for summary in hparams(values, {f"hparam/{key}": 0.0 for key in HPARAM_METRICS}):
+        values = {key: _hparam(_look_up(config, key)) for key in HPARAMS}
+        tags = {f"hparam/{key.replace('.', '_')}": _look_up(metrics, key) for key in HPARAM_METRICS}
+        for summary in hparams(values, dict.fromkeys(tags, 0.0)):
             self.writer.file_writer.add_summary(summary)
-        for key, value in metrics.items():
-            self.writer.add_scalar(f"hparam/{key}", float("nan") if value is None else value, 0)
+        for tag, value in tags.items():
+            self.writer.add_scalar(tag, float("nan") if value is None else value, 0)
         self.writer.flush()
 
-    def log_images(
-        self,
-        tag: str,
-        images: torch.Tensor,
-        *,
-        mean: Sequence[float],
-        std: Sequence[float],
-        step: int,
-        columns: int = 8,
-    ) -> None:
-        """A grid of normalised images (N, 3, H, W), with the normalisation taken back."""
-        images = images.detach().float().cpu()
-        images = images * torch.tensor(std).view(1, 3, 1, 1) + torch.tensor(mean).view(1, 3, 1, 1)
-        self.writer.add_image(tag, make_grid(images.clamp(0, 1), nrow=8, padding=2), step)
+    def log_images(self, tag: str, images: torch.Tensor, preprocessing: Preprocessing, step: int = 0) -> None:
+        """A grid of up to 32 normalised images (N, 3, H, W), with the normalisation taken back."""
+        images = images[:IMAGES_AT_MOST].detach().float().cpu()
+        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
+        self.writer.add_image(tag, make_grid((images * std + mean).clamp(0, 1), nrow=8, padding=2), step)
 
     def log_picture(self, tag: str, picture: np.ndarray, step: int) -> None:
         """(H, W, 3) uint8."""
@@ -125,6 +120,13 @@ class TensorBoardTracker:
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         self.log_picture(tag, np.asarray(canvas.buffer_rgba())[..., :3].copy(), step)
+
+    def log_confusion(
+        self, tag: str, confusion: Sequence[Sequence[int]], classes: Sequence[str], step: int = 0
+    ) -> None:
+        from vision2.runs.confusion import confusion_figure
+
+        self.log_figure(tag, confusion_figure(confusion, classes), step)
 
     def log_histogram(self, tag: str, values: torch.Tensor | np.ndarray | Sequence[float], step: int) -> None:
         """Non-finite values are left out: TensorBoard refuses them, and a diagnostic must not stop a run."""
@@ -157,9 +159,13 @@ class TensorBoardTracker:
             self.writer.add_pr_curve(f"pr/{name}", labels == index, probabilities[:, index], step)
 
 
-def _hparam(config: dict, key: str) -> float | str | bool:
-    value: Any = config
+def _look_up(values: dict, key: str) -> Any:
+    found: Any = values
     for name in key.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
+
+
+def _hparam(value: Any) -> float | str | bool:
     # A key left out of one run would be a hole in the table, so "not set" is a value of its own.
     return value if isinstance(value, bool | int | float | str) else "-" if value is None else str(value)

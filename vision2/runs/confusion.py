@@ -1,0 +1,48 @@
+"""A confusion matrix as a picture: shares of each true class, counts written where they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COUNTS_UP_TO = 20  # classes; beyond it the numbers would not be readable
+NAMES_UP_TO = 40
+
+
+def confusion_figure(confusion: Sequence[Sequence[float]], classes: Sequence[str]) -> Figure:
+    """A figure of its own, outside pyplot; see `draw_confusion`."""
+    from matplotlib.figure import Figure
+
+    side = min(3 + 0.35 * len(classes), 9)
+    figure = Figure(figsize=(side, side), layout="constrained", dpi=110)
+    draw_confusion(figure.add_subplot(), confusion, classes)
+    return figure
+
+
+def draw_confusion(
+    axes: Axes,
+    confusion: Sequence[Sequence[float]],
+    classes: Sequence[str],
+    *,
+    words: tuple[str, str] = ("true", "predicted"),
+) -> None:
+    """Rows are the truth; colour is the share of the row, so that a rare class is as visible as a common one."""
+    counts = np.asarray(confusion, dtype=float)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set(ylabel=words[0], xlabel=words[1])
+    if len(classes) <= NAMES_UP_TO:
+        small = 8 if len(classes) <= 12 else 6
+        names = [name if len(name) <= 14 else name[:13] + "…" for name in classes]
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=small)
+        axes.set_yticks(range(len(names)), names, fontsize=small)
+    if len(classes) <= COUNTS_UP_TO:
+        for row, column in zip(*np.nonzero(counts), strict=True):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, f"{counts[row, column]:g}", ha="center", va="center", fontsize=7, color=colour)
