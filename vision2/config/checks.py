@@ -43,7 +43,9 @@ def _weights(config: Config, facts) -> list[str]:
     if weights.path and strategy.source:
         problems.append("weights.path and strategy.source both name pretrained weights; give one of them")
     if strategy.pretrained and weights.name == "none" and not weights.path and not strategy.source:
-        problems.append(f"strategy={strategy.name} needs pretrained weights but weights.name=none; leave weights.name out")
+        problems.append(
+            f"strategy={strategy.name} needs pretrained weights but weights.name=none; leave weights.name out"
+        )
     if wants and not weights.path and not strategy.source and not facts.weights and not config.resume:
         problems.append(
             f"{facts.name} has no published weights; give a file with weights.path=FILE, one of your runs with"
@@ -76,13 +78,19 @@ def _training(config: Config) -> list[str]:
     if dataset.fraction == 0:
         problems.append("dataset.fraction is 0, which leaves no training images; give a share above 0")
     if dataset.val_fraction + dataset.test_fraction >= 1:
-        problems.append("dataset.val_fraction + dataset.test_fraction leave no training images; their sum must be below 1")
+        problems.append(
+            "dataset.val_fraction + dataset.test_fraction leave no training images; their sum must be below 1"
+        )
     if train.sampler == "balanced" and train.class_weights == "balanced":
-        problems.append("train.sampler=balanced and train.class_weights=balanced correct for the same thing twice; give one")
+        problems.append(
+            "train.sampler=balanced and train.class_weights=balanced correct for the same thing twice; give one"
+        )
     if dataset.augment.mixup and dataset.augment.cutmix:
         problems.append("dataset.augment.mixup and dataset.augment.cutmix exclude each other; set one of them to 0")
     if sorted(train.milestones) != train.milestones or any(not 0 < m < 1 for m in train.milestones):
-        problems.append(f"train.milestones is {train.milestones}, they must be rising shares of the run between 0 and 1")
+        problems.append(
+            f"train.milestones is {train.milestones}, they must be rising shares of the run between 0 and 1"
+        )
     return problems
 
 
@@ -90,7 +98,13 @@ def _mode(config: Config) -> list[str]:
     if config.mode == "eval" and not config.checkpoint:
         return ["mode=eval needs checkpoint=FILE, e.g. checkpoint=outputs/.../best.pt"]
     if config.checkpoint and config.mode != "eval":
-        return ["checkpoint=... goes with mode=eval; to start from it use weights.path=FILE, to go on use resume=FOLDER"]
-    missing = [("checkpoint", config.checkpoint), ("resume", config.resume), ("strategy.source", config.strategy.source)]
+        return [
+            "checkpoint=... goes with mode=eval; to start from it use weights.path=FILE, to go on use resume=FOLDER"
+        ]
+    missing = [
+        ("checkpoint", config.checkpoint),
+        ("resume", config.resume),
+        ("strategy.source", config.strategy.source),
+    ]
     missing.append(("weights.path", config.weights.path))
     return [f"{key}={path} does not exist" for key, path in missing if path and not Path(path).expanduser().exists()]

@@ -110,7 +110,9 @@ def compose_config(words: Sequence[str]) -> DictConfig:
 
 def _first_lines(error: Exception) -> str:
     lines = [re.sub(r"\s+", " ", line).strip() for line in str(error).splitlines()]
-    return "; ".join(line for line in lines if line and not line.startswith(("full_key", "object_type", "reference")))[:400]
+    return "; ".join(line for line in lines if line and not line.startswith(("full_key", "object_type", "reference")))[
+        :400
+    ]
 
 
 def to_config(node: DictConfig) -> Config:

@@ -6,7 +6,7 @@ The comment behind a field is the help a user reads; a field with `choices` meta
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any
 
 
 def choice(default: Any, *allowed: str) -> Any:
@@ -21,8 +21,8 @@ def number(default: Any, at_least: float | None = None, at_most: float | None = 
 class ModelConfig:
     name: str = "???"  # a name of the catalogue (vision2/models/facts.py), or of timm with library=timm
     library: str = choice("catalogue", "catalogue", "timm")
-    stem: Optional[str] = None  # imagenet | small (3x3, stride 1, no pooling); null = the option's own
-    shortcut: Optional[str] = None  # residual families: A | B | none (= plain); null = the option's own
+    stem: str | None = None  # imagenet | small (3x3, stride 1, no pooling); null = the option's own
+    shortcut: str | None = None  # residual families: A | B | none (= plain); null = the option's own
     width: float = number(1.0, 0.1, 4.0)  # MobileNet v1 width multiplier
     aux: bool = False  # auxiliary classifiers (GoogLeNet, Inception v3, smallinception)
     aux_weight: float = number(0.3, 0.0, 1.0)  # total loss = main + aux_weight * each auxiliary loss
@@ -31,8 +31,8 @@ class ModelConfig:
 @dataclass
 class WeightsConfig:
     name: str = "auto"  # auto (what the strategy needs) | none | default | a published set, e.g. IMAGENET1K_V2
-    path: Optional[str] = None  # a local .pth or .safetensors file, or a checkpoint of ours
-    sha256: Optional[str] = None  # checked against the file when given
+    path: str | None = None  # a local .pth or .safetensors file, or a checkpoint of ours
+    sha256: str | None = None  # checked against the file when given
     min_coverage: float = number(0.9, 0.0, 1.0)  # least share of backbone parameters that must load
 
 
@@ -52,23 +52,23 @@ class AugmentConfig:
 @dataclass
 class DatasetConfig:
     name: str = choice("???", "digits", "cifar10", "cats_vs_dogs", "plants", "folder")
-    root: Optional[str] = None  # where the images lie: a folder, a zip or a CSV list, by data set
-    source: Optional[str] = None  # which published archive to download, by data set
+    root: str | None = None  # where the images lie: a folder, a zip or a CSV list, by data set
+    source: str | None = None  # which published archive to download, by data set
     download: bool = True  # fetch absent data (false: say what is missing instead)
-    image_size_px: Optional[int] = number(None, 8, 2048)  # null = the model's own size
+    image_size_px: int | None = number(None, 8, 2048)  # null = the model's own size
     val_fraction: float = number(0.1, 0.0, 0.9)  # of the training part, when no val split exists
     test_fraction: float = number(0.2, 0.0, 0.9)  # of everything, when no test split exists
-    group_pattern: Optional[str] = None  # regular expression; files with the same first group stay on one side
-    classes: Optional[list[str]] = None  # keep these classes only
+    group_pattern: str | None = None  # regular expression; files with the same first group stay on one side
+    classes: list[str] | None = None  # keep these classes only
     fraction: float = number(1.0, 0.0, 1.0)  # of the training split, stratified and nested
-    shots_per_class: Optional[int] = number(None, 1)  # training images a class
+    shots_per_class: int | None = number(None, 1)  # training images a class
     imbalance: float = number(1.0, 1.0)  # largest : smallest class of the training split, exponential in between
     label_noise: float = number(0.0, 0.0, 1.0)  # share of training labels replaced by another class
     cache: str = choice("disk", "off", "memory", "disk")  # decoded images
-    cache_dir: Optional[str] = None  # null = $VISION2_CACHE, or ~/.cache/vision2
+    cache_dir: str | None = None  # null = $VISION2_CACHE, or ~/.cache/vision2
     cache_gb: float = number(20.0, 0.0)  # largest size of all stores together
     max_bad_share: float = number(0.05, 0.0, 1.0)  # stop when more files than this cannot be decoded
-    workers: Optional[int] = number(None, 0)  # threads that prepare batches; null = chosen by the machine
+    workers: int | None = number(None, 0)  # threads that prepare batches; null = chosen by the machine
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
@@ -83,7 +83,7 @@ class RuleConfig:
 class StrategyConfig:
     name: str = choice("???", "scratch", "feature_extraction", "finetune")
     pretrained: bool = False  # needs pretrained weights
-    source: Optional[str] = None  # one of our own run folders to transfer from, instead of published weights
+    source: str | None = None  # one of our own run folders to transfer from, instead of published weights
     optimizer: str = choice("sgd", "sgd", "adamw")
     lr: float = number(0.05, 0.0)  # of the head, and of everything with scratch
     momentum: float = number(0.9, 0.0, 1.0)
@@ -91,7 +91,7 @@ class StrategyConfig:
     decay_norm_and_bias: bool = False  # weight decay on norms and biases too
     backbone_lr_scale: float = number(1.0, 0.0)  # rate of the pretrained part relative to lr
     layer_decay: float = number(1.0, 0.0, 1.0)  # factor a stage, from the last stage down
-    unfreeze_from: Optional[str] = None  # first stage that learns; null = all of them
+    unfreeze_from: str | None = None  # first stage that learns; null = all of them
     head_first_epochs: int = number(0, 0)  # train only the head this long, then the rest
     unfreeze_every_epochs: int = number(0, 0)  # gradual: one more stage, from the last down, each so many epochs
     batchnorm: str = choice("adapt", "adapt", "frozen")  # running statistics of the part that learns
@@ -107,16 +107,16 @@ class StrategyConfig:
 @dataclass
 class TrainConfig:
     epochs: int = number(10, 0)
-    batch_size: Optional[int] = number(None, 1)  # null = 128 up to 64 px, else 32
+    batch_size: int | None = number(None, 1)  # null = 128 up to 64 px, else 32
     schedule: str = choice("cosine", "cosine", "step", "constant")
     warmup_epochs: float = number(0.5, 0.0)
     milestones: list[float] = field(default_factory=lambda: [0.5, 0.75])  # of the run; step schedule
     gamma: float = number(0.1, 0.0, 1.0)  # step schedule
     label_smoothing: float = number(0.0, 0.0, 0.999)
-    clip_norm: Optional[float] = number(None, 0.0)
+    clip_norm: float | None = number(None, 0.0)
     accumulate: int = number(1, 1)  # batches a step
     ema: float = number(0.0, 0.0, 0.99999)  # decay of the averaged weights; 0 = off
-    patience: Optional[int] = number(None, 1)  # stop after so many epochs without a better validation accuracy
+    patience: int | None = number(None, 1)  # stop after so many epochs without a better validation accuracy
     precision: str = choice("auto", "auto", "float32", "bfloat16", "float16")
     channels_last: bool = True
     compile: bool = False
@@ -131,7 +131,7 @@ class ReportConfig:
 
 @dataclass
 class ExperimentConfig:
-    name: Optional[str] = None
+    name: str | None = None
     claim: str = ""  # the lecture's sentence
     claim_es: str = ""
     source: str = ""
@@ -149,8 +149,8 @@ class Config:
     experiment: ExperimentConfig = field(default_factory=ExperimentConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     mode: str = choice("train", "train", "eval")
-    checkpoint: Optional[str] = None  # mode=eval: the file to evaluate
-    resume: Optional[str] = None  # a run folder to continue
+    checkpoint: str | None = None  # mode=eval: the file to evaluate
+    resume: str | None = None  # a run folder to continue
     seed: int = number(0, 0)
     device: str = "auto"  # auto (CUDA, then MPS, then CPU) | cpu | cuda | cuda:1 | mps
     budget: str = choice("lite", "lite", "full")  # experiments: minutes on a laptop, or the paper's recipe

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+
+from vision2.basics.errors import UserError
+from vision2.config.compose import load_config
+from vision2.config.location import GROUPS, options
+
+
+def problems(*words: str) -> tuple[str, ...]:
+    with pytest.raises(UserError) as caught:
+        load_config(words)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize(("group", "option"), [(g, o) for g in GROUPS[:3] for o in options(g)])
+def test_every_option_composes_and_parses(group, option):
+    words = [f"{group}={option}"]
+    if (group, option) == ("model", "timm"):
+        words.append("model.name=resnet10t")
+    if group == "strategy" and option != "scratch":
+        words.append("model=resnet18")
+    if group == "dataset":
+        words.append("model=resnet18")
+    if group == "model":
+        words.append("dataset.image_size_px=299")
+    assert load_config(words).model.name
+
+
+def test_defaults_train_a_small_residual_network_on_digits():
+    config = load_config([])
+    assert (config.model.name, config.dataset.name, config.strategy.name) == ("resnet20", "digits", "scratch")
+
+
+def test_zero_is_a_value():
+    config = load_config(["seed=0", "strategy.lr=0.0", "train.warmup_epochs=0"])
+    assert (config.seed, config.strategy.lr, config.train.warmup_epochs) == (0, 0.0, 0.0)
+
+
+def test_all_mistakes_of_a_command_line_are_told_at_once():
+    found = problems("model=resnet5", "train.epoch=3", "train.batch_size=many", "seed=-1")
+    assert len(found) == 4
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("model=resnet500", "did you mean 'resnet50'"),
+        ("strategy=finetun", "did you mean 'finetune'"),
+        ("strategy.lrr=0.1", "did you mean 'strategy.lr'"),
+        ("+strategy.lrr=0.1", "did you mean 'strategy.lr'"),
+        ("lr=0.1", "did you mean 'strategy.lr'"),
+        ("train.epochs=ten", "train.epochs is 'ten', it must be a whole number"),
+        ("train.schedule=cosin", "did you mean 'cosine'"),
+        ("dataset.val_fraction=2", "it must be between 0.0 and 0.9"),
+        ("~train.epochs", "would remove a setting"),
+        ("train.epochs 3", "cannot read"),
+        ("strategy.lr=nan", "finite"),
+    ],
+)
+def test_a_mistake_is_one_line_that_says_what_is_allowed(word, text):
+    (problem,) = problems(word)
+    assert text in problem
+    assert "\n" not in problem
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["strategy=finetune", "model=plain20"], "has no published weights"),
+        (["strategy=finetune", "model=resnet18", "weights.name=none"], "needs pretrained weights"),
+        (["model=vgg16", "dataset.image_size_px=31"], "smallest size is 32 px"),
+        (["model=resnet20", "model.aux=true"], "no auxiliary classifiers"),
+        (["dataset.shots_per_class=5", "dataset.fraction=0.5"], "give one of them"),
+        (["mode=eval"], "mode=eval needs checkpoint=FILE"),
+        (["weights.path=absent.pth"], "weights.path=absent.pth does not exist"),
+        (["dataset.augment.mixup=0.2", "dataset.augment.cutmix=1"], "exclude each other"),
+        (["strategy.classifier=svm"], "goes with strategy=feature_extraction"),
+    ],
+)
+def test_values_that_contradict_are_found_before_anything_is_touched(words, text):
+    assert any(text in problem for problem in problems(*words))

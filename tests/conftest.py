@@ -1,0 +1,33 @@
+"""What every test shares: two threads, no network, a cache of its own, the command line as a user calls it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ["HF_HUB_OFFLINE"] = "1"
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """No test reads or fills the user's caches."""
+    monkeypatch.setenv("VISION2_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path_factory.getbasetemp() / "torch"))
+
+
+@pytest.fixture
+def vision2(tmp_path):
+    """Run `python -m vision2.<command> words...` in an empty folder, as a user does."""
+
+    def call(command: str, *words: str, timeout: float = 120) -> subprocess.CompletedProcess:
+        line = [sys.executable, "-m", f"vision2.{command}", *words]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=timeout)
+
+    return call

@@ -1,0 +1,30 @@
+"""The YAML tree and the schema agree: every leaf is read somewhere, every file says what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vision2.config.fields import LEAVES
+from vision2.config.location import GROUPS, config_folder
+
+SOURCES = "\n".join(
+    file.read_text()
+    for file in (Path(__file__).resolve().parent.parent / "vision2").rglob("*.py")
+    if file.name not in ("schema.py", "checks.py", "saved.py", "identity.py")
+)
+
+
+@pytest.mark.parametrize("leaf", sorted(LEAVES))
+def test_no_setting_is_dead(leaf):
+    assert f".{leaf.rsplit('.', 1)[-1]}" in SOURCES or f'"{leaf}"' in SOURCES
+
+
+@pytest.mark.parametrize(
+    "file",
+    [f for group in GROUPS for f in sorted((config_folder() / group).glob("*.yaml"))],
+    ids=lambda f: f"{f.parent.name}/{f.stem}",
+)
+def test_every_option_says_what_it_is_in_its_first_line(file):
+    assert file.read_text().startswith("# ")

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pickle
+
+import pytest
+import torch
+
+from vision2.basics.errors import UserError
+from vision2.training.checkpoint import load_checkpoint, save_checkpoint
+
+
+class Harmful:
+    def __reduce__(self):
+        return (print, ("executed",))
+
+
+def test_a_checkpoint_is_read_back_as_it_was_written(tmp_path):
+    save_checkpoint(tmp_path / "best.pt", {"model": {"w": torch.arange(3.0)}, "state": {"epoch": 2}})
+    content = load_checkpoint(tmp_path)
+    assert torch.equal(content["model"]["w"], torch.tensor([0.0, 1.0, 2.0]))
+    assert content["state"] == {"epoch": 2}
+
+
+def test_a_failed_write_leaves_the_old_checkpoint_and_no_rest(tmp_path, monkeypatch):
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"state": 1})
+
+    def breaks(content, file):
+        file.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(torch, "save", breaks)
+    with pytest.raises(OSError, match="disk full"):
+        save_checkpoint(path, {"state": 2})
+    assert load_checkpoint(path)["state"] == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", pickle.dumps(Harmful())])
+def test_a_damaged_or_harmful_file_is_refused_in_one_sentence(tmp_path, content, capsys):
+    file = tmp_path / "x.pt"
+    file.write_bytes(content)
+    with pytest.raises(UserError, match="cannot be read as a checkpoint"):
+        load_checkpoint(file)
+    assert "executed" not in capsys.readouterr().out
+
+
+def test_a_harmful_object_inside_a_torch_file_is_not_executed(tmp_path, capsys):
+    torch.save({"format": 1, "model": Harmful()}, tmp_path / "x.pt")
+    with pytest.raises(UserError, match="more than tensors"):
+        load_checkpoint(tmp_path / "x.pt")
+    assert "executed" not in capsys.readouterr().out

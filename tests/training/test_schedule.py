@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vision2.config.schema import TrainConfig
+from vision2.training.schedule import rate_factor
+
+
+def factors(**settings) -> list[float]:
+    train = TrainConfig(**settings)
+    return [rate_factor(step, steps_per_epoch=10, train=train) for step in range(train.epochs * 10)]
+
+
+def test_warm_up_rises_in_equal_steps_to_the_full_rate():
+    assert factors(epochs=2, warmup_epochs=0.5, schedule="constant")[:6] == pytest.approx(
+        [0.2, 0.4, 0.6, 0.8, 1.0, 1.0]
+    )
+
+
+def test_cosine_is_half_way_down_in_the_middle_and_near_zero_at_the_end():
+    values = factors(epochs=2, warmup_epochs=0, schedule="cosine")
+    assert values[0] == 1.0
+    assert values[10] == pytest.approx(0.5)
+    assert values[-1] == pytest.approx(0.5 * (1 + math.cos(math.pi * 19 / 20)))
+
+
+def test_steps_fall_at_the_milestones():
+    values = factors(epochs=4, warmup_epochs=0, schedule="step", milestones=[0.5, 0.75], gamma=0.1)
+    assert [values[19], values[20], values[29], values[30]] == pytest.approx([1, 0.1, 0.1, 0.01])
+
+
+@given(epochs=st.integers(1, 5), warmup=st.floats(0, 10), kind=st.sampled_from(["cosine", "step", "constant"]))
+def test_the_rate_never_leaves_zero_to_one(epochs, warmup, kind):
+    assert all(0 <= value <= 1 for value in factors(epochs=epochs, warmup_epochs=warmup, schedule=kind))

@@ -1,0 +1,144 @@
+"""From a checked configuration to everything a run works with: data, network, weights, batches, learner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from vision2.basics.errors import UserError
+from vision2.basics.preprocessing import Preprocessing
+from vision2.config.schema import Config, WeightsConfig
+from vision2.data.batches import Batches
+from vision2.data.dataset import Dataset, open_dataset
+from vision2.data.sampling import class_weights
+from vision2.models.build import build_model
+from vision2.models.facts import facts_for
+from vision2.models.network import Network
+from vision2.models.weights import WeightsReport, find_weights, load_weights
+from vision2.training.learner import Learner
+from vision2.training.precision import choose_device, choose_precision
+
+SMALL_IMAGE_PX = 64  # up to here a batch of 128 fits everywhere, above it 32 does
+CROP_SHARE = 0.875  # images are kept at size / 0.875: the 256 for 224 that ImageNet evaluation is used to
+
+
+@dataclass
+class Job:
+    data: Dataset
+    network: Network
+    learner: Learner
+    train: Batches
+    val: Batches
+    test: Batches
+    weights: WeightsReport | None
+    batch_size: int
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return self.network.preprocessing
+
+    @property
+    def precision(self) -> str:
+        return self.learner.precision
+
+
+def prepare(config: Config, saved: dict | None = None) -> Job:
+    """Find weights, open the data, build the network.
+
+    Args:
+        saved: a checkpoint to go on from; its preprocessing and precision rule, and no pretrained weights are looked for.
+
+    Raises:
+        UserError: for absent weights or data, before anything is written.
+    """
+    device = choose_device(config.device)
+    source = None if saved else find_weights(wanted_weights(config), config.model)
+    data, network = open_data_and_network(config)
+    report = load_weights(network, source, config.weights.min_coverage) if source else None
+    size = image_size_px(config)
+    if saved:
+        network.preprocessing = Preprocessing.from_dict(saved["preprocessing"])
+    else:
+        network.preprocessing = preprocessing_for(network, data, size, pretrained=report is not None)
+    network.to(device, memory_format=torch.channels_last if config.train.channels_last else torch.contiguous_format)
+    if saved:
+        precision = saved["precision"]
+    else:
+        precision = choose_precision(config.train.precision, network, device, size)
+    learner = Learner(
+        network,
+        config.strategy,
+        config.train,
+        precision=precision,
+        seed=config.seed,
+        aux_weight=config.model.aux_weight,
+        class_weights=_class_weights(config, data),
+    )
+    batch_size = config.train.batch_size or (128 if size <= SMALL_IMAGE_PX else 32)
+    train, val, test = open_batches(config, data, network.preprocessing, device=device, batch_size=batch_size)
+    return Job(data, network, learner, train, val, test, report, batch_size)
+
+
+def image_size_px(config: Config) -> int:
+    return config.dataset.image_size_px or facts_for(config.model).image_size_px
+
+
+def open_data_and_network(config: Config) -> tuple[Dataset, Network]:
+    """The data set, and an untrained network with its class count."""
+    size = image_size_px(config)
+    data = open_dataset(config.dataset, seed=config.seed, store_px=round(size / CROP_SHARE))
+    return data, build_model(config.model, len(data.classes), seed=config.seed, image_size_px=size)
+
+
+def open_batches(
+    config: Config, data: Dataset, preprocessing: Preprocessing, *, device: torch.device, batch_size: int
+) -> tuple[Batches, Batches, Batches]:
+    """Training batches (shuffled, augmented), validation and test batches (neither).
+
+    Raises:
+        UserError: when the training images make no batch at all.
+    """
+    shared = {
+        "batch_size": batch_size,
+        "device": device,
+        "num_classes": len(data.classes),
+        "seed": config.seed,
+        "workers": config.dataset.workers,
+        "channels_last": config.train.channels_last,
+    }
+    augment, sampler = config.dataset.augment, config.train.sampler
+    train = Batches(data.train, preprocessing, augment=augment, shuffle=True, sampler=sampler, **shared)
+    if len(train) == 0:
+        raise UserError(f"{len(data.train.labels)} training image makes no batch to train on; give more images")
+    return train, Batches(data.val, preprocessing, **shared), Batches(data.test, preprocessing, **shared)
+
+
+def wanted_weights(config: Config) -> WeightsConfig:
+    """`auto` spelled out: what the strategy needs; a source run stands for its best checkpoint."""
+    if config.strategy.source:
+        return replace(config.weights, path=str(Path(config.strategy.source).expanduser() / "best.pt"))
+    if config.weights.path or config.weights.name != "auto":
+        return config.weights
+    return replace(config.weights, name="default" if config.strategy.pretrained else "none")
+
+
+def preprocessing_for(network: Network, data: Dataset, size: int, *, pretrained: bool) -> Preprocessing:
+    """The weights' own statistics when there are weights, else those of the training images.
+
+    Sets of one fixed square size are used whole; photographs are resized and centre-cropped as the weights want it.
+    """
+    preprocessing = network.preprocessing.at_size(size)
+    if data.train.images.fixed_size_px is not None:
+        preprocessing = replace(preprocessing, resize_px=size)
+    if not pretrained:
+        mean, std = data.statistics()
+        preprocessing = replace(preprocessing, mean=tuple(mean), std=tuple(std))
+    return preprocessing
+
+
+def _class_weights(config: Config, data: Dataset) -> torch.Tensor | None:
+    if config.train.class_weights == "none":
+        return None
+    return torch.as_tensor(class_weights(data.train.labels, len(data.classes)), dtype=torch.float32)

@@ -1,0 +1,193 @@
+"""Running jobs so that a failure is recorded and told, and the other jobs of a sweep go on."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from vision2.basics.errors import UserError
+from vision2.basics.files import write_text
+from vision2.config.command import USER_MISTAKE
+from vision2.config.schema import Config
+from vision2.config.sweep import SweepPlan
+from vision2.experiment import run
+from vision2.runs.environment import environment
+from vision2.runs.folder import claim_run_folder
+from vision2.runs.identity import config_hash, finished_run
+from vision2.runs.records import RunRecord
+from vision2.runs.sweep import SweepFolder
+
+TRACE_FILE = "error.txt"
+
+
+class Stopped(KeyboardInterrupt):
+    """SIGTERM or Ctrl-C; carries the signal so that the exit code can tell which."""
+
+    def __init__(self, number: int):
+        super().__init__()
+        self.number = number
+
+
+@dataclass(frozen=True)
+class Outcome:
+    status: str  # completed | failed | interrupted | skipped
+    run_dir: Path | None
+    exit_code: int
+    error: str | None = None
+    summary: dict | None = None
+
+
+def run_recorded(config: Config, command: str) -> Outcome:
+    """Run one job; whatever happens is printed in one line and stands in the run's own summary."""
+    folders: list[Path] = []
+
+    def claim() -> Path:
+        if not folders:
+            resumed = Path(config.resume).expanduser().resolve() if config.resume else None
+            folders.append(
+                resumed
+                or claim_run_folder(config.output_dir, config.dataset.name, config.model.name, config.strategy.name)
+            )
+        return folders[0]
+
+    try:
+        with stopping_on_signals():
+            summary = run(config, claim, command)
+        return Outcome("completed", claim(), 0, summary=summary)
+    except Stopped as stop:
+        return _interrupted(folders, config, command, stop.number)
+    except torch.OutOfMemoryError:
+        return _failed(folders, config, command, UserError(_memory_advice(config)))
+    except UserError as error:
+        return _failed(folders, config, command, error)
+    except Exception as error:
+        write_text(claim() / TRACE_FILE, traceback.format_exc())
+        text = f"internal error: {type(error).__name__}: {str(error)[:300]} (trace in {claim() / TRACE_FILE})"
+        return _failed(folders, config, command, UserError(text), exit_code=1)
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[None]:
+    """SIGTERM and Ctrl-C raise `Stopped` in the main thread. Other threads cannot set handlers and go without."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _frame) -> None:
+        raise Stopped(number)
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _interrupted(folders: list[Path], config: Config, command: str, number: int) -> Outcome:
+    if not folders:
+        return Outcome("interrupted", None, 128 + number, "stopped before the run began; nothing was written")
+    _write_status(folders[0], "interrupted", None, config, command)
+    saved = "the last finished epoch is saved" if (folders[0] / "last.pt").exists() else "no epoch was finished"
+    text = f"stopped; {saved}. Go on with: python -m vision2.train resume={folders[0]}"
+    return Outcome("interrupted", folders[0], 128 + number, text)
+
+
+def _failed(
+    folders: list[Path], config: Config, command: str, error: UserError, exit_code: int = USER_MISTAKE
+) -> Outcome:
+    if folders:
+        _write_status(folders[0], "failed", str(error), config, command)
+    return Outcome("failed", folders[0] if folders else None, exit_code, str(error))
+
+
+def _write_status(run_dir: Path, status: str, error: str | None, config: Config, command: str) -> None:
+    values = asdict(config)
+    identity = {"config": values, "config_hash": config_hash(values), "epochs_done": len(RunRecord(run_dir).history())}
+    record = {"status": status, "error": error, **identity, **environment(), "command": command}
+    RunRecord(run_dir).write_summary(record)
+
+
+def _memory_advice(config: Config) -> str:
+    return (
+        f"out of memory with train.batch_size={config.train.batch_size or 'auto'}, dataset.image_size_px="
+        f"{config.dataset.image_size_px or 'auto'}, train.precision={config.train.precision}: halve the batch size and"
+        " double train.accumulate, use smaller images, or train.precision=bfloat16"
+    )
+
+
+def already_finished(config: Config) -> Path | None:
+    """The folder of a completed run with the same configuration, when `skip_finished` asks to look for one."""
+    if not config.skip_finished:
+        return None
+    parent = Path(config.output_dir).expanduser() / config.dataset.name
+    return finished_run(parent, config_hash(asdict(config)))
+
+
+def report_outcome(outcome: Outcome) -> int:
+    """Tell the user how a single run ended and what to do next; returns the exit code."""
+    if outcome.status != "completed":
+        print(f"error: {outcome.error}" if outcome.status == "failed" else outcome.error, file=sys.stderr)
+        return outcome.exit_code
+    metrics = outcome.summary["metrics"]
+    for split in ("val", "test"):
+        if split in metrics:
+            print(f"{split:5} {describe(metrics[split])}")
+    print(f"run folder: {outcome.run_dir}")
+    print(f"curves:     tensorboard --logdir {outcome.run_dir}")
+    return 0
+
+
+def describe(metrics: dict) -> str:
+    """One line with the figures that matter and how sure they are."""
+    return (
+        f"accuracy {metrics['accuracy']:.2%} (95 % interval {metrics['accuracy_low']:.2%} to {metrics['accuracy_high']:.2%},"
+        f" n = {metrics['n']:,}), balanced {metrics['balanced_accuracy']:.2%}, macro F1 {metrics['macro_f1']:.3f}"
+    )
+
+
+def sweep_job(config: Config, command: str, folder: SweepFolder) -> float | None:
+    """Run one job of a sweep and note what came of it; the validation accuracy is there for optimising sweepers.
+
+    Raises:
+        KeyboardInterrupt: to end the sweep when the user stopped the job.
+    """
+    done = already_finished(config)
+    if done is not None:
+        outcome = Outcome("skipped", done, 0)
+    else:
+        print(f"\njob {len(folder.jobs()) + 1}: {command}", flush=True)
+        outcome = run_recorded(config, command)
+    run_dir = str(outcome.run_dir) if outcome.run_dir else None
+    folder.add({"command": command, "status": outcome.status, "error": outcome.error, "run": run_dir})
+    if outcome.error:
+        print(f"{outcome.status}: {outcome.error}", file=sys.stderr, flush=True)
+    if outcome.status == "interrupted":
+        raise KeyboardInterrupt
+    return outcome.summary["metrics"]["val"]["accuracy"] if outcome.summary else None
+
+
+def finish_sweep(folder: SweepFolder, plan: SweepPlan) -> int:
+    """Print and write the table and the report of a sweep, and name every job that failed."""
+    from vision2.report import write_report
+
+    jobs = folder.jobs()
+    counts = Counter(job["status"] for job in jobs)
+    told = ", ".join(f"{count} {status}" for status, count in counts.items())
+    print(f"\n{len(jobs)} of {plan.jobs} jobs: {told}")
+    if any(job["run"] for job in jobs):
+        result = write_report(folder.path, language=plan.first.report.language)
+        print(result.text)
+    bad = [job for job in jobs if job["status"] in ("failed", "interrupted")]
+    for job in bad:
+        print(f"{job['status']}: {job['command']}: {job['error']}", file=sys.stderr)
+    return 1 if bad or len(jobs) < plan.jobs else 0

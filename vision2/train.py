@@ -1,0 +1,99 @@
+"""`python -m vision2.train model=... dataset=... strategy=...`: train, evaluate, resume, sweep.
+
+Everything is checked before data or weights are touched; then each job runs by itself (see vision2/sweep.py).
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hydra import main as hydra_main
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from vision2.basics.errors import UserError
+from vision2.config.command import fail
+from vision2.config.compose import check_overrides, compose_config, register, to_config
+from vision2.config.location import config_folder
+from vision2.config.saved import config_of_checkpoint, config_of_run
+from vision2.config.schema import Config
+from vision2.config.sweep import fixed_words, plan_sweep
+from vision2.runs.sweep import SweepFolder, claim_sweep_folder
+
+
+def main() -> int:
+    """Entry point of `python -m vision2.train` and `vision2-train`; returns the exit code."""
+    arguments = get_args_parser().parse_args()
+    words = arguments.overrides
+    try:
+        if arguments.help or arguments.hydra_help or arguments.info or arguments.version:
+            return _hand_to_hydra(lambda node: None, sys.argv[1:])
+        check_overrides(words)
+        node = compose_config(fixed_words(words))
+        if arguments.cfg:
+            return _hand_to_hydra(lambda node: None, sys.argv[1:])
+        if arguments.multirun or node.hydra.mode == RunMode.MULTIRUN:
+            return _sweep(words, node)
+        return _single(_config(compose_config(words), words), words)
+    except UserError as error:
+        return fail(error)
+
+
+def _config(node: DictConfig, words: Sequence[str]) -> Config:
+    """The configuration of one job; resumed runs and evaluations start from the saved one."""
+    if node.resume:
+        return config_of_run(node.resume, words)
+    if node.mode == "eval" and node.checkpoint:
+        return config_of_checkpoint(node, words)
+    return to_config(node)
+
+
+def _single(config: Config, words: Sequence[str]) -> int:
+    from vision2.sweep import report_outcome, run_recorded
+
+    return report_outcome(run_recorded(config, _command(words)))
+
+
+def _sweep(words: Sequence[str], node: DictConfig) -> int:
+    """Check every job, run them all, then print and write what came out; 1 when a job failed."""
+    plan = plan_sweep(words, node)
+    folder = SweepFolder(claim_sweep_folder(Path(node.output_dir)))
+    print(f"{plan.jobs} jobs; their table and report go to {folder.path}", flush=True)
+
+    def job(node: DictConfig) -> float | None:
+        from vision2.sweep import sweep_job
+
+        words = list(HydraConfig.get().overrides.task)
+        return sweep_job(_config(node, words), _command(words), SweepFolder(Path(HydraConfig.get().sweep.dir)))
+
+    try:
+        _hand_to_hydra(job, ["--multirun", *words, f"hydra.sweep.dir={folder.path}", "hydra.sweep.subdir=."])
+    except KeyboardInterrupt:
+        print("sweep stopped; start the same command again with skip_finished=true to go on", file=sys.stderr)
+    from vision2.sweep import finish_sweep
+
+    return finish_sweep(folder, plan)
+
+
+def _command(words: Sequence[str]) -> str:
+    """The command that makes this very run again; a job of a sweep names its own values."""
+    return shlex.join(
+        ["python", "-m", "vision2.train", *(word for word in words if not word.startswith("skip_finished"))]
+    )
+
+
+def _hand_to_hydra(task: Callable, words: Sequence[str]) -> int:
+    """Let Hydra compose and call `task(node)` once a job."""
+    register()
+    sys.argv = [sys.argv[0], *words]
+    hydra_main(version_base="1.3", config_path=str(config_folder()), config_name="config")(task)()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

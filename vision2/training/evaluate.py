@@ -1,0 +1,31 @@
+"""Predictions of a network over a split, always in float32 so that the figures do not depend on the batch."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+
+class Predictions(NamedTuple):
+    """`probabilities` (N, K) float32 and `labels` (N,), in the order of the split."""
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+
+
+@torch.inference_mode()
+def predict(network: nn.Module, batches, progress=None) -> Predictions:
+    """Softmax outputs for every image of `batches` (evaluation order, nothing dropped)."""
+    network.eval()
+    probabilities, labels, indices = [], [], []
+    for batch in batches.epoch(0):
+        probabilities.append(network(batch.images).logits.float().softmax(1).cpu())
+        labels.append(batch.labels.cpu())
+        indices.append(torch.as_tensor(batch.indices).cpu())
+        if progress is not None:
+            progress(len(batch.labels))
+    order = torch.cat(indices).argsort()
+    return Predictions(torch.cat(probabilities)[order].numpy(), torch.cat(labels)[order].numpy())

@@ -1,0 +1,213 @@
+"""A network, its optimiser and everything else that changes while it learns: one update path for every setting."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable
+from itertools import islice
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from vision2.basics.errors import TrainingDiverged
+from vision2.basics.randomness import derive_seed
+from vision2.config.schema import StrategyConfig, TrainConfig
+from vision2.training.precision import autocast
+from vision2.training.schedule import rate_factor
+from vision2.transfer.rules import ParameterPlan, apply_phase, plan_parameters, set_training_mode
+
+# A GPU must wait for the loss to be read, so there it is looked at only now and then.
+FINITE_CHECK_STEPS = 16
+
+
+class EpochResult(NamedTuple):
+    loss: float
+    accuracy: float
+    images: int
+    seconds: float
+    lr: float
+    gradient_norms: dict[str, float]  # by stage, in the first step of the epoch
+
+
+class Learner:
+    """Trains `network` (already on its device) by a strategy; its state is all a resumed run needs."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        strategy: StrategyConfig,
+        train: TrainConfig,
+        *,
+        precision: str,
+        seed: int,
+        aux_weight: float = 0.0,
+        class_weights: torch.Tensor | None = None,
+    ):
+        self.network, self.strategy, self.train, self.precision, self.seed = network, strategy, train, precision, seed
+        self.device = next(network.parameters()).device
+        self.plan = plan_parameters(network, strategy)
+        self.optimizer = build_optimizer(network, self.plan, strategy)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "float16")
+        self.aux_weight = aux_weight
+        weights = class_weights.to(self.device) if class_weights is not None else None
+        self.criterion = nn.CrossEntropyLoss(weight=weights, label_smoothing=train.label_smoothing)
+        self.averaged = _averaged(network, train.ema) if train.ema else None
+        self.forward = torch.compile(network) if train.compile else network
+        self.reference = _l2_sp_reference(network, strategy)
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The network whose accuracy counts: the averaged one when there is one."""
+        return self.averaged.module if self.averaged is not None else self.network
+
+    def train_epoch(self, batches, epoch: int, progress=None) -> EpochResult:
+        """One pass over `batches`; epochs count from 1.
+
+        Raises:
+            TrainingDiverged: at the first loss that is not finite, naming the step and the rate.
+        """
+        start = time.perf_counter()
+        # Dropout draws from the global stream; setting it here makes an epoch independent of what ran before it.
+        torch.manual_seed(derive_seed(self.seed, "augment", epoch))
+        apply_phase(self.network, self.plan, epoch)
+        set_training_mode(self.network, self.strategy)
+        steps = math.ceil(len(batches) / self.train.accumulate)
+        sums, norms, lr = _Sums(self.device), {}, 0.0
+        groups = _grouped(batches.epoch(epoch), self.train.accumulate, len(batches))
+        for step, (count, group) in enumerate(groups):
+            lr = self._set_rate((epoch - 1) * steps + step, steps)
+            for batch in group:
+                loss, logits = self._loss(batch)
+                self.scaler.scale(loss / count).backward()
+                sums.add(loss, logits, batch.labels)
+                if progress is not None:
+                    figures = sums.figures() if progress.wants_figures() and step % FINITE_CHECK_STEPS == 0 else {}
+                    progress.advance(len(batch.labels), **figures)
+            if step == 0:
+                norms = self._gradient_norms()
+            self._update()
+            if self.device.type == "cpu" or step % FINITE_CHECK_STEPS == 0 or step == steps - 1:
+                sums.check_finite(epoch, step, lr)
+        loss, accuracy, images = sums.result()
+        return EpochResult(loss, accuracy, images, time.perf_counter() - start, lr, norms)
+
+    def _set_rate(self, step: int, steps_per_epoch: int) -> float:
+        lr = self.strategy.lr * rate_factor(step, steps_per_epoch=steps_per_epoch, train=self.train)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr * group["lr_scale"]
+        return lr
+
+    def _loss(self, batch) -> tuple[torch.Tensor, torch.Tensor]:
+        with autocast(self.device, self.precision):
+            output = self.forward(batch.images)
+        loss = self.criterion(output.logits.float(), batch.targets)
+        for logits in output.aux.values():
+            loss = loss + self.aux_weight * self.criterion(logits.float(), batch.targets)
+        return loss, output.logits
+
+    def _update(self) -> None:
+        self.scaler.unscale_(self.optimizer)
+        if self.reference:
+            for parameter, start in self.reference:
+                if parameter.grad is not None:
+                    parameter.grad.add_(parameter.detach() - start, alpha=self.strategy.l2_sp)
+        if self.train.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.train.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.network)
+
+    def _gradient_norms(self) -> dict[str, float]:
+        """Root of the summed squares by stage (in the loss's own units, the scaler's factor taken out)."""
+        parameters, squares = dict(self.network.named_parameters()), {}
+        for entry in self.plan:
+            gradient = parameters[entry.name].grad
+            if gradient is not None:
+                squares[entry.stage] = squares.get(entry.stage, 0.0) + gradient.detach().float().square().sum()
+        norms = {stage: float(total) ** 0.5 / self.scaler.get_scale() for stage, total in squares.items()}
+        return {stage: norm for stage, norm in norms.items() if math.isfinite(norm)}
+
+    def state_dict(self) -> dict:
+        return {
+            "model": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "averaged": self.averaged.state_dict() if self.averaged is not None else None,
+            "reference": [start for _, start in self.reference],
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        self.network.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(state["averaged"])
+        for (_, start), saved in zip(self.reference, state["reference"], strict=True):
+            start.copy_(saved)
+
+
+def build_optimizer(network: nn.Module, plan: list[ParameterPlan], strategy: StrategyConfig) -> torch.optim.Optimizer:
+    """SGD (Nesterov when there is momentum) or AdamW; one group for each (rate scale, weight decay) in use."""
+    parameters, groups = dict(network.named_parameters()), {}
+    for entry in plan:
+        if entry.learns_from is not None:
+            groups.setdefault((entry.lr_scale, entry.decays), []).append(parameters[entry.name])
+    settings = [
+        {"params": members, "lr_scale": scale, "weight_decay": strategy.weight_decay if decays else 0.0}
+        for (scale, decays), members in groups.items()
+    ]
+    if strategy.optimizer == "adamw":
+        return torch.optim.AdamW(settings, lr=strategy.lr)
+    nesterov = strategy.momentum > 0
+    return torch.optim.SGD(settings, lr=strategy.lr, momentum=strategy.momentum, nesterov=nesterov)
+
+
+def _averaged(network: nn.Module, decay: float) -> AveragedModel:
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+
+
+def _l2_sp_reference(network: nn.Module, strategy: StrategyConfig) -> list[tuple[nn.Parameter, torch.Tensor]]:
+    """The pretrained values that L2-SP pulls back to (Li, Grandvalet and Davoine 2018, eq. 3); the head has none."""
+    if not strategy.l2_sp:
+        return []
+    return [(p, p.detach().clone()) for name, p in network.named_parameters() if name.startswith("body.")]
+
+
+def _grouped(batches: Iterable, size: int, total: int) -> Iterable[tuple[int, Iterable]]:
+    """(count, batches) for each optimiser step: `size` batches, the last time fewer, never more than one held."""
+    iterator = iter(batches)
+    for start in range(0, total, size):
+        count = min(size, total - start)
+        yield count, islice(iterator, count)
+
+
+class _Sums:
+    """Loss and hits added over samples on the device and divided once, so that the batch size does not matter."""
+
+    def __init__(self, device: torch.device):
+        self.loss = torch.zeros((), device=device)
+        self.hits = torch.zeros((), device=device, dtype=torch.long)
+        self.images = 0
+
+    def add(self, loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> None:
+        self.loss += loss.detach() * len(labels)
+        self.hits += (logits.detach().argmax(1) == labels).sum()
+        self.images += len(labels)
+
+    def figures(self) -> dict[str, float]:
+        return {"loss": float(self.loss) / self.images, "accuracy": int(self.hits) / self.images}
+
+    def check_finite(self, epoch: int, step: int, lr: float) -> None:
+        if not math.isfinite(float(self.loss)):
+            raise TrainingDiverged(
+                f"the loss is no finite number at step {step + 1} of epoch {epoch} (learning rate {lr:g});"
+                " try a lower strategy.lr, a longer train.warmup_epochs or train.clip_norm=1"
+            )
+
+    def result(self) -> tuple[float, float, int]:
+        return float(self.loss) / self.images, int(self.hits) / self.images, self.images

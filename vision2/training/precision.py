@@ -1,0 +1,83 @@
+"""Where and in which number format a run computes: chosen by what is there and what is fast, and recorded."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import nn
+
+from vision2.basics.errors import UserError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# Below this size the layers are too small for bfloat16 to pay on a CPU, and a probe would cost more than it saves.
+PROBE_FROM_PX = 96
+PROBE_IMAGES = 8
+
+
+def choose_device(wanted: str) -> torch.device:
+    """`auto` takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        UserError: when the named device is not there.
+    """
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(wanted)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device={wanted} is not available here; use device=auto or device=cpu") from error
+    return device
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager:
+    """Mixed precision for the forward pass; nothing for float32."""
+    return nullcontext() if precision == "float32" else torch.autocast(device.type, DTYPES[precision])
+
+
+def choose_precision(wanted: str, network: nn.Module, device: torch.device, image_size_px: int) -> str:
+    """`auto`: bfloat16 (or float16) on CUDA; on a CPU with bfloat16 instructions whichever a timed step says.
+
+    Raises:
+        UserError: for float16 on a CPU, which has no fast float16 training.
+    """
+    if wanted == "float16" and device.type == "cpu":
+        raise UserError("train.precision=float16 does not train on a CPU; use auto, bfloat16 or float32")
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    if device.type != "cpu" or image_size_px < PROBE_FROM_PX or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return "float32"
+    seconds = {name: _seconds_a_step(network, device, name, image_size_px) for name in ("float32", "bfloat16")}
+    return min(seconds, key=seconds.__getitem__)
+
+
+def _seconds_a_step(network: nn.Module, device: torch.device, precision: str, image_size_px: int) -> float:
+    """The faster of two forward and backward passes, after one to warm up; the network's state is left as it was."""
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    images = torch.randn(PROBE_IMAGES, 3, image_size_px, image_size_px, device=device)
+    images = images.to(memory_format=torch.channels_last)
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        with autocast(device, precision):
+            loss = network(images).logits.float().logsumexp(1).mean()
+        loss.backward()
+        seconds.append(time.perf_counter() - start)
+        network.zero_grad(set_to_none=True)
+    network.load_state_dict(state)
+    return min(seconds[1:])
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """The most memory this process has held: allocated on CUDA, resident elsewhere (10^6 bytes)."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

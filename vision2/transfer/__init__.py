@@ -1,0 +1,1 @@
+"""Strategies as data: which parameters learn and how fast; features kept once; classifiers; transferability."""
