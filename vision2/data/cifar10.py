@@ -83,7 +83,7 @@ def _read_official(place: Path, config: DatasetConfig, show_progress: bool) -> C
             for index in range(len(part))
         ),
         parts=np.repeat(np.array(["train", "test"], dtype="<U5"), [len(part) for part in parts]),
-        images=ResidentImages(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()),
+        images=ResidentImages(torch.from_numpy(pixels).permute(0, 3, 1, 2)),
         notes={"layout": "official files"},
         content=ARCHIVE.digest,
     )

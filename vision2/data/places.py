@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vision2.basics.errors import UserError
 from vision2.config.schema import DatasetConfig
+from vision2.data.listing import existing_folder
 
 
 def cache_root(cache_dir: str | None) -> Path:
@@ -16,8 +17,14 @@ def cache_root(cache_dir: str | None) -> Path:
 
 
 def download_folder(config: DatasetConfig) -> Path:
-    """Where downloads of this data set lie: below `dataset.root` when given, else in the cache."""
-    return Path(config.root).expanduser() if config.root else cache_root(config.cache_dir) / "downloads" / config.name
+    """Where downloads of this data set lie: in `dataset.root` when given, else in the cache.
+
+    Raises:
+        UserError: for a root that does not exist; a typing slip must not start a download.
+    """
+    if config.root is None:
+        return cache_root(config.cache_dir) / "downloads" / config.name
+    return existing_folder(Path(config.root).expanduser(), "dataset.root")
 
 
 def absent(config: DatasetConfig, what: str, looked_for: str, remedy: str) -> UserError:
