@@ -20,7 +20,8 @@ def summarise_predictions(probabilities: np.ndarray, labels: np.ndarray) -> dict
     Returns:
         accuracy with its Wilson 95 % interval (accuracy_low, accuracy_high), balanced_accuracy (mean recall of the
         classes present), macro_f1 (mean over classes present or predicted), top5 when K > 5, loss (mean negative
-        log-likelihood, nats), ece, n, per_class (a dict a class, in order) and confusion (K x K, rows are the truth).
+        log-likelihood, nats), ece, calibration (the bins behind it), n, per_class (a dict a class, in order) and
+        confusion (K x K, rows are the truth).
 
     Raises:
         ValueError: for no samples or shapes that do not fit.
@@ -44,6 +45,7 @@ def summarise_predictions(probabilities: np.ndarray, labels: np.ndarray) -> dict
         "macro_f1": float(np.mean([row["f1"] for row in seen])),
         "loss": float(-np.log(np.maximum(true_probability, SMALLEST_PROBABILITY)).mean()),
         "ece": expected_calibration_error(probabilities, labels),
+        "calibration": calibration_bins(probabilities, labels),
         "n": n,
         "per_class": per_class,
         "confusion": confusion.tolist(),

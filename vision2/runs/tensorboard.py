@@ -113,6 +113,12 @@ class TensorBoardTracker:
         """(H, W, 3) uint8."""
         self.writer.add_image(tag, picture, step, dataformats="HWC")
 
+    def log_png(self, tag: str, path: Path, step: int = 0) -> None:
+        from PIL import Image
+
+        with Image.open(path) as picture:
+            self.log_picture(tag, np.asarray(picture.convert("RGB")).copy(), step)
+
     def log_figure(self, tag: str, figure: Any, step: int) -> None:
         """A matplotlib figure, drawn without pyplot so that no window system or global figure list is touched."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg

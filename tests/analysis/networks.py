@@ -1,0 +1,44 @@
+"""A tiny network and batches with the contracts of vision2.models and vision2.data, for the tests of this room."""
+
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from vision2.basics.preprocessing import Preprocessing
+
+PREPROCESSING = Preprocessing(image_size_px=8, resize_px=8, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+
+
+class Output(NamedTuple):
+    logits: torch.Tensor
+    aux: dict
+
+
+class TinyNetwork(nn.Module):
+    """Convolution (bias-free, 1x1), in-place ReLU, global mean, linear head."""
+
+    def __init__(self, channels=4, classes=3):
+        super().__init__()
+        self.convolution = nn.Conv2d(3, channels, 1, bias=False)
+        self.relu = nn.ReLU(inplace=True)
+        self.head = nn.Linear(channels, classes, bias=False)
+
+    def features(self, images):
+        return self.relu(self.convolution(images)).mean((2, 3))
+
+    def forward(self, images):
+        return Output(self.head(self.features(images)), {})
+
+
+class FakeBatches:
+    """Evaluation batches of two over images (N, 3, H, W), shuffled so that order cannot be taken for granted."""
+
+    def __init__(self, images, labels):
+        self.images, self.labels = images, torch.as_tensor(labels)
+
+    def epoch(self, _epoch):
+        order = torch.arange(len(self.images)).flip(0)
+        for indices in order.split(2):
+            yield SimpleNamespace(images=self.images[indices], labels=self.labels[indices], indices=indices)
