@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "training": {"models", "data", "runs", "analysis", "transfer.rules"},
 }
 HEAVY = {"torch", "torchvision", "timm", "sklearn", "matplotlib"}
-LIGHT_FILES = ["train.py", "config", "models/facts.py", "basics"]
+LIGHT_FILES = ["train.py", "config/*.py", "models/facts.py", "basics/*.py"]
 
 
 def imports_of(file: Path) -> list[tuple[str, int]]:

@@ -63,10 +63,7 @@ def prepare(config: Config, saved: dict | None = None) -> Job:
     else:
         network.preprocessing = preprocessing_for(network, data, size, pretrained=report is not None)
     network.to(device, memory_format=torch.channels_last if config.train.channels_last else torch.contiguous_format)
-    if saved:
-        precision = saved["precision"]
-    else:
-        precision = choose_precision(config.train.precision, network, device, size)
+    precision = saved["precision"] if saved else choose_precision(config.train.precision, network, device, size)
     learner = Learner(
         network,
         config.strategy,

@@ -19,6 +19,7 @@ from vision2.basics.files import write_text
 from vision2.config.command import USER_MISTAKE
 from vision2.config.schema import Config
 from vision2.config.sweep import SweepPlan
+from vision2.evaluation import evaluate
 from vision2.experiment import run
 from vision2.runs.environment import environment
 from vision2.runs.folder import claim_run_folder
@@ -61,8 +62,9 @@ def run_recorded(config: Config, command: str) -> Outcome:
 
     try:
         with stopping_on_signals():
-            summary = run(config, claim, command)
-        return Outcome("completed", claim(), 0, summary=summary)
+            if config.mode == "eval":
+                return Outcome("completed", None, 0, summary=evaluate(config))
+            return Outcome("completed", claim(), 0, summary=run(config, claim, command))
     except Stopped as stop:
         return _interrupted(folders, config, command, stop.number)
     except torch.OutOfMemoryError:
@@ -142,8 +144,9 @@ def report_outcome(outcome: Outcome) -> int:
     for split in ("val", "test"):
         if split in metrics:
             print(f"{split:5} {describe(metrics[split])}")
-    print(f"run folder: {outcome.run_dir}")
-    print(f"curves:     tensorboard --logdir {outcome.run_dir}")
+    if outcome.run_dir is not None:
+        print(f"run folder: {outcome.run_dir}")
+        print(f"curves:     tensorboard --logdir {outcome.run_dir}")
     return 0
 
 

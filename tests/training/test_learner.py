@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ class Output(NamedTuple):
 class Small(nn.Module):
     """A network with the contract's stages: a batch-normalised body, a head, one auxiliary head."""
 
-    stages = {"stem": ("body.0.", "body.1."), "aux": ("side.",), "head": ("head.",)}
+    stages: ClassVar = {"stem": ("body.0.", "body.1."), "aux": ("side.",), "head": ("head.",)}
 
     def __init__(self):
         super().__init__()

@@ -28,7 +28,7 @@ def unknown_key(key: str) -> str | None:
     """The problem with a dotted key, or None: it must be a leaf of the schema or one of its sections."""
     if key in LEAVES or any(leaf.startswith(key + ".") for leaf in LEAVES):
         return None
-    if any(key.startswith(leaf + ".") or key.startswith(leaf + "[") for leaf in LEAVES):
+    if any(key.startswith((f"{leaf}.", f"{leaf}[")) for leaf in LEAVES):
         return None
     by_last_name = [leaf for leaf in LEAVES if leaf.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]]
     if by_last_name:

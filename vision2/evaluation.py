@@ -1,0 +1,78 @@
+"""`mode=eval checkpoint=...`: figures of a saved network, with the class list and preprocessing of its checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from vision2.analysis.metrics import summarise_predictions
+from vision2.basics.errors import UserError
+from vision2.basics.files import write_json
+from vision2.basics.preprocessing import Preprocessing
+from vision2.config.schema import Config, ModelConfig
+from vision2.data.dataset import Dataset, open_dataset
+from vision2.models.build import build_model
+from vision2.models.network import Network
+from vision2.preparation import CROP_SHARE, open_batches
+from vision2.runs.environment import environment
+from vision2.runs.records import plain
+from vision2.training.checkpoint import load_checkpoint
+from vision2.training.evaluate import predict
+from vision2.training.precision import choose_device
+
+
+def network_of(checkpoint: dict, device: torch.device) -> Network:
+    """The network a checkpoint holds, ready to predict on `device`.
+
+    Raises:
+        UserError: when the weights do not fit the model that the checkpoint names.
+    """
+    size = checkpoint["preprocessing"]["image_size_px"]
+    config = ModelConfig(**checkpoint["model_config"])
+    network = build_model(config, len(checkpoint["classes"]), seed=0, image_size_px=size)
+    try:
+        network.load_state_dict(checkpoint["model"])
+    except RuntimeError as error:
+        raise UserError(f"the checkpoint's weights do not fit {config.name}: {str(error).splitlines()[-1]}") from error
+    network.preprocessing = Preprocessing.from_dict(checkpoint["preprocessing"])
+    return network.to(device, memory_format=torch.channels_last).eval()
+
+
+def evaluate(config: Config) -> dict:
+    """Validation and test figures of `config.checkpoint` on `config.dataset`; also written beside the checkpoint.
+
+    Raises:
+        UserError: for an unusable checkpoint or a data set whose classes are not the checkpoint's.
+    """
+    checkpoint = load_checkpoint(config.checkpoint)
+    device = choose_device(config.device)
+    network = network_of(checkpoint, device)
+    size = network.preprocessing.image_size_px
+    data = open_dataset(config.dataset, seed=config.seed, store_px=round(size / CROP_SHARE))
+    _check_classes(data, checkpoint["classes"])
+    batch_size = config.train.batch_size or 64
+    _, *splits = open_batches(config, data, network.preprocessing, device=device, batch_size=batch_size)
+    metrics = {
+        name: summarise_predictions(*predict(network, batches))
+        for name, batches in zip(("val", "test"), splits, strict=True)
+    }
+    result = {"status": "completed", "checkpoint": config.checkpoint, "classes": list(data.classes), "metrics": metrics}
+    path = Path(config.checkpoint).expanduser()
+    folder = path if path.is_dir() else path.parent
+    write_json(
+        folder / f"evaluation-{config.dataset.name}.json",
+        plain(result | {"dataset": asdict(config.dataset)} | environment()),
+    )
+    return result
+
+
+def _check_classes(data: Dataset, classes: list[str]) -> None:
+    if list(data.classes) != list(classes):
+        extra = sorted(set(data.classes) - set(classes))
+        told = f"'{extra[0]}' is not among its" if extra else f"it has {len(data.classes)} of the checkpoint's"
+        raise UserError(
+            f"the data set has other classes than the checkpoint: {told} {len(classes)} classes"
+            f" ({', '.join(classes[:5])}{', ...' if len(classes) > 5 else ''}); name the data it was trained for"
+        )
