@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,11 @@ def test_no_setting_is_dead(leaf):
 )
 def test_every_option_says_what_it_is_in_its_first_line(file):
     assert file.read_text().startswith("# ")
+
+
+def test_the_page_of_settings_is_what_the_schema_says():
+    script = Path(__file__).resolve().parent.parent / "scripts" / "document_settings.py"
+    spec = importlib.util.spec_from_file_location("document_settings", script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PAGE.read_text() == module.page(), "run: python scripts/document_settings.py"

@@ -156,4 +156,3 @@ class Config:
     budget: str = choice("lite", "lite", "full")  # experiments: minutes on a laptop, or the paper's recipe
     output_dir: str = "outputs"
     skip_finished: bool = False  # in a sweep: leave out jobs that a finished run already answers
-    diagnostics: bool = False  # gradient norms by depth, filters, embeddings in TensorBoard
