@@ -78,6 +78,7 @@ def _fetch_from(address: str, part: Path, published: Published, show_progress: b
         return None  # killed between the last byte and the new name
     reason = ""
     for _ in range(ATTEMPTS):
+        resumed = part.exists()
         try:
             _continue_download(address, part, published, show_progress)
             if _is_right(part, published):
@@ -85,7 +86,9 @@ def _fetch_from(address: str, part: Path, published: Published, show_progress: b
             raise WrongFile(f"what came is not the published file ({published.algorithm or 'zip index'} differs)")
         except WrongFile as error:
             part.unlink(missing_ok=True)
-            return str(error)
+            reason = str(error)
+            if not resumed:  # else the part kept from before may have been the wrong one
+                return reason
         except BrokenOff as error:
             reason = str(error)
     return reason
