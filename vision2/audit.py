@@ -1,0 +1,45 @@
+"""Look at every file of a data set before it is trained on; nothing is changed.
+
+    python -m vision2.audit dataset=folder dataset.root=FOLDER [out=FOLDER]
+
+Reads each image by full decode and reports, as text, audit.json and a page with thumbnails (audit.html): counts per class
+and split, what cannot be decoded, odd colour modes and sizes, exact and near duplicates within and across splits.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vision2.config.command import Option, run_command
+
+if TYPE_CHECKING:
+    from vision2.config.schema import Config
+
+OPTIONS = {"out": Option(None, "where audit.txt, audit.json and audit.html go; None: output_dir/audit/DATASET")}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_command(argv, doc=__doc__, options=OPTIONS, run=run)
+
+
+def run(config: Config, options: dict) -> None:
+    """Write the three files and print the text."""
+    from vision2.basics.files import write_json, write_text
+    from vision2.data.audit import audit
+    from vision2.data.audit_page import page
+    from vision2.data.audit_text import text
+
+    found = audit(config.dataset, seed=config.seed, show_progress=sys.stderr.isatty())
+    out = Path(options["out"] or Path(config.output_dir) / "audit" / config.dataset.name)
+    written = text(found.findings)
+    write_text(out / "audit.txt", written)
+    write_json(out / "audit.json", found.findings)
+    write_text(out / "audit.html", page(found))
+    print(f"{written}\nwritten: {out / 'audit.txt'}, audit.json, audit.html")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
