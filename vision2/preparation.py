@@ -114,7 +114,7 @@ def open_batches(
 
 def wanted_weights(config: Config) -> WeightsConfig:
     """`auto` spelled out: what the strategy needs; a source run stands for its best checkpoint."""
-    if config.strategy.source:
+    if config.strategy.source and config.strategy.pretrained:
         return replace(config.weights, path=str(Path(config.strategy.source).expanduser() / "best.pt"))
     if config.weights.path or config.weights.name != "auto":
         return config.weights

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import torch
 from vision2.basics.errors import UserError
 from vision2.basics.files import write_text
 from vision2.config.command import USER_MISTAKE
+from vision2.config.compose import load_config
 from vision2.config.schema import Config
 from vision2.config.sweep import SweepPlan
 from vision2.evaluation import evaluate
@@ -28,6 +30,7 @@ from vision2.runs.records import RunRecord
 from vision2.runs.sweep import SweepFolder
 
 TRACE_FILE = "error.txt"
+SHARED_WITH_BEFORE = ("model", "device", "dataset.cache", "dataset.workers", "train.precision")
 
 
 class Stopped(KeyboardInterrupt):
@@ -125,6 +128,31 @@ def _memory_advice(config: Config) -> str:
         f"{config.dataset.image_size_px or 'auto'}, train.precision={config.train.precision}: halve the batch size and"
         " double train.accumulate, use smaller images, or train.precision=bfloat16"
     )
+
+
+def run_before(config: Config, words: Sequence[str]) -> Path:
+    """The finished run that `experiment.before` describes: an earlier one with the same settings, or made now.
+
+    Args:
+        words: what the user typed; model, image size and training settings among them hold for this run too.
+
+    Raises:
+        UserError: when that run fails.
+    """
+    shared = [word for word in words if word.startswith(SHARED_WITH_BEFORE)]
+    own = [f"train.epochs={config.train.epochs}", f"dataset.image_size_px={config.dataset.image_size_px or 'null'}"]
+    own += [f"output_dir={config.output_dir}", f"train.batch_size={config.train.batch_size or 'null'}"]
+    root = [f"dataset.root={config.experiment.before_root}"] if config.experiment.before_root else []
+    words = [f"model={config.model.name}", *shared, *own, *config.experiment.before, *root, "skip_finished=true"]
+    source = load_config(words)
+    done = already_finished(source)
+    if done is None:
+        print("\nfirst the run to transfer from: " + " ".join(words), flush=True)
+        outcome = run_recorded(source, shlex.join(["python", "-m", "vision2.train", *words]))
+        if outcome.status != "completed":
+            raise UserError(f"the run to transfer from did not finish: {outcome.error}")
+        done = outcome.run_dir
+    return done
 
 
 def already_finished(config: Config) -> Path | None:

@@ -31,7 +31,7 @@ def main() -> int:
     arguments = get_args_parser().parse_args()
     words = arguments.overrides
     try:
-        if arguments.help or arguments.hydra_help or arguments.info or arguments.version:
+        if arguments.help or arguments.hydra_help or arguments.info or arguments.shell_completion:
             return _hand_to_hydra(lambda node: None, sys.argv[1:])
         check_overrides(words)
         node = compose_config(fixed_words(words))
@@ -69,15 +69,29 @@ def _sweep(words: Sequence[str], node: DictConfig) -> int:
         from vision2.sweep import sweep_job
 
         words = list(HydraConfig.get().overrides.task)
-        return sweep_job(_config(node, words), _command(words), SweepFolder(Path(HydraConfig.get().sweep.dir)))
+        config = _config(node, words)
+        if config.strategy.source == "before":
+            config.strategy.source = str(source) if config.strategy.pretrained else None
+        return sweep_job(config, _command(words), SweepFolder(Path(HydraConfig.get().sweep.dir)))
 
+    source = _source(plan.first, words)
     try:
-        _hand_to_hydra(job, ["--multirun", *words, f"hydra.sweep.dir={folder.path}", "hydra.sweep.subdir=."])
+        quiet = [f"hydra.sweep.dir={folder.path}", "hydra.sweep.subdir=.", "hydra.sweeper.params=null"]
+        _hand_to_hydra(job, ["--multirun", *plan.words, *quiet])
     except KeyboardInterrupt:
         print("sweep stopped; start the same command again with skip_finished=true to go on", file=sys.stderr)
     from vision2.sweep import finish_sweep
 
     return finish_sweep(folder, plan)
+
+
+def _source(config: Config, words: Sequence[str]) -> Path | None:
+    """The run that the jobs of an experiment start from, made first when there is none yet."""
+    if config.strategy.source != "before":
+        return None
+    from vision2.sweep import run_before
+
+    return run_before(config, fixed_words(words))
 
 
 def _command(words: Sequence[str]) -> str:

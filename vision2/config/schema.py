@@ -83,7 +83,9 @@ class RuleConfig:
 class StrategyConfig:
     name: str = choice("???", "scratch", "feature_extraction", "finetune")
     pretrained: bool = False  # needs pretrained weights
-    source: str | None = None  # one of our own run folders to transfer from, instead of published weights
+    source: str | None = (
+        None  # one of our own run folders to transfer from, instead of published weights; before = see experiment.before
+    )
     optimizer: str = choice("sgd", "sgd", "adamw")
     lr: float = number(0.05, 0.0)  # of the head, and of everything with scratch
     momentum: float = number(0.9, 0.0, 1.0)
@@ -136,6 +138,8 @@ class ExperimentConfig:
     claim_es: str = ""
     source: str = ""
     note: str = ""  # what this budget cannot show
+    before: list[str] = field(default_factory=list)  # settings of a run that strategy.source=before stands for
+    before_root: str | None = None  # dataset.root of that run
     comparisons: list[Any] = field(default_factory=list)  # see vision2/analysis/verdict.py
 
 

@@ -15,6 +15,7 @@ from vision2.config.schema import Config
 
 
 class SweepPlan(NamedTuple):
+    words: list[str]  # what to type for this sweep: the experiment's own parameters spelled out
     jobs: int
     first: Config  # of the first job: what all jobs share can be read from it
 
@@ -31,7 +32,8 @@ def plan_sweep(words: Sequence[str], node: DictConfig) -> SweepPlan:
     check_overrides(own)
     problems: dict[str, None] = {}
     configs = []
-    jobs = list(product(*(_alternatives(word) for word in [*own, *words])))
+    words = [*own, *words]
+    jobs = list(product(*map(_alternatives, words)))
     for job in jobs:
         try:
             configs.append(to_config(compose_config(job)))
@@ -39,7 +41,7 @@ def plan_sweep(words: Sequence[str], node: DictConfig) -> SweepPlan:
             problems |= dict.fromkeys(error.problems)
     if problems:
         raise UserError(*problems)
-    return SweepPlan(len(jobs), configs[0])
+    return SweepPlan(words, len(jobs), configs[0])
 
 
 def fixed_words(words: Sequence[str]) -> list[str]:
