@@ -1,4 +1,4 @@
-"""From normalised tensors back to pictures, and PNG files without pyplot."""
+"""From normalised tensors back to pictures, and PNG files without pyplot. Torch is imported only where tensors come in."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from vision2.basics.files import replacing
 from vision2.basics.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from torch import Tensor
 
 
 def collect_images(batches, wanted: Sequence[int]) -> Tensor:
@@ -23,6 +22,8 @@ def collect_images(batches, wanted: Sequence[int]) -> Tensor:
     Raises:
         ValueError: when a sample is not in `batches`.
     """
+    import torch
+
     found: dict[int, Tensor] = {}
     missing = {int(index) for index in wanted}
     for batch in batches.epoch(0) if missing else ():
@@ -39,6 +40,8 @@ def collect_images(batches, wanted: Sequence[int]) -> Tensor:
 
 def as_pictures(images: Tensor, preprocessing: Preprocessing) -> np.ndarray:
     """Normalised (N, 3, H, W) -> (N, H, W, 3) uint8."""
+    import torch
+
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
     return ((images.float().cpu() * std + mean).clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
 

@@ -62,8 +62,18 @@ class Run:
 
 
 def read_runs(folder: str | Path) -> tuple[list[Run], list[Problem]]:
-    """Every run below `folder`, in the order of their paths, and the folders that are broken or unfinished."""
-    return read_run_folders(run_folders(Path(folder)))
+    """Every run below `folder` (of its jobs, for a sweep's folder), and the folders that are broken or unfinished."""
+    folder = Path(folder)
+    if not (folder / JOBS).exists():
+        return read_run_folders(run_folders(folder))
+    jobs = SweepFolder(folder).jobs()
+    runs, problems = read_run_folders(dict.fromkeys(_moved(folder, Path(job["run"])) for job in jobs if job["run"]))
+    told = [
+        Problem(Path(job["command"]), f"{job['status']} before it began: {job['error']}")
+        for job in jobs
+        if not job["run"]
+    ]
+    return runs, problems + told
 
 
 def read_run_folders(folders: Iterable[str | Path]) -> tuple[list[Run], list[Problem]]:
@@ -80,15 +90,18 @@ def read_run_folders(folders: Iterable[str | Path]) -> tuple[list[Run], list[Pro
 
 
 def run_folders(folder: Path) -> Iterator[Path]:
-    """Folders that a run wrote to; those of its jobs for a sweep's folder. What lies inside a run's folder is its own."""
-    if (folder / JOBS).exists():
-        yield from dict.fromkeys(Path(job["run"]) for job in SweepFolder(folder).jobs() if job["run"])
-        return
+    """Folders that a run wrote to, in the order of their names. What lies inside one is its own and is not searched."""
     for here, below, files in os.walk(folder):
         if SUMMARY in files or CONFIG in files or METRICS in files:
             below.clear()
             yield Path(here)
         below.sort()
+
+
+def _moved(sweep: Path, run_dir: Path) -> Path:
+    """The run folder as written, or where it lies when the whole output folder was moved or copied since."""
+    beside = sweep.parent.parent.joinpath(*run_dir.parts[-3:])  # <output_dir>/sweeps/<sweep> and <output_dir>/a/b/<run>
+    return beside if not run_dir.exists() and beside.exists() else run_dir
 
 
 def _read_run(path: Path) -> Run:

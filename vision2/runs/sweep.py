@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from datetime import datetime
@@ -24,10 +25,14 @@ class SweepFolder:
         self.path = path
 
     def add(self, job: dict) -> None:
-        """`job` holds name, status, error and run (the run folder, or None)."""
+        """`job` holds command, status, error and run (the run folder, or None)."""
         with (self.path / JOBS).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(job, ensure_ascii=False) + "\n")
 
     def jobs(self) -> list[dict]:
-        file = self.path / JOBS
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+        """The jobs noted so far; a line cut off by a kill is left out."""
+        file, found = self.path / JOBS, []
+        for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+        return found

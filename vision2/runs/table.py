@@ -44,6 +44,7 @@ class Group:
     failed: list[Run] = field(default_factory=list)
     superseded: list[Run] = field(default_factory=list)  # an older run of a seed that was run again
     label: str = ""  # what tells it from the other groups, or model and strategy
+    named_by: tuple[str, ...] = ()  # the keys the label is made of
 
     def values(self, key: str) -> list[float]:
         """The numbers of a dotted key, one a completed run that has it."""
@@ -110,7 +111,8 @@ def _name_groups(groups: list[Group]) -> None:
     shown = names if names and _distinct(groups, names) else [*names, *(key for key in varying if key not in names)]
     shown = _least(groups, shown) or ["model.name", "strategy.name"]
     for group in groups:
-        group.label = " ".join(_short(key, group.config.get(key)) for key in shown)
+        group.named_by = tuple(shown)
+        group.label = label_of(group, shown)
 
 
 def _least(groups: list[Group], keys: list[str]) -> list[str]:
@@ -124,6 +126,11 @@ def _least(groups: list[Group], keys: list[str]) -> list[str]:
 
 def _distinct(groups: list[Group], keys: list[str]) -> bool:
     return len({tuple(repr(group.config.get(key)) for key in keys) for group in groups}) == len(groups)
+
+
+def label_of(group: Group, keys: Iterable[str]) -> str:
+    """The values of some keys in a few words: `resnet20 fraction=0.1`."""
+    return " ".join(_short(key, group.config.get(key)) for key in keys)
 
 
 def _short(key: str, value: Any) -> str:
@@ -153,7 +160,10 @@ def _cell(key: str, value: Any) -> str:
     mean, std, low, high, _ = value
     if key.rsplit(".", 1)[-1] in SHARES:
         text = f"{100 * mean:.2f} %"
-        return text if math.isnan(std) else f"{text} ± {100 * std:.2f} [{100 * low:.2f}, {100 * high:.2f}]"
+        if math.isnan(std):
+            return text
+        # Student's interval knows no bounds; a share beyond 100 % would only puzzle.
+        return f"{text} ± {100 * std:.2f} [{100 * max(low, 0):.2f}, {100 * min(high, 1):.2f}]"
     if key in ("parameters", "multiply_adds"):
         return f"{mean / 1e6:,.2f} M"
     return f"{mean:,.3f}" if key.endswith("loss") else f"{mean:,.0f}" if mean >= 100 else f"{mean:,.1f}"

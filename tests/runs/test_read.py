@@ -1,0 +1,67 @@
+import pytest
+from made_up_runs import break_run, configuration, make_run, write_json_lines
+
+from vision2.runs.read import read_runs
+from vision2.runs.sweep import SweepFolder
+
+
+def test_good_runs_are_read_and_broken_ones_named(tmp_path):
+    good = make_run(tmp_path / "digits" / "resnet20-scratch", "20250101-000000-aaaa", configuration())
+    make_run(tmp_path / "digits", "failed", configuration(seed=1), status="failed", error="loss is not finite")
+    break_run(make_run(tmp_path, "cut", configuration()))
+    break_run(make_run(tmp_path, "empty", configuration()), "{}")
+    break_run(make_run(tmp_path, "other", configuration()), '{"config": {}, "status": "odd"}')
+    break_run(make_run(tmp_path, "hollow", configuration()), '{"config": {}, "status": "completed", "metrics": {}}')
+    (make_run(tmp_path, "running", configuration()) / "summary.json").unlink()
+    (make_run(tmp_path, "middle", configuration()) / "metrics.jsonl").write_text('{"epoch": 1}\n?\n{"epoch": 3}\n')
+    runs, problems = read_runs(tmp_path)
+    assert {run.path.name for run in runs} == {good.name, "failed"}
+    reasons = {problem.path.name: problem.reason for problem in problems}
+    assert set(reasons) == {"cut", "empty", "other", "hollow", "running", "middle"}
+    assert "not JSON" in reasons["cut"] and "killed" in reasons["running"] and "line 2" in reasons["middle"]
+
+
+def test_dotted_keys_are_looked_up_in_configuration_then_summary(tmp_path):
+    make_run(tmp_path, "a", configuration(seed=3), accuracy=0.75)
+    (run,), _ = read_runs(tmp_path)
+    assert (run.get("model.name"), run.seed, run.get("metrics.test.accuracy")) == ("resnet20", 3, 0.75)
+    assert run.get("model.nothing") is None and run.get("metrics.test.accuracy.deep") is None
+    assert [record["epoch"] for record in run.history] == [1, 2, 3]
+
+
+def test_a_sweeps_folder_stands_for_the_runs_of_its_jobs(tmp_path):
+    mine = make_run(tmp_path / "digits" / "a-scratch", "1", configuration())
+    make_run(tmp_path / "digits" / "a-scratch", "2", configuration(seed=1))
+    sweep = tmp_path / "sweeps" / "s"
+    sweep.mkdir(parents=True)
+    folder = SweepFolder(sweep)
+    folder.add({"command": "a", "status": "completed", "error": None, "run": str(mine)})
+    folder.add({"command": "b", "status": "failed", "error": "no such data", "run": None})
+    runs, problems = read_runs(sweep)
+    assert [run.path for run in runs] == [mine]
+    assert [problem.reason for problem in problems] == ["failed before it began: no such data"]
+
+
+def test_a_sweep_is_found_again_after_the_output_folder_was_moved(tmp_path):
+    mine = make_run(tmp_path / "old" / "digits" / "a-scratch", "1", configuration())
+    sweep = tmp_path / "old" / "sweeps" / "s"
+    sweep.mkdir(parents=True)
+    SweepFolder(sweep).add({"command": "a", "status": "completed", "error": None, "run": str(mine)})
+    (tmp_path / "old").rename(tmp_path / "new")
+    runs, problems = read_runs(tmp_path / "new" / "sweeps" / "s")
+    assert [run.path.name for run in runs] == ["1"] and not problems
+
+
+@pytest.mark.parametrize("folder", ["nothing here", "."])
+def test_a_folder_without_runs_gives_none(tmp_path, folder):
+    assert read_runs(tmp_path / folder) == ([], [])
+
+
+def test_a_job_list_cut_off_by_a_kill_is_read_up_to_there(tmp_path):
+    mine = make_run(tmp_path, "1", configuration())
+    sweep = tmp_path / "sweep"
+    sweep.mkdir()
+    write_json_lines(sweep / "jobs.jsonl", [{"command": "a", "status": "completed", "error": None, "run": str(mine)}])
+    with (sweep / "jobs.jsonl").open("a") as stream:
+        stream.write('{"command": "b", "sta')
+    assert [run.path for run in read_runs(sweep)[0]] == [mine]
