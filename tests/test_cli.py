@@ -1,0 +1,108 @@
+"""The command line in a user's hands: help, mistakes, sweeps."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+from vision2.runs.read import read_runs
+
+TINY = ["dataset.fraction=0.05", "dataset.image_size_px=16", "train.epochs=1", "train.batch_size=16", "device=cpu"]
+
+
+def test_help_shows_usage_options_and_the_configuration(vision2):
+    done = vision2("train", "--help")
+    assert done.returncode == 0
+    for text in (
+        "model=resnet50 strategy=finetune",
+        "dataset: cats_vs_dogs, cifar10, digits, folder, plants",
+        "epochs: 10",
+    ):
+        assert text in done.stdout
+
+
+def test_the_resolved_configuration_can_be_read_without_running(vision2, tmp_path):
+    done = vision2("train", "--cfg", "job", "--resolve", "train.epochs=3")
+    assert done.returncode == 0
+    assert "epochs: 3" in done.stdout
+    assert "${" not in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["model=resnet2O"],
+        ["strategy=finetune", "model=plain20"],
+        ["train.epochs"],
+        ["-m", "model=resnet20,resnet2O"],
+        ["dataset=folder"],
+        ["dataset=folder", "dataset.root=absent"],
+        ["resume=absent"],
+        ["mode=eval", "checkpoint=absent.pt"],
+        ["device=cuda:7"],
+        ["weights.path=absent.pth"],
+    ],
+    ids=" ".join,
+)
+def test_a_mistake_ends_with_code_2_one_line_and_nothing_written(words, vision2, tmp_path):
+    done = vision2("train", *words)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    lines = [line for line in done.stderr.splitlines() if line]
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    """A sweep of two models and two seeds in which one model cannot train."""
+    import os
+    import subprocess
+    import sys
+
+    folder = tmp_path_factory.mktemp("sweep")
+    words = ["-m", "model=plain20,resnet20", "strategy.lr=0.05,1e30", *TINY]
+    environment = dict(os.environ)
+    line = [sys.executable, "-m", "vision2.train", *words]
+    first = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True)
+    again = subprocess.run([*line, "skip_finished=true"], cwd=folder, env=environment, capture_output=True, text=True)
+    return folder, first, again
+
+
+def test_a_failing_job_does_not_stop_the_rest_and_is_named_at_the_end(sweep):
+    folder, first, _ = sweep
+    assert first.returncode == 1
+    assert "Traceback" not in first.stderr
+    assert "4 of 4 jobs: 2 completed, 2 failed" in first.stdout
+    last = [line for line in first.stderr.splitlines() if line][-2:]
+    assert all(line.startswith("failed: python -m vision2.train") and "strategy.lr=1e30" in line for line in last)
+    runs, problems = read_runs(folder / "outputs" / "digits")
+    assert not problems
+    assert sorted(run.summary["status"] for run in runs) == ["completed"] * 2 + ["failed"] * 2
+
+
+def test_a_sweep_prints_and_writes_its_table(sweep):
+    folder, first, _ = sweep
+    tables = sorted((folder / "outputs" / "sweeps").rglob("table.csv"))
+    rows = list(csv.DictReader(tables[0].open()))
+    assert {row["model.name"] for row in rows if row.get("model.name")} == {"plain20", "resnet20"}
+    assert "resnet20" in first.stdout
+
+
+def test_the_same_sweep_again_skips_what_is_finished(sweep):
+    folder, _, again = sweep
+    assert "4 of 4 jobs: 2 skipped, 2 failed" in again.stdout
+    runs, _ = read_runs(folder / "outputs" / "digits")
+    assert len([run for run in runs if run.completed]) == 2
+
+
+def test_the_command_in_the_summary_makes_the_same_run_again(sweep, vision2):
+    runs, _ = read_runs(sweep[0] / "outputs" / "digits")
+    run = next(run for run in runs if run.completed)
+    assert run.summary["command"].startswith("python -m vision2.train")
+    done = vision2("train", *run.summary["command"].split()[3:])
+    assert done.returncode == 0
+    assert f"{run.summary['metrics']['test']['accuracy']:.2%}" in done.stdout
