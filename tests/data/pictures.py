@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 
-def pixels(seed: int, width: int = 40, height: int = 30) -> np.ndarray:
+def pixels(seed: int, width: int = 48, height: int = 36) -> np.ndarray:
     """(H, W, 3) uint8: smooth colour patches, different for every seed, alike after recompression."""
     patches = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(patches).resize((width, height), Image.Resampling.BICUBIC))

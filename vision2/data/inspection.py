@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from vision2.data.decode import BadImage, decode_image
+from vision2.data.decode import ORIENTATION_TAG, TURNS, BadImage, decode_image
 from vision2.data.duplicates import difference_hash, small_grey
 
 if TYPE_CHECKING:
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
 TINY_PX = 32  # shorter side; enlarging it to 224 px would be a blur
 EXTREME_ASPECT = 3.0  # longer : shorter side; a centre crop then shows less than a third
-ORIENTATION_TAG = 274  # EXIF; 1 = upright
+ENDS_EARLY = re.compile(
+    "truncat|unexpected end|end of (file|data)|premature|not enough", re.IGNORECASE
+)  # decoders' words
 SUFFIXES = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
     "MPO": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},  # phones' JPEG with a second picture behind
@@ -87,7 +91,7 @@ def inspect_file(entry: FileEntry) -> FileFacts:
             form, mode = opened.format, opened.mode
     except BadImage as error:
         reason = str(error)
-        kind = "truncated" if "truncated" in reason.lower() else "undecodable"
+        kind = "truncated" if ENDS_EARLY.search(reason) else "undecodable"
         return FileFacts(len(data), digest, kinds=(kind,), reason=reason)
     height, width = image.shape[:2]
     kinds += ["tiny"] * (min(width, height) < TINY_PX)
@@ -101,12 +105,20 @@ def _odd_kinds(image: Image.Image, data: bytes, suffix: str) -> list[str]:
     """From the header alone."""
     mode = image.mode
     odd = {
-        "animated": image.format != "MPO" and getattr(image, "n_frames", 1) > 1,
+        "animated": image.format != "MPO" and _or(1, lambda: getattr(image, "n_frames", 1)) > 1,
         "16-bit": mode.startswith(("I", "F")) or (image.format == "PNG" and data[24] == 16),
         "cmyk": mode == "CMYK",
-        "alpha": mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info,
+        "alpha": image.has_transparency_data,
         "grey": mode in ("1", "L", "LA", "La", "F") or mode.startswith("I"),
-        "rotated": image.getexif().get(ORIENTATION_TAG, 1) not in (0, 1),
+        "rotated": _or(1, lambda: image.getexif().get(ORIENTATION_TAG)) in TURNS,
         "other format": suffix not in SUFFIXES.get(image.format, {suffix}),
     }
     return [kind for kind, found in odd.items() if found]
+
+
+def _or(default: int, read: Callable[[], int]) -> int:
+    """`read()`, or `default` where damage behind the picture itself (EXIF, later frames) makes it raise anything."""
+    try:
+        return read()
+    except Exception:
+        return default
