@@ -1,0 +1,164 @@
+"""The lecture's cost arithmetic: how many multiplications a convolution takes, and what each cheaper design saves.
+
+Only numbers: every value here can be followed with pencil and paper (`python -m vision2.cost` puts it beside the
+count on real modules). Convolutions keep height and width (stride 1, padded) and biases are not counted.
+Inception: arXiv 1409.4842; 1 x n with n x 1 and two 3x3 for a 5x5: arXiv 1512.00567; depthwise separable: arXiv
+1704.04861.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from vision2.basics.errors import UserError
+
+# What the slides print, by the exact product. Some were cut off and some rounded, which is why both stand in the table.
+SLIDES = {
+    10_035_200: "10 M",
+    135_475_200: "135.4 M",
+    188_160_000: "188.1 M",
+    333_670_400: "333.5 M",
+    5_017_600: "5 M",
+    120_422_400: "120.4 M",
+    125_440_000: "125.4 M",
+}
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A convolution of `out_channels` filters with a kernel of (height, width)."""
+
+    kernel: tuple[int, int]
+    in_channels: int
+    out_channels: int
+    groups: int = 1
+
+    def multiplications(self, size_px: int) -> int:
+        """height x width x kernel x input channels a filter sees x filters."""
+        height, width = self.kernel
+        return size_px * size_px * height * width * (self.in_channels // self.groups) * self.out_channels
+
+    def formula(self, size_px: int) -> str:
+        height, width = self.kernel
+        return f"{size_px}·{size_px} · {height}·{width}·{self.in_channels // self.groups} · {self.out_channels}"
+
+
+@dataclass(frozen=True)
+class Design:
+    """One way to build something: its convolutions by what they are for."""
+
+    name: str
+    layers: dict[str, Conv]
+
+    def multiplications(self, size_px: int) -> int:
+        return sum(conv.multiplications(size_px) for conv in self.layers.values())
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A costly design against a cheaper one of the same output shape; `rule` says what the ratio must be."""
+
+    title: str
+    costly: Design
+    cheaper: Design
+    rule: str
+
+    def ratio(self, size_px: int) -> float:
+        return self.cheaper.multiplications(size_px) / self.costly.multiplications(size_px)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The input and the widths; the defaults are the lecture's."""
+
+    size: int = 28  # height and width of the input
+    channels: int = 100
+    filters_1x1: int = 128
+    filters_3x3: int = 192
+    filters_5x5: int = 96
+    reduce: int = 64  # channels after the 1x1 convolution before the 3x3 and the 5x5
+    pool_filters: int = 64  # of the 1x1 convolution after the pooling branch
+    n: int = 7  # kernel size of the n x n that is split into 1 x n and n x 1
+
+    def checked(self) -> Setting:
+        """Raises UserError, with a line for each, where a number is below 1."""
+        wrong = [field.name for field in fields(self) if getattr(self, field.name) < 1]
+        if wrong:
+            raise UserError(*(f"{name} is {getattr(self, name)}, it must be 1 or more" for name in wrong))
+        return self
+
+
+def naive_block(given: Setting) -> Design:
+    """Every branch reads all channels; the pooling branch has no multiplications and passes all channels on."""
+    return Design(
+        "naive Inception block",
+        {
+            "1x1": Conv((1, 1), given.channels, given.filters_1x1),
+            "3x3": Conv((3, 3), given.channels, given.filters_3x3),
+            "5x5": Conv((5, 5), given.channels, given.filters_5x5),
+        },
+    )
+
+
+def bottleneck_block(given: Setting) -> Design:
+    """A 1x1 convolution narrows the input of the 3x3 and the 5x5, and the output of the pooling."""
+    return Design(
+        "Inception block with bottlenecks",
+        {
+            "1x1": Conv((1, 1), given.channels, given.filters_1x1),
+            "1x1 before 3x3": Conv((1, 1), given.channels, given.reduce),
+            "3x3": Conv((3, 3), given.reduce, given.filters_3x3),
+            "1x1 before 5x5": Conv((1, 1), given.channels, given.reduce),
+            "5x5": Conv((5, 5), given.reduce, given.filters_5x5),
+            "1x1 after pooling": Conv((1, 1), given.channels, given.pool_filters),
+        },
+    )
+
+
+def lessons(given: Setting) -> list[Lesson]:
+    """The five comparisons of the lecture, in its order."""
+    naive, bottleneck = naive_block(given), bottleneck_block(given)
+    return [
+        Lesson(
+            "Inception block", naive, bottleneck, "each large kernel reads `reduce` channels instead of all of them"
+        ),
+        Lesson(
+            "5x5 branch",
+            Design("5x5 alone", {"5x5": naive.layers["5x5"]}),
+            Design("1x1 bottleneck, then 5x5", {name: bottleneck.layers[name] for name in ("1x1 before 5x5", "5x5")}),
+            "reduce / (25·filters) + reduce / channels",
+        ),
+        _separable(given.channels, given.filters_3x3),
+        _factorised(given.channels, given.n),
+        _two_3x3(given.channels),
+    ]
+
+
+def _separable(channels: int, filters: int) -> Lesson:
+    depthwise, pointwise = Conv((3, 3), channels, channels, groups=channels), Conv((1, 1), channels, filters)
+    return Lesson(
+        "Depthwise separable convolution (MobileNet, Xception)",
+        Design("full 3x3", {"3x3": Conv((3, 3), channels, filters)}),
+        Design("separable 3x3", {"3x3 depthwise": depthwise, "1x1 pointwise": pointwise}),
+        "1 / filters + 1 / 9",
+    )
+
+
+def _factorised(channels: int, n: int) -> Lesson:
+    lines = {f"1x{n}": Conv((1, n), channels, channels), f"{n}x1": Conv((n, 1), channels, channels)}
+    return Lesson(
+        f"{n}x{n} as 1x{n} and {n}x1 (Inception v3)",
+        Design(f"{n}x{n}", {f"{n}x{n}": Conv((n, n), channels, channels)}),
+        Design(f"1x{n} + {n}x1", lines),
+        "2 / n",
+    )
+
+
+def _two_3x3(channels: int) -> Lesson:
+    conv = Conv((3, 3), channels, channels)
+    return Lesson(
+        "Two 3x3 for one 5x5 (VGG, Inception v3)",
+        Design("5x5", {"5x5": Conv((5, 5), channels, channels)}),
+        Design("3x3 + 3x3", {"first 3x3": conv, "second 3x3": conv}),
+        "18 / 25",
+    )

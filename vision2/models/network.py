@@ -1,0 +1,146 @@
+"""One contract for every network: a body that gives features, a linear head, named stages, named auxiliary outputs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from vision2.basics.errors import UserError, suggest
+from vision2.models.card import ModelFacts
+
+
+class Output(NamedTuple):
+    """What a network says about a batch: `logits` (N, K), and `aux` with one (N, K) for each auxiliary classifier."""
+
+    logits: Tensor
+    aux: dict[str, Tensor]
+
+
+@dataclass
+class Backbone:
+    """What a builder hands over, before it becomes a `Network`.
+
+    `body` returns features (N, D), or, in training mode with auxiliary classifiers, a tuple of features and auxiliary
+    logits in the order of `aux_linears`. `stages` name module names of the body from input to output; the last module
+    of a stage gives the stage's output.
+    """
+
+    body: nn.Module
+    head: nn.Linear
+    stages: dict[str, tuple[str, ...]]
+    head_key: str | None  # the library's own name of the classifier, e.g. "classifier.6"
+    aux_linears: dict[str, str] = field(default_factory=dict)  # output name -> its last linear layer in the body
+
+
+class Network(nn.Module):
+    """Body and head. State-dict keys are `body.<the library's own names>` and `head.weight`, `head.bias`."""
+
+    def __init__(self, backbone: Backbone, facts: ModelFacts):
+        super().__init__()
+        self.name, self.facts, self.preprocessing = facts.name, facts, facts.preprocessing
+        self.body, self.head, self.head_key = backbone.body, backbone.head, backbone.head_key
+        self._aux_linears = backbone.aux_linears
+        self._stage_modules = {stage: tuple(f"body.{m}" for m in names) for stage, names in backbone.stages.items()}
+        self.stages = {stage: self._prefixes(names) for stage, names in self._stage_modules.items()}
+        if backbone.aux_linears:
+            self.stages["aux"] = tuple(f"body.{name}." for name in self._aux_tops())
+        self.stages["head"] = ("head.",)
+
+    def _prefixes(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Parameter-name prefixes of a stage: `body.layer1.`, or the full name of a parameter that stands alone."""
+        direct = {name for name, _ in self.named_parameters()}
+        modules = [n for n in names if n not in direct and any(True for _ in self.get_submodule(n).parameters())]
+        return tuple([n for n in names if n in direct] + [f"{n}." for n in modules])
+
+    def _aux_tops(self) -> list[str]:
+        return [linear.split(".")[0] for linear in self._aux_linears.values()]
+
+    @property
+    def num_features(self) -> int:
+        return self.head.in_features
+
+    @property
+    def num_classes(self) -> int:
+        return self.head.out_features
+
+    @property
+    def aux_heads(self) -> dict[str, nn.Module]:
+        """Auxiliary classifiers by the name of their output; they live in the body, empty with `model.aux=false`."""
+        return {
+            name: self.body.get_submodule(top) for name, top in zip(self._aux_linears, self._aux_tops(), strict=True)
+        }
+
+    def _run_body(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        result = self.body(images)
+        if isinstance(result, Tensor):
+            return result, {}
+        return result[0], dict(sorted(zip(self._aux_linears, result[1:], strict=True)))
+
+    def features(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, D): what the head sees."""
+        return self._run_body(images)[0]
+
+    def forward(self, images: Tensor) -> Output:
+        """(N, 3, H, W) -> logits (N, K); auxiliary logits only in training mode."""
+        features, aux = self._run_body(images)
+        return Output(self.head(features), aux)
+
+    def replace_head(self, num_classes: int, generator: torch.Generator | None = None) -> None:
+        """A new head, and new last layers of the auxiliary classifiers, for another class count."""
+        self.head = new_linear(self.head, num_classes, generator)
+        for name in self._aux_linears.values():
+            parent, _, last = name.rpartition(".")
+            linear = new_linear(self.body.get_submodule(name), num_classes, generator)
+            setattr(self.body.get_submodule(parent), last, linear)
+
+    def stage_modules(self, stage: str) -> tuple[str, ...]:
+        """Full names of a stage's modules from input to output (a lone parameter counts as one)."""
+        if stage in self._stage_modules:
+            return self._stage_modules[stage]
+        return tuple(prefix.rstrip(".") for prefix in self.stages[stage])
+
+    def layers(self) -> list[str]:
+        """Names one can cut at: the stages first, then every module of the body that is part of a stage."""
+        inside = tuple(f"{name}." for names in self._stage_modules.values() for name in names)
+        modules = [name.removeprefix("body.") for name, _ in self.named_modules() if f"{name}.".startswith(inside)]
+        return list(dict.fromkeys([*self._stage_modules, *modules]))
+
+    def module_at(self, layer: str) -> nn.Module:
+        """The module whose output is the output of `layer`, one of `layers()`.
+
+        Raises:
+            UserError: for a name that is none of them.
+        """
+        allowed = self.layers()
+        if layer not in allowed:
+            raise UserError(f"{self.name} has no layer '{layer}'{suggest(layer, allowed)}")
+        if layer not in self._stage_modules:
+            return self.body.get_submodule(layer)
+        modules = [name for name in self._stage_modules[layer] if not isinstance(self._attribute(name), nn.Parameter)]
+        return self.get_submodule(modules[-1])
+
+    def _attribute(self, name: str) -> object:
+        parent, _, last = name.rpartition(".")
+        return getattr(self.get_submodule(parent), last)
+
+
+def new_linear(old: nn.Linear, num_classes: int, generator: torch.Generator | None = None) -> nn.Linear:
+    """A linear layer of the old one's width, type and device, drawn on the CPU so that every device starts alike."""
+    width, bound = old.in_features, 1 / math.sqrt(old.in_features)
+    new = nn.Linear(width, num_classes, device="meta").to_empty(device="cpu")
+    with torch.no_grad():
+        new.weight.uniform_(-bound, bound, generator=generator)  # the range of torch's own default
+        new.bias.zero_()
+    return new.to(old.weight.device, old.weight.dtype).train(old.training)
+
+
+def take_linear(model: nn.Module, name: str) -> nn.Linear:
+    """Take the linear layer `name` out of a library's network; what fed it becomes the network's output."""
+    parent, _, last = name.rpartition(".")
+    linear = model.get_submodule(name)
+    setattr(model.get_submodule(parent), last, nn.Identity())
+    return linear

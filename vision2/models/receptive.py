@@ -1,0 +1,84 @@
+"""The receptive field of every tensor of a forward pass: how many input pixels (one side) one value can see.
+
+A convolution or pooling of kernel k and stride s after a step of j input pixels adds (k - 1) * j and multiplies the step
+by s (Araujo et al., "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019). Where paths join, the
+largest counts. Global pooling (also inside squeeze-and-excitation) and matrix products end a path.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakTensorKeyDictionary
+
+aten = torch.ops.aten
+POOLS = {aten.max_pool2d_with_indices.default, aten.avg_pool2d.default, aten.max_pool2d.default}
+ENDS = {
+    aten.mean.dim,
+    aten._adaptive_avg_pool2d.default,
+    aten.adaptive_max_pool2d.default,
+    aten.addmm.default,
+    aten.mm.default,
+    aten.bmm.default,
+    aten.linear.default,
+}
+
+
+class Field(NamedTuple):
+    """Height and width of the field and of the step between neighbouring values, in input pixels."""
+
+    height: int
+    width: int
+    step_y: int
+    step_x: int
+
+    def through(self, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int] = (1, 1)) -> Field:
+        return Field(
+            self.height + (kernel[0] - 1) * dilation[0] * self.step_y,
+            self.width + (kernel[1] - 1) * dilation[1] * self.step_x,
+            self.step_y * stride[0],
+            self.step_x * stride[1],
+        )
+
+
+class ReceptiveFields(TorchDispatchMode):
+    """Follows every tensor that comes from the input given to `start`."""
+
+    def __init__(self):
+        super().__init__()
+        self._fields = WeakTensorKeyDictionary()
+
+    def start(self, images: Tensor) -> None:
+        self._fields[images] = Field(1, 1, 1, 1)
+
+    def of(self, tensor: Tensor) -> int | None:
+        """The larger side in pixels, or None where no local path leads back to the input."""
+        field = self._fields.get(tensor)
+        return None if field is None else max(field.height, field.width)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        fields = [self._fields[t] for t in tree_leaves(args) if isinstance(t, Tensor) and t in self._fields]
+        if fields and func not in ENDS:
+            joined = Field(*(max(values) for values in zip(*fields, strict=True)))
+            first = result[0] if isinstance(result, tuple | list) else result
+            if isinstance(first, Tensor):
+                self._fields[first] = self._after(func, joined, args)
+        return result
+
+    def _after(self, func: Any, field: Field, args: tuple) -> Field:
+        if func is aten.convolution.default:
+            return field.through(tuple(args[1].shape[2:]), _pair(args[3]), _pair(args[5]))
+        if func in POOLS:
+            kernel = _pair(args[1])
+            return field.through(kernel, _pair(args[2]) if len(args) > 2 and args[2] else kernel)
+        return field
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    values = list(value) if isinstance(value, list | tuple) else [value]
+    return (values[0], values[-1])

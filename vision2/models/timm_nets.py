@@ -1,0 +1,132 @@
+"""Networks of timm: Inception v4, Xception, MobileNet v1, and any other backbone by timm's own name."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from vision2.basics.errors import UserError, suggest
+from vision2.basics.preprocessing import Preprocessing
+from vision2.models.card import ModelFacts
+from vision2.models.network import Backbone
+from vision2.models.stems import SMALL_STEMS
+
+TIMM_NAMES = {"inception_v4": "inception_v4", "xception": "legacy_xception", "mobilenet_v1": "mobilenetv1_100"}
+INCEPTION_V4_STAGES = {
+    "stem": tuple(f"features.{i}" for i in range(6)),
+    "inception_a": tuple(f"features.{i}" for i in range(6, 10)),
+    "inception_b": tuple(f"features.{i}" for i in range(10, 18)),  # begins with reduction block A
+    "inception_c": tuple(f"features.{i}" for i in range(18, 22)),  # begins with reduction block B
+}
+XCEPTION_STAGES = {
+    "stem": ("conv1", "bn1", "act1", "conv2", "bn2", "act2"),
+    "entry": ("block1", "block2", "block3"),
+    "middle": tuple(f"block{i}" for i in range(4, 12)),
+    "exit": ("block12", "conv3", "bn3", "act3", "conv4", "bn4", "act4"),
+}
+MOBILENET_V1_STAGES = {"stem": ("conv_stem", "bn1"), **{f"stage{i + 1}": (f"blocks.{i}",) for i in range(5)}}
+STAGES = {"inception_v4": INCEPTION_V4_STAGES, "xception": XCEPTION_STAGES, "mobilenet_v1": MOBILENET_V1_STAGES}
+
+FIXED_SIZE_LEAST_PX = 32  # timm publishes no smallest size; transformers of this size have at least one patch of 32
+
+
+def build_timm(facts: ModelFacts, num_classes: int, *, stem: str, width: float, image_size_px: int) -> Backbone:
+    """A catalogue name of `TIMM_NAMES`, or any name of timm's; its head becomes a linear layer of ours."""
+    import timm
+
+    if facts.family == "mobilenet_v1":
+        body = _mobilenet_v1(width)
+    else:
+        name = TIMM_NAMES.get(facts.name, facts.name)
+        fixed = timm.get_pretrained_cfg(name)
+        size = {"img_size": image_size_px} if fixed is not None and fixed.fixed_input_size else {}
+        body = _created(name, size)
+    stages = STAGES.get(facts.family) or generic_stages(body)
+    head = nn.Linear(body.head_hidden_size if hasattr(body, "head_hidden_size") else body.num_features, num_classes)
+    head_key = body.pretrained_cfg.get("classifier")
+    backbone = Backbone(body, head, dict(stages), head_key if isinstance(head_key, str) else None)
+    if stem == "small":
+        SMALL_STEMS[facts.family](backbone)
+    return backbone
+
+
+def _created(name: str, size: dict) -> nn.Module:
+    import timm
+
+    try:
+        return timm.create_model(name, pretrained=False, num_classes=0, **size)
+    except TypeError:  # a few fixed-size families take no img_size
+        return timm.create_model(name, pretrained=False, num_classes=0)
+
+
+def _mobilenet_v1(width: float) -> nn.Module:
+    """timm's generator function: `create_model` takes no width. Padding and epsilon as in TensorFlow's release."""
+    from timm.models.efficientnet import _gen_mobilenet_v1
+
+    return _gen_mobilenet_v1("mobilenetv1_100", width, num_classes=0, pad_type="same", bn_eps=1e-3)
+
+
+def generic_stages(body: nn.Module) -> dict[str, tuple[str, ...]]:
+    """One stage for each top-level part with parameters, and for each block of a sequence; norms join what they follow."""
+    pieces: list[str] = []
+    for name, _ in body.named_parameters():
+        first, _, rest = name.partition(".")
+        part = getattr(body, first)
+        sequence = isinstance(part, nn.Sequential | nn.ModuleList)
+        piece = f"{first}.{rest.partition('.')[0]}" if sequence else first
+        if piece not in pieces:
+            pieces.append(piece)
+    stages: dict[str, tuple[str, ...]] = {}
+    for piece in pieces:
+        last = next(reversed(stages), None)
+        joins = last is not None and ("norm" in piece or piece.startswith("bn"))
+        alone = last is not None and all(isinstance(getattr(body, n, None), nn.Parameter) for n in stages[last])
+        if joins or alone:  # class tokens and position embeddings have no output of their own
+            stages[last] = (*stages[last], piece)
+        else:
+            stages[piece.replace(".", "")] = (piece,)
+    return stages
+
+
+def timm_facts(name: str) -> ModelFacts:
+    """What timm says about any of its backbones; `name` may carry a weight tag, as in `resnet50.a1_in1k`.
+
+    Raises:
+        UserError: for a name that timm does not have.
+    """
+    import timm
+
+    base, _, tag = name.partition(".")
+    if not timm.is_model(base):
+        raise UserError(f"timm has no model '{base}'{suggest(base, timm.list_models())}")
+    tags = [full.partition(".")[2] for full in timm.list_pretrained(f"{base}.*")]
+    if tag and tag not in tags:
+        raise UserError(f"timm's {base} has no weights '{tag}'{suggest(tag, tags)}")
+    config = timm.get_pretrained_cfg(name) or timm.get_pretrained_cfg(base)
+    default = tag or (config.tag if config is not None else "") or ""
+    tags = [t for t in tags if t != default] + [t for t in tags if t == default]
+    fixed = config is not None and config.fixed_input_size
+    least = FIXED_SIZE_LEAST_PX if fixed else 1
+    return ModelFacts(
+        name=name,
+        family="timm",
+        library="timm",
+        paper=("", ""),
+        year=0,
+        preprocessing=preprocessing_of(config),
+        parameters=None,
+        multiply_adds=None,
+        top1_percent=None,
+        facts_source="timm; no published numbers kept here",
+        min_size_eval_px=least,
+        min_size_train_px=least,
+        weights=tuple(tags),
+    )
+
+
+def preprocessing_of(config) -> Preprocessing:
+    """timm's pretrained configuration as our `Preprocessing`; without one, ImageNet's at 224 px."""
+    if config is None:
+        return Preprocessing(224, 256)
+    size = config.input_size[-1]
+    interpolation = config.interpolation if config.interpolation in ("bilinear", "bicubic") else "bicubic"
+    return Preprocessing(size, int(size / config.crop_pct), tuple(config.mean), tuple(config.std), interpolation)
