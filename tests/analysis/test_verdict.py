@@ -72,6 +72,17 @@ def test_seeds_that_change_nothing_are_one_observation(verdict_of):
     assert (verdict.overall, verdict.findings[0].reason) == ("inconclusive", "no_spread")
 
 
+def test_counts_of_the_network_are_facts_from_one_pair_on(tmp_path):
+    for model, count in (("resnet56", 850_000), ("plain56", 849_000)):
+        make_run(tmp_path, model, configuration(**{"model.name": model}), parameters=count)
+    runs, _ = read_runs(tmp_path)
+    overall = [
+        judge(runs, parse_comparisons([CLAIM | {"metric": "parameters", "better": better}])).overall
+        for better in ("higher", "lower")
+    ]
+    assert overall == ["supported", "contradicted"]
+
+
 def test_a_seed_without_a_partner_is_left_out_and_named(verdict_of):
     verdict = verdict_of({"resnet56": [0.90, 0.92, 0.94, 0.1], "plain56": [0.80, 0.80, 0.80]})
     assert verdict.findings[0].difference.n == 3

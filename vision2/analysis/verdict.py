@@ -15,6 +15,7 @@ Rules. Runs are paired by seed; each pair gives one difference, and the verdict 
   contradicted  the whole interval lies on the other side
   inconclusive  everything else: the interval includes the margin, fewer than two pairs, or no spread between pairs (then
                 the seed changed nothing and the pairs are one observation)
+Counts of the network itself (parameters, multiply-adds) are no samples: they are compared as they are, from one pair on.
 A claim of several comparisons holds when all of them hold: *supported* when all are (this needs no correction),
 *contradicted* when at least one is at the level 95 % corrected for their number (Bonferroni), else *inconclusive*.
 With one pair the Newcombe interval of the test images is shown; it covers the noise of drawing test images only, so it
@@ -35,6 +36,7 @@ from vision2.runs.table import group_runs
 
 SUPPORTED, CONTRADICTED, INCONCLUSIVE = "supported", "contradicted", "inconclusive"
 TEST_ACCURACY = "metrics.test.accuracy"
+EXACT = ("parameters", "multiply_adds")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Finding:
 
     comparison: Comparison
     verdict: str
-    reason: str  # interval | one_pair | no_pairs | no_spread
+    reason: str  # interval | exact | one_pair | no_pairs | no_spread
     difference: Estimate | None = None
     mean_a: float = math.nan
     mean_b: float = math.nan
@@ -119,7 +121,11 @@ def _find(runs: Sequence[Run], comparison: Comparison, strict: float) -> Finding
     values_a, values_b = ([_mean(side[key], comparison.metric) for key in keys] for side in (side_a, side_b))
     difference = paired_difference(values_a, values_b)
     verdict, reason, firmly, noise = INCONCLUSIVE, "interval", False, None
-    if difference.n == 1:
+    if comparison.metric in EXACT:
+        exact = difference._replace(low=difference.mean, high=difference.mean)
+        reason, verdict = "exact", _side(comparison, exact)
+        firmly = verdict == CONTRADICTED
+    elif difference.n == 1:
         reason, noise = "one_pair", _test_noise(comparison, side_a[keys[0]], side_b[keys[0]])
     elif difference.std <= 1e-9 * max(1.0, abs(difference.mean)):
         reason = "no_spread"

@@ -15,13 +15,15 @@ COUNTS_UP_TO = 20  # classes; beyond it the numbers would not be readable
 NAMES_UP_TO = 40
 
 
-def confusion_figure(confusion: Sequence[Sequence[float]], classes: Sequence[str]) -> Figure:
+def confusion_figure(
+    confusion: Sequence[Sequence[float]], classes: Sequence[str], *, words: tuple[str, str] = ("true", "predicted")
+) -> Figure:
     """A figure of its own, outside pyplot; see `draw_confusion`."""
     from matplotlib.figure import Figure
 
     side = min(3 + 0.35 * len(classes), 9)
     figure = Figure(figsize=(side, side), layout="constrained", dpi=110)
-    draw_confusion(figure.add_subplot(), confusion, classes)
+    draw_confusion(figure.add_subplot(), confusion, classes, words=words)
     return figure
 
 

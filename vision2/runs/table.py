@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from vision2.basics.files import write_text
+from vision2.runs.identity import NOT_PART_OF_IT
 from vision2.runs.read import Run
 
-# What may differ between two runs of the same configuration: the seed, and where and how the work was done.
-NOT_THE_CONFIGURATION = (
-    "seed", "output_dir", "resume", "skip_finished", "diagnostics", "report", "experiment", "dataset.cache",
-    "dataset.cache_dir", "dataset.cache_gb", "dataset.workers", "dataset.download",
-)  # fmt: skip
+# Runs of one configuration may differ in these: the seed, and where and how the work was done.
+NOT_THE_CONFIGURATION = (*NOT_PART_OF_IT, "seed", "diagnostics")
 COLUMNS = (
     ("test accuracy", "metrics.test.accuracy"),
     ("val accuracy", "metrics.val.accuracy"),
@@ -70,6 +68,8 @@ def configuration(run: Run) -> dict[str, Any]:
         for key, value in flatten(run.config).items()
         if not any(key == left_out or key.startswith(left_out + ".") for left_out in NOT_THE_CONFIGURATION)
     }
+    if flat.get("mode") == "eval":
+        flat["checkpoint"] = run.config.get("checkpoint")  # two networks of one configuration are not one run twice
     if source := flat.get("strategy.source"):
         # Each seed may transfer from its own source run: what counts is which model learnt what there.
         folder = Path(source).parent if Path(source).suffix else Path(source)

@@ -1,0 +1,80 @@
+"""A report as data: sections of text, tables and pictures, written once and rendered as HTML or Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph; `quiet` for how to read what stands beside it."""
+
+    text: str
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Banner:
+    """The verdict in one word: `kind` (supported, contradicted, inconclusive) chooses the colour."""
+
+    kind: str
+    word: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG file in the report's folder; `wide` takes the whole line."""
+
+    path: Path
+    caption: str
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures side by side where the page is wide enough."""
+
+    pictures: Sequence[Picture]
+
+
+@dataclass(frozen=True)
+class Verbatim:
+    text: str
+
+
+Block = Text | Banner | Table | Gallery | Verbatim
+
+
+@dataclass(frozen=True)
+class Section:
+    title: str
+    blocks: Sequence[Block]
+
+
+@dataclass
+class Document:
+    title: str
+    subtitle: str
+    language: str
+    sections: list[Section] = field(default_factory=list)
+
+    def add(self, title: str, *blocks: Block | None) -> None:
+        """Add a section of the blocks that have something to show; none when nothing does."""
+        shown = [block for block in blocks if block is not None and not _empty(block)]
+        if any(not (isinstance(block, Text) and block.quiet) for block in shown):
+            self.sections.append(Section(title, shown))
+
+
+def _empty(block: Block) -> bool:
+    if isinstance(block, Table):
+        return not block.rows
+    return isinstance(block, Gallery) and not block.pictures

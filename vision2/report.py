@@ -1,0 +1,126 @@
+"""Make a page of any folder of runs: claim and verdict, tables with intervals, curves, mistakes, how to repeat it.
+
+  python -m vision2.report outputs/cifar10          every run below this folder
+  python -m vision2.report outputs/sweeps/<sweep>   the runs of one sweep
+  python -m vision2.report <folder> report.language=es
+
+Writes <folder>/report/: report.html (one file, needs nothing else), report.md, table.csv, table.md and PNG figures.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from vision2.basics.errors import UserError
+from vision2.basics.files import write_text
+from vision2.config.command import Option, run_command
+
+OPTIONS = {
+    "folder": Option("", "the folder of runs; its name alone works too"),
+    "report.language": Option("en", "language of the page: en or es"),
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written, and what to print: the table, the verdict and where the page is."""
+
+    page: Path
+    text: str
+    verdict: str | None  # supported | contradicted | inconclusive; None without a claim to judge
+
+
+def write_report(folder: str | Path, *, language: str = "en", experiment: dict | None = None) -> Report:
+    """Write the report of the runs below `folder` (or of a sweep's jobs) into `<folder>/report/`.
+
+    Args:
+        experiment: claim and comparisons as in the configuration; None takes those the runs themselves name.
+
+    Raises:
+        UserError: when there is no run to report, or a comparison cannot be read.
+    """
+    from vision2.analysis import chapters
+    from vision2.analysis.claim import add_claim, experiment_of
+    from vision2.analysis.document import Document
+    from vision2.analysis.intervals import mean_interval
+    from vision2.analysis.page import to_html, to_markdown
+    from vision2.runs.table import write_table
+
+    material = _gather(Path(folder).expanduser(), language)
+    say, out = material.say, material.out
+    experiment = experiment or experiment_of(material)
+    document = Document(_title(material, experiment), _subtitle(material), language)
+    verdict = add_claim(document, material, experiment)
+    chapters.add_results(document, material)
+    chapters.add_curves(document, material)
+    chapters.add_costs(document, material)
+    chapters.add_classes(document, material)
+    chapters.add_pictures(document, material)
+    chapters.add_training(document, material)
+    chapters.add_provenance(document, material)
+    text = write_table(out, material.groups, mean_interval, say)
+    write_text(out / "report.md", to_markdown(document))
+    write_text(out / "report.html", to_html(document))
+    lines = [text, *(f"{problem.path}: {problem.reason}" for problem in material.problems)]
+    lines += [f"{say('verdict')}: {say(verdict.overall)}"] if verdict else []
+    lines.append(say("page: {path}", path=out / "report.html"))
+    return Report(out / "report.html", "\n".join(lines), verdict.overall if verdict else None)
+
+
+def _gather(folder: Path, language: str):
+    from vision2.analysis.material import Material
+    from vision2.analysis.texts import speaker
+    from vision2.runs.read import read_runs
+    from vision2.runs.table import group_runs
+
+    say = speaker(language)
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}; name one with runs, e.g. python -m vision2.report outputs")
+    runs, problems = read_runs(folder)
+    if not runs:
+        found = "".join(f"; {problem.path}: {problem.reason}" for problem in problems[:5])
+        raise UserError(f"no run in {folder} can be reported{found}")
+    out = folder / "report"
+    out.mkdir(exist_ok=True)
+    for old in out.glob("*.png"):  # of an earlier report, which may have had other figures
+        old.unlink()
+    return Material(folder, out, runs, problems, group_runs(runs), language, say)
+
+
+def _title(material, experiment: dict | None) -> str:
+    if experiment and experiment.get("name"):
+        return experiment["name"].replace("_", " ")
+    return material.say("Runs of {folder}", folder=material.folder.resolve().name)
+
+
+def _subtitle(material) -> str:
+    completed = sum(run.completed for run in material.runs)
+    return material.say(
+        "{completed} runs completed, {failed} failed, {unread} unreadable; made {date}",
+        completed=completed,
+        failed=len(material.runs) - completed,
+        unread=len(material.problems),
+        date=f"{datetime.now():%Y-%m-%d %H:%M}",
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`python -m vision2.report <folder> [report.language=es]`."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    words = [word if "=" in word or word.startswith("-") else f"folder={word}" for word in words]
+    return run_command(words, doc=__doc__, options=OPTIONS, run=_run, composes=False)
+
+
+def _run(options: dict) -> int:
+    if not options["folder"]:
+        raise UserError("name a folder of runs: python -m vision2.report <folder>")
+    print(write_report(options["folder"], language=options["report.language"]).text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
