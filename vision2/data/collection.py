@@ -32,6 +32,7 @@ class Collection:
     images: ImageSource | None = None
     notes: dict = field(default_factory=dict)
     content: str = ""
+    size_px: int | None = None  # side of every image, where the data set fixes it
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -129,7 +129,7 @@ def _with_images(collection: Collection, config: DatasetConfig, store_px: int, s
 
     images, bad = open_store(
         collection.files,
-        store_px=store_px,
+        store_px=collection.size_px or store_px,
         cache=config.cache,
         cache_dir=config.cache_dir,
         cache_gb=config.cache_gb,
@@ -138,14 +138,28 @@ def _with_images(collection: Collection, config: DatasetConfig, store_px: int, s
     )
     collection.notes["skipped"] = [{"path": entry.path, "reason": entry.reason} for entry in bad]
     good = np.setdiff1d(np.arange(len(collection)), [entry.index for entry in bad])
-    sizes = hashlib.blake2b(digest_size=16)
-    for index in good:
-        sizes.update(f"{collection.files[index].size_bytes()}\n".encode())
-    kept = replace(collection.keep(good), files=(), content=sizes.hexdigest())
+    kept, images = collection.keep(good), images.select(good)
     empty = [name for name, count in count_by_class(kept.labels, kept.classes).items() if count == 0]
     if empty:
         raise UserError(f"no image of {', '.join(empty[:10])} can be decoded: {bad[0].path} ({bad[0].reason})")
-    return replace(kept, images=images)
+    if kept.size_px and images.fixed_size_px != kept.size_px:
+        square = (kept.size_px, kept.size_px, 3)
+        odd = next(kept.files[index].path for index in range(len(kept)) if images.read(index).shape != square)
+        raise UserError(f"dataset={config.name}: {odd} is not {kept.size_px} x {kept.size_px} px; use dataset=folder")
+    return replace(kept, files=(), images=images, content=_content(kept, images))
+
+
+def _content(collection: Collection, images: ImageSource) -> str:
+    """Of the pixels where they are in memory; else of the file sizes, because hashing 25,000 photographs at each start
+    would cost more than it tells."""
+    digest = hashlib.blake2b(digest_size=16)
+    if images.fixed_size_px is not None:
+        pixels, rows = images.pixels("cpu")
+        digest.update(pixels.numpy())
+        digest.update(rows.numpy())
+    else:
+        digest.update("\n".join(str(entry.size_bytes()) for entry in collection.files).encode())
+    return digest.hexdigest()
 
 
 def _split(collection: Collection, indices: np.ndarray, name: str) -> Split:
@@ -154,8 +168,7 @@ def _split(collection: Collection, indices: np.ndarray, name: str) -> Split:
 
 
 def _fingerprint(collection: Collection, splits: Sequence[Split]) -> str:
-    """Of the pixels (or file sizes, where hashing 25,000 files at each start would cost more than it tells), ids,
-    labels and splits; no time stamps and no absolute paths, so a copy on another machine has the same."""
+    """Of the content, ids, labels and splits; no time stamps and no absolute paths, so a copy elsewhere has the same."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update("\n".join([collection.content, *collection.classes]).encode())
     for split in splits:

@@ -7,13 +7,12 @@ import shutil
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
 from vision2.basics.errors import UserError
+from vision2.data.locks import FileLock
 
 CHUNK_BYTES = 1 << 20
 ATTEMPTS = 3  # an address; each goes on where the last broke off
@@ -54,7 +53,7 @@ def fetch(published: Published, folder: Path, *, show_progress: bool = True) -> 
     reasons = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder / f".{published.name}.lock"):
+        with FileLock.acquire(folder / f".{published.name}.lock", shared=False):  # two would write into the same part
             if target.exists() and _is_right(target, published):
                 return target
             _refuse_full_disk(published, folder, part)
@@ -156,16 +155,3 @@ def _refuse_full_disk(published: Published, folder: Path, part: Path) -> None:
             f"{published.name} needs {missing >> 20} MiB more, the disk of {folder} has {free >> 20} MiB free: "
             "set dataset.cache_dir to another one"
         )
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Let one process download at a time where the system can lock files; two would write into the same part."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    with lock.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
