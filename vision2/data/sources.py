@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from vision2.data.decode import BadImage
+
 if TYPE_CHECKING:
     import torch
+
+    from vision2.data.listing import FileEntry
 
 
 class ImageSource(Protocol):
@@ -65,3 +69,66 @@ class ResidentImages:
         if torch.device(device).type == "cpu":
             return pixels, rows
         return pixels[rows].to(device), torch.arange(len(rows), device=device)
+
+
+class MappedImages:
+    """Photographs in a store on disk, mapped: the system keeps in memory what is being read, and shares it.
+
+    `index` (N, 3): offset into `pixels`, height, width. `lock` says that the store is in use, for as long as this lives.
+    """
+
+    fixed_size_px = None
+
+    def __init__(self, pixels: np.ndarray, index: np.ndarray, lock: object):
+        self.pixels, self.index, self.lock = pixels, index, lock
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def select(self, indices: Sequence[int] | np.ndarray) -> MappedImages:
+        return MappedImages(self.pixels, self.index[np.asarray(indices, dtype=np.int64)], self.lock)
+
+    def read(self, index: int) -> np.ndarray:
+        offset, height, width = self.index[index].tolist()
+        if height == 0:
+            raise BadImage("this image could not be decoded")
+        return self.pixels[offset : offset + height * width * 3].reshape(height, width, 3)
+
+
+class MemoryImages:
+    """Photographs decoded into this process's memory; None for one that cannot be decoded."""
+
+    fixed_size_px = None
+
+    def __init__(self, arrays: Sequence[np.ndarray | None]):
+        self.arrays = arrays
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def select(self, indices: Sequence[int] | np.ndarray) -> MemoryImages:
+        return MemoryImages([self.arrays[int(index)] for index in indices])
+
+    def read(self, index: int) -> np.ndarray:
+        array = self.arrays[index]
+        if array is None:
+            raise BadImage("this image could not be decoded")
+        return array
+
+
+class DecodedImages:
+    """Photographs decoded anew at each reading, by `decode(entry)`."""
+
+    fixed_size_px = None
+
+    def __init__(self, files: Sequence[FileEntry], decode: Callable[[FileEntry], np.ndarray]):
+        self.files, self.decode = files, decode
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def select(self, indices: Sequence[int] | np.ndarray) -> DecodedImages:
+        return DecodedImages([self.files[int(index)] for index in indices], self.decode)
+
+    def read(self, index: int) -> np.ndarray:
+        return self.decode(self.files[index])

@@ -1,0 +1,137 @@
+"""Image files to uint8 RGB, by stated rules, the same for training, audit and prediction.
+
+- transparency is laid over white; palettes are resolved; grey is copied to three channels
+- 16 bits are rescaled to 8 (v * 255 / 65535); floating point counts as [0, 1] when nothing in it is larger, else as 0..255
+- CMYK and Lab go through the embedded colour profile when there is one, else through Pillow's conversion
+- the EXIF orientation is applied; an animation shows its first frame
+- a file that ends too early is an error, never a half-grey picture
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms
+
+MAX_PIXELS = 89_478_485  # Pillow's own limit: above it lies a decompression bomb, or a scan nobody trains on
+ORIENTATION_TAG = 0x0112
+TURNS = dict(
+    enumerate(
+        (
+            Image.Transpose.FLIP_LEFT_RIGHT,
+            Image.Transpose.ROTATE_180,
+            Image.Transpose.FLIP_TOP_BOTTOM,
+            Image.Transpose.TRANSPOSE,
+            Image.Transpose.ROTATE_270,
+            Image.Transpose.TRANSVERSE,
+            Image.Transpose.ROTATE_90,
+        ),
+        start=2,
+    )
+)
+DRAFT_GAP = 2  # a JPEG is decoded at 1/2, 1/4 or 1/8 only when at least twice the wanted size is left
+
+
+class BadImage(Exception):
+    """The file cannot be decoded; the message says why, in a few words."""
+
+
+def decode_image(source: bytes | Path, *, shorter_side_px: int | None = None) -> np.ndarray:
+    """(H, W, 3) uint8, upright.
+
+    Args:
+        shorter_side_px: scale down to this shorter side, aspect kept; smaller images stay as they are. Large JPEGs are
+            then decoded at a fraction of their size, which is much faster and as good after the scaling.
+
+    Raises:
+        BadImage: for whatever keeps the file from being decoded as a whole.
+    """
+    try:
+        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+    except OSError as error:
+        raise BadImage(f"cannot be read: {error.strerror or error}") from error
+    if not data:
+        raise BadImage("empty file")
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return _decode(image, shorter_side_px)
+    except BadImage:
+        raise
+    except Image.UnidentifiedImageError as error:
+        raise BadImage("not an image in a known format") from error
+    except MemoryError as error:
+        raise BadImage("too large for the memory") from error
+    except Exception as error:  # a damaged file raises nearly anything: OSError, SyntaxError, struct.error, IndexError
+        raise BadImage(" ".join(str(error).split())[:200] or type(error).__name__) from error
+
+
+def _decode(image: Image.Image, shorter_side_px: int | None) -> np.ndarray:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise BadImage(f"{width} x {height} pixels are more than the {MAX_PIXELS // 1_000_000} million allowed")
+    if shorter_side_px is not None and image.format == "JPEG":
+        image.draft(None, (DRAFT_GAP * shorter_side_px, DRAFT_GAP * shorter_side_px))
+    image.load()
+    rgb = _scaled(_to_rgb(image), shorter_side_px)
+    return np.array(_upright(rgb, image))
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("CMYK", "LAB"):
+        return _through_profile(image)
+    if image.mode.startswith("I") or image.mode == "F":
+        return _eight_bit(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _through_profile(image: Image.Image) -> Image.Image:
+    """Lab without a profile is taken as D50; a broken CMYK profile is as good as none."""
+    embedded = image.info.get("icc_profile")
+    try:
+        if embedded:
+            profile = ImageCms.ImageCmsProfile(io.BytesIO(embedded))
+        elif image.mode == "LAB":
+            profile = ImageCms.createProfile("LAB")
+        else:
+            return image.convert("RGB")
+        return ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError):
+        if image.mode == "LAB":
+            raise
+        return image.convert("RGB")
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    values = np.asarray(image)
+    if image.mode == "F":
+        values = np.nan_to_num(values)
+        scale = 255.0 if values.max(initial=0.0) <= 1 else 1.0
+    else:
+        scale = 255 / 65535
+    grey = np.clip(np.rint(values * scale), 0, 255).astype(np.uint8)
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _scaled(image: Image.Image, shorter_side_px: int | None) -> Image.Image:
+    """Rounded down on the longer side and bilinear with antialias, as torchvision's Resize."""
+    short, long = sorted(image.size)
+    if shorter_side_px is None or short <= shorter_side_px:
+        return image
+    scaled = max(shorter_side_px, shorter_side_px * long // short)
+    size = (shorter_side_px, scaled) if image.width <= image.height else (scaled, shorter_side_px)
+    return image.resize(size, Image.Resampling.BILINEAR)
+
+
+def _upright(rgb: Image.Image, original: Image.Image) -> Image.Image:
+    """Turned by the original's EXIF orientation; a damaged EXIF block does not cost the picture."""
+    try:
+        turn = TURNS.get(original.getexif().get(ORIENTATION_TAG))
+    except Exception:
+        return rgb
+    return rgb if turn is None else rgb.transpose(turn)
