@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from vision2.models.arithmetic import SLIDES, Conv, Design, Lesson, Setting
 from vision2.models.inception import Branches, InceptionBlock
 
+LECTURE_INPUT = (Setting().size, Setting().channels)
 HEADINGS = ("layer", "height·width · kernel·inputs · filters", "computed", "counted", "slides")
 
 
@@ -23,8 +24,10 @@ class CostRow:
     computed: int
     counted: int
 
-    def cells(self) -> list[str]:
-        return [self.layer, self.formula, f"{self.computed:,}", f"{self.counted:,}", SLIDES.get(self.computed, "-")]
+    def cells(self, given: Setting) -> list[str]:
+        # On another input the same product would be a coincidence: 14·14 · 5·5·512 · 48 is one.
+        slide = SLIDES.get(self.computed, "-") if (given.size, given.channels) == LECTURE_INPUT else "-"
+        return [self.layer, self.formula, f"{self.computed:,}", f"{self.counted:,}", slide]
 
 
 def design_rows(design: Design, given: Setting) -> list[CostRow]:
@@ -34,6 +37,8 @@ def design_rows(design: Design, given: Setting) -> list[CostRow]:
         CostRow(name, conv.formula(given.size), conv.multiplications(given.size), count)
         for (name, conv), count in zip(design.layers.items(), counted, strict=True)
     ]
+    if design.side_by_side:
+        rows.append(CostRow("3x3 max-pooling", "no multiplications", 0, whole - sum(counted)))
     if len(rows) > 1:
         rows.append(CostRow("sum", "", design.multiplications(given.size), whole))
     return rows

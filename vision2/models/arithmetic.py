@@ -45,10 +45,14 @@ class Conv:
 
 @dataclass(frozen=True)
 class Design:
-    """One way to build something: its convolutions by what they are for."""
+    """One way to build something: its convolutions by what they are for, in the order of the data.
+
+    `side_by_side`: branches of an Inception block, whose outputs are joined; else each reads the one before.
+    """
 
     name: str
     layers: dict[str, Conv]
+    side_by_side: bool = False
 
     def multiplications(self, size_px: int) -> int:
         return sum(conv.multiplications(size_px) for conv in self.layers.values())
@@ -97,6 +101,7 @@ def naive_block(given: Setting) -> Design:
             "3x3": Conv((3, 3), given.channels, given.filters_3x3),
             "5x5": Conv((5, 5), given.channels, given.filters_5x5),
         },
+        side_by_side=True,
     )
 
 
@@ -112,6 +117,7 @@ def bottleneck_block(given: Setting) -> Design:
             "5x5": Conv((5, 5), given.reduce, given.filters_5x5),
             "1x1 after pooling": Conv((1, 1), given.channels, given.pool_filters),
         },
+        side_by_side=True,
     )
 
 
