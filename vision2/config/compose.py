@@ -126,7 +126,8 @@ def to_config(node: DictConfig) -> Config:
     if leftovers:
         raise UserError(*leftovers)
     try:
-        config = OmegaConf.to_object(node)
+        typed = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.to_container(node, resolve=True))
+        config = OmegaConf.to_object(typed)
     except OmegaConfBaseException as error:
         raise UserError(f"the configuration has a gap: {_first_lines(error)}") from error
     problems = problems_of_values(config) or contradictions(config)
