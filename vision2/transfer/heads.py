@@ -1,0 +1,127 @@
+"""Classifiers on features as modules of tensors: what a checkpoint can hold and any network can carry as its head.
+
+Each standardises the features by statistics of the training set, takes (B, D) and returns logits (B, K) whose softmax are
+the class probabilities.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from vision2.basics.errors import UserError, suggest
+
+CHUNK = 1024  # rows compared with all training features at once
+
+
+class Head(nn.Module):
+    """Standardises, classifies, scales; `kind` names the class in a checkpoint."""
+
+    kind: str
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.in_features = width
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("std", torch.ones(width))
+        self.register_buffer("scale", torch.ones(()))  # one over the temperature of the softmax
+
+    def scores(self, standardised: Tensor) -> Tensor:
+        """(B, D) -> (B, K)."""
+        raise NotImplementedError
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.scale * self.scores((features - self.mean) / self.std)
+
+    def standardise_by(self, features: Tensor) -> None:
+        """Take mean and spread from training features (N, D); a constant feature keeps its scale."""
+        std, mean = torch.std_mean(features.double(), 0, correction=0)
+        self.mean.copy_(mean)
+        self.std.copy_(torch.where(std > 1e-6 * (mean.abs() + 1e-6), std, 1.0))
+
+    def probabilities(self, features: Tensor) -> Tensor:
+        """(B, D) -> (B, K), rows sum to 1."""
+        with torch.inference_mode():
+            return self(features).softmax(1)
+
+
+class Affine(Head):
+    """Logits W x + b: linear, logistic, SVM, ridge, LDA and nearest centroid all end as this."""
+
+    kind = "affine"
+
+    def __init__(self, width: int, num_classes: int):
+        super().__init__(width)
+        self.out_features = num_classes
+        self.weight = nn.Parameter(torch.zeros(num_classes, width))
+        self.bias = nn.Parameter(torch.zeros(num_classes))
+
+    def scores(self, standardised: Tensor) -> Tensor:
+        return nn.functional.linear(standardised, self.weight, self.bias)
+
+    @classmethod
+    def like(cls, state: dict[str, Tensor]) -> Affine:
+        return cls(state["weight"].shape[1], state["weight"].shape[0])
+
+
+class Perceptron(Head):
+    """One hidden layer with ReLU."""
+
+    kind = "perceptron"
+
+    def __init__(self, width: int, hidden: int, num_classes: int):
+        super().__init__(width)
+        self.out_features = num_classes
+        self.hidden, self.output = nn.Linear(width, hidden), nn.Linear(hidden, num_classes)
+
+    def scores(self, standardised: Tensor) -> Tensor:
+        return self.output(self.hidden(standardised).relu())
+
+    @classmethod
+    def like(cls, state: dict[str, Tensor]) -> Perceptron:
+        hidden, width = state["hidden.weight"].shape
+        return cls(width, hidden, state["output.weight"].shape[0])
+
+
+class Neighbours(Head):
+    """k nearest training images by Euclidean distance of standardised features; the share of votes, smoothed."""
+
+    kind = "neighbours"
+
+    def __init__(self, width: int, num_images: int, num_classes: int):
+        super().__init__(width)
+        self.out_features = num_classes
+        self.register_buffer("known", torch.zeros(num_images, width))  # standardised
+        self.register_buffer("labels", torch.zeros(num_images, dtype=torch.long))
+        self.register_buffer("neighbours", torch.ones((), dtype=torch.long))
+        self.register_buffer("classes", torch.zeros(num_classes))  # its length is the class count
+
+    def scores(self, standardised: Tensor) -> Tensor:
+        """Log of (votes + 1/K) / (k + 1); among equal votes the nearer neighbours decide."""
+        k, classes = int(self.neighbours), self.out_features
+        nearest = [torch.cdist(part, self.known).topk(k, largest=False) for part in standardised.split(CHUNK)]
+        labels = self.labels[torch.cat([found.indices for found in nearest])]
+        weights = (1 + 1e-4 * torch.linspace(1, 0, k, device=labels.device)).expand(labels.shape)
+        votes = torch.zeros(len(labels), classes, device=labels.device).scatter_add_(1, labels, weights)
+        return ((votes + 1 / classes) / (k + 1)).log()
+
+    @classmethod
+    def like(cls, state: dict[str, Tensor]) -> Neighbours:
+        return cls(state["known"].shape[1], state["known"].shape[0], len(state["classes"]))
+
+
+KINDS: dict[str, type[Head]] = {head.kind: head for head in (Affine, Perceptron, Neighbours)}
+
+
+def empty_head(kind: str, state: dict[str, Tensor]) -> Head:
+    """An unfilled head that `state` (a head's state dict) can be loaded into.
+
+    Raises:
+        UserError: for a kind this version does not know, or tensors that are not of that kind.
+    """
+    if kind not in KINDS:
+        raise UserError(f"the checkpoint holds a classifier of unknown kind '{kind}'{suggest(kind, KINDS)}")
+    try:
+        return KINDS[kind].like(state)
+    except (KeyError, IndexError, ValueError) as error:
+        raise UserError(f"the checkpoint's classifier lacks tensors of a '{kind}' head") from error
