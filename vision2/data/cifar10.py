@@ -105,12 +105,8 @@ def _list_export(place: Path) -> Collection:
             labels.append(label)
             parts.append(part)
     collection = collect(files, labels, parts, notes={"layout": "image-folder export"})
-    short = [
-        f"{part}/{name}"
-        for part in ("train", "test")
-        for name in CLASSES
-        if name not in {labels[i] for i in range(len(labels)) if parts[i] == part}
-    ]
+    present = set(zip(parts, labels, strict=True))
+    short = [f"{part}/{name}" for part in ("train", "test") for name in CLASSES if (part, name) not in present]
     if short:
         raise UserError(f"dataset=cifar10: no images in {', '.join(short)} below {place}: unpack the export again")
     return replace(collection, size_px=SIZE_PX)

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from vision2.basics.errors import UserError
 
@@ -61,7 +61,7 @@ def is_hidden(name: str) -> bool:
 
 
 def is_image_name(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - ten times as fast as a Path
 
 
 def list_images(root: Path) -> list[FileEntry]:
@@ -85,10 +85,11 @@ def list_images(root: Path) -> list[FileEntry]:
         if real in seen:
             continue
         seen.add(real)
-        for name in files:
-            if is_image_name(name) and not is_hidden(name):
-                path = Path(folder, name)
-                found.append(FileEntry(path, path.relative_to(root).as_posix()))
+        here = Path(folder)
+        prefix = "" if here == root else here.relative_to(root).as_posix() + "/"
+        found += [
+            FileEntry(here / name, prefix + name) for name in files if is_image_name(name) and not is_hidden(name)
+        ]
     return sorted(found, key=lambda entry: entry.id)
 
 
