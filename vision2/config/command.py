@@ -64,9 +64,12 @@ def run_command(
     doc: str,
     options: dict[str, Option],
     run: Callable[..., int | None],
-    composes: bool = True,
+    composes: bool | Callable[[list[str]], Any] = True,
 ) -> int:
     """Run a command: `run(config, options)`, or `run(options)` when it composes no configuration.
+
+    Args:
+        composes: what makes the configuration of the words that are no option; True is `load_config`.
 
     Returns:
         The exit code: what `run` returns (None is 0), 2 for a `UserError`, 130 for Ctrl-C.
@@ -80,7 +83,7 @@ def run_command(
         if composes:
             from vision2.config.compose import load_config
 
-            return run(load_config(rest), values) or 0
+            return run((load_config if composes is True else composes)(rest), values) or 0
         if rest:
             raise UserError(*(f"unknown setting '{word}'{suggest(word.partition('=')[0], options)}" for word in rest))
         return run(values) or 0
@@ -93,7 +96,7 @@ def run_command(
         return 0
 
 
-def _help(doc: str, options: dict[str, Option], composes: bool) -> str:
+def _help(doc: str, options: dict[str, Option], composes: object) -> str:
     rows = "\n".join(f"  {f'{name}={option.default}':32} {option.help}" for name, option in options.items())
     more = "\n\nEvery setting of `python -m vision2.train --help` works here too." if composes else ""
     return f"{doc.strip()}\n\nOptions (with their defaults):\n{rows}{more}"

@@ -151,6 +151,12 @@ def load_config(words: Sequence[str]) -> Config:
     return to_config(compose_config(words))
 
 
+def load_without_data(words: Sequence[str]) -> Config:
+    """The same for a command that reads no data set: images have the model's own size unless a word says otherwise."""
+    named = any(word.startswith("dataset=") for word in words)
+    return load_config(words if named else ["dataset=folder", *words])
+
+
 def from_dict(values: dict) -> Config:
     """A `Config` from the plain dict that a run folder or a checkpoint holds. Unknown keys are errors, not code.
 
