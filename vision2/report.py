@@ -18,6 +18,7 @@ from pathlib import Path
 from vision2.basics.errors import UserError
 from vision2.basics.files import write_text
 from vision2.config.command import Option, run_command
+from vision2.config.schema import ExperimentConfig
 
 OPTIONS = {
     "folder": Option("", "the folder of runs; its name alone works too"),
@@ -34,11 +35,11 @@ class Report:
     verdict: str | None  # supported | contradicted | inconclusive; None without a claim to judge
 
 
-def write_report(folder: str | Path, *, language: str = "en", experiment: dict | None = None) -> Report:
+def write_report(folder: str | Path, *, language: str = "en", experiment: ExperimentConfig | None = None) -> Report:
     """Write the report of the runs below `folder` (or of a sweep's jobs) into `<folder>/report/`.
 
     Args:
-        experiment: claim and comparisons as in the configuration; None takes those the runs themselves name.
+        experiment: claim and comparisons of the configuration; None takes those the runs themselves name.
 
     Raises:
         UserError: when there is no run to report, or a comparison cannot be read.
@@ -91,9 +92,9 @@ def _gather(folder: Path, language: str):
     return Material(folder, out, runs, problems, group_runs(runs), language, say)
 
 
-def _title(material, experiment: dict | None) -> str:
-    if experiment and experiment.get("name"):
-        return experiment["name"].replace("_", " ")
+def _title(material, experiment: ExperimentConfig | None) -> str:
+    if experiment and experiment.name:
+        return experiment.name.replace("_", " ")
     return material.say("Runs of {folder}", folder=material.folder.resolve().name)
 
 

@@ -25,7 +25,7 @@ def add_results(document: Document, material: Material) -> None:
     """The table, what failed, and each configuration's numbers as a picture."""
     say, groups = material.say, material.groups
     metric, name = material.metric
-    gallery = material.picture("overview", figures.overview(groups, metric, say(name)), say(name), wide=True)
+    gallery = material.picture("overview", figures.overview(groups, metric, say(name)), say(name))
     keys = [key for key in varying_keys(groups) if any(key in group.named_by for group in groups)]
     for key in [key for key in keys if not key.endswith(".name")][:RESPONSES_AT_MOST]:
         figure = figures.response(groups, key, metric, say(name))
@@ -124,7 +124,7 @@ def _scores(material: Material) -> list[Picture]:
     pictures: list[Picture] = []
     for number, (classes, groups) in enumerate(by_classes.items()):
         figure = figures.class_scores(groups, classes, material.say) if classes else None
-        pictures += material.picture(f"classes-{number}", figure, material.say("F1 of each class"), wide=True)
+        pictures += material.picture(f"classes-{number}", figure, material.say("F1 of each class"))
     return pictures
 
 

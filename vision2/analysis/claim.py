@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 
 from vision2.analysis.document import Banner, Document, Table, Text
 from vision2.analysis.material import Material
 from vision2.analysis.texts import Say
 from vision2.analysis.verdict import CONTRADICTED, INCONCLUSIVE, SUPPORTED, Finding, Verdict, judge, parse_comparisons
+from vision2.config.schema import ExperimentConfig
 from vision2.runs.table import SHARES
 
 SENTENCES = {
@@ -24,31 +26,34 @@ HOW_TO_READ = (
 UNPAIRED_NAMED = 5
 
 
-def experiment_of(material: Material) -> dict | None:
+def experiment_of(material: Material) -> ExperimentConfig | None:
     """The experiment all these runs belong to, or None."""
     found = [run.config.get("experiment") or {} for run in material.runs]
     names = {experiment.get("name") for experiment in found}
-    return found[0] if len(names) == 1 and found[0].get("name") else None
+    if len(names) != 1 or not found[0].get("name"):
+        return None
+    known = {field.name for field in fields(ExperimentConfig)}
+    return ExperimentConfig(**{key: value for key, value in found[0].items() if key in known})
 
 
-def add_claim(document: Document, material: Material, experiment: dict | None) -> Verdict | None:
+def add_claim(document: Document, material: Material, experiment: ExperimentConfig | None) -> Verdict | None:
     """Add the section; returns the verdict, or None when no claim with comparisons is stated."""
-    say = material.say
+    say, spanish = material.say, material.language == "es"
     if experiment is None:
         document.add(
             say("The claim"), Text(say("These runs belong to no single experiment, so there is no claim to judge."))
         )
         return None
-    verdict = judge(material.runs, parse_comparisons(experiment.get("comparisons") or []))
-    source, note = experiment.get("source"), _in(material.language, experiment, "note")
+    verdict = judge(material.runs, parse_comparisons(experiment.comparisons))
+    note = (spanish and experiment.note_es) or experiment.note
     document.add(
         say("The claim"),
-        Text(_in(material.language, experiment, "claim")),
+        Text((spanish and experiment.claim_es) or experiment.claim),
         _banner(verdict, say),
         Table(_headings(say), [_row(finding, material.language, say) for finding in verdict.findings]),
         Text(say(HOW_TO_READ), quiet=True) if verdict.findings else None,
         Text(say("What this cannot show: {note}", note=note)) if note else None,
-        Text(say("Source: {source}", source=source), quiet=True) if source else None,
+        Text(say("Source: {source}", source=experiment.source), quiet=True) if experiment.source else None,
     )
     return verdict if verdict.findings else None
 
@@ -129,7 +134,3 @@ def _gap(metric: str, value: float) -> str:
 
 def _is_share(metric: str) -> bool:
     return metric.rsplit(".", 1)[-1].removeprefix("val_").removeprefix("train_") in SHARES
-
-
-def _in(language: str, experiment: dict, key: str) -> str:
-    return (experiment.get(f"{key}_es") if language == "es" else None) or experiment.get(key) or ""

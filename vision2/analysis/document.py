@@ -32,7 +32,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG file in the report's folder; `wide` takes the whole line."""
+    """A PNG file in the report's folder; `wide` takes the whole line, and scrolls where that is too narrow to read it."""
 
     path: Path
     caption: str

@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from vision2.analysis.intervals import mean_interval
 from vision2.analysis.texts import Say
 from vision2.runs.table import Group, label_of
 
-SIZE = (5.6, 3.7)  # inches; two stand side by side on a page, one fills a phone
-DPI = 130
+SIZE = (4.8, 3.3)  # inches; two stand side by side on a page, one fills a phone
+WIDE = 5.6
+DPI = 150
 LINES_AT_MOST = 10
 LABELS_AT_MOST = 14
 # Okabe and Ito's palette (colour-blind safe), then greys.
@@ -25,6 +27,7 @@ def new_axes(width: float = SIZE[0], height: float = SIZE[1]) -> tuple[Figure, A
     figure = Figure(figsize=(width, height), layout="constrained", dpi=DPI)
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)
     axes.grid(color="#e3e6ea", linewidth=0.6)
     axes.set_axisbelow(True)
     return figure, axes
@@ -73,7 +76,7 @@ def overview(groups: Sequence[Group], metric: str, xlabel: str) -> Figure | None
     groups = [group for group in groups if group.values(metric)]
     if not groups:
         return None
-    figure, axes = new_axes(8.0, 1.1 + 0.3 * len(groups))
+    figure, axes = new_axes(WIDE, 1.1 + 0.3 * len(groups))
     for row, group in enumerate(groups):
         values = group.values(metric)
         estimate = mean_interval(values)
@@ -121,7 +124,7 @@ def response(groups: Sequence[Group], key: str, metric: str, ylabel: str) -> Fig
             linewidth=1.5,
         )
     if numeric and min(values) > 0 and max(values) / min(values) > 20:
-        axes.set_xscale("log")
+        _log_x(axes)
     elif not numeric:
         axes.set_xticks(range(len(values)), [str(value) for value in values], rotation=30, ha="right", fontsize=8)
     axes.set(xlabel=key, ylabel=ylabel)
@@ -145,11 +148,21 @@ def against_cost(
         spread = 0.0 if np.isnan(estimate.std) else estimate.std
         axes.errorbar(x, estimate.mean, yerr=spread, fmt="o", color=colour(index), capsize=3, markersize=5)
         if len(known) <= LABELS_AT_MOST:
-            axes.annotate(group.label, (x, estimate.mean), xytext=(5, 4), textcoords="offset points", fontsize=6.5)
-    axes.set_xscale("log")
+            # Above and below in turn: neighbours in a sweep are often neighbours in the figure.
+            place = (5, 4 if index % 2 else -9)
+            axes.annotate(group.label, (x, estimate.mean), xytext=place, textcoords="offset points", fontsize=6.5)
+    _log_x(axes)
     axes.margins(x=0.18, y=0.12)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     return figure
+
+
+def _log_x(axes: Axes) -> None:
+    """A logarithmic axis labelled 1, 2, 5, 10, ... in plain numbers."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def calibration(groups: Sequence[Group], say: Say) -> Figure | None:
@@ -195,7 +208,7 @@ def class_scores(groups: Sequence[Group], classes: Sequence[str], say: Say, at_m
     if not scores:
         return None
     order = np.argsort(np.mean(list(scores.values()), axis=0), kind="stable")[:at_most]
-    figure, axes = new_axes(8.0, 1.1 + 0.26 * len(order))
+    figure, axes = new_axes(WIDE, 1.1 + 0.26 * len(order))
     for index, values in scores.items():
         axes.plot(
             values[order],
@@ -210,7 +223,7 @@ def class_scores(groups: Sequence[Group], classes: Sequence[str], say: Say, at_m
     axes.set(xlabel="F1", ylim=(len(order) - 0.5, -0.5))
     if len(order) < len(classes):
         axes.set_ylabel(say("the {count} lowest classes", count=len(order)))
-    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+    axes.legend(fontsize=7, framealpha=0.8)
     return figure
 
 

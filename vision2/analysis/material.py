@@ -56,13 +56,13 @@ class Material:
         ranked = sorted(done, key=lambda group: -float(np.mean(group.values(key) or [-1.0])))[:count]
         return [group for group in done if group in ranked]
 
-    def picture(self, name: str, figure: Figure | None, caption: str, *, wide: bool = False) -> list[Picture]:
+    def picture(self, name: str, figure: Figure | None, caption: str) -> list[Picture]:
         """Write a figure as `<name>.png`: a list of one, or of none for no figure, so that galleries can be added up."""
         if figure is None:
             return []
         path = self.out / f"{name}.png"
         save_figure(figure, path)
-        return [Picture(path, caption, wide)]
+        return [Picture(path, caption)]
 
 
 def _validation(run: Run) -> float:

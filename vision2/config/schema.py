@@ -138,6 +138,7 @@ class ExperimentConfig:
     claim_es: str = ""
     source: str = ""
     note: str = ""  # what this budget cannot show
+    note_es: str = ""
     before: list[str] = field(default_factory=list)  # settings of a run that strategy.source=before stands for
     before_root: str | None = None  # dataset.root of that run
     comparisons: list[Any] = field(default_factory=list)  # see vision2/analysis/verdict.py

@@ -1,0 +1,209 @@
+"""The report: one page of any folder of runs, that needs nothing else and survives broken runs."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import csv
+import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from made_up_runs import break_run, configuration, make_run
+from PIL import Image
+
+from vision2.analysis.texts import spanish
+from vision2.basics.errors import UserError
+from vision2.report import main, write_report
+
+ANALYSIS = Path(__file__).resolve().parent.parent / "vision2"
+EXPERIMENT = {
+    "name": "degradation",
+    "claim": "Residual nets beat plain ones.",
+    "claim_es": "Las redes residuales superan a las planas.",
+    "source": "He et al. 2016",
+    "note": "Three epochs only.",
+    "comparisons": [
+        {"metric": "metrics.test.accuracy", "a": {"model.name": "resnet56"}, "b": {"model.name": "plain56"}}
+    ],
+}
+
+
+class Page(HTMLParser):
+    """What a page holds: tags in order, attributes by tag, text; fails on tags that do not close."""
+
+    VOID = ("meta", "link", "img", "br")
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.open, self.attributes, self.text = [], {}, ""
+        self.feed(html)
+        assert not self.open, f"not closed: {self.open}"
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes.setdefault(tag, []).append(dict(attrs))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag, f"</{tag}> closes something else"
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.text += data + "\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two models, three seeds, one failed and one broken run; a picture of mistakes; a hostile class name."""
+    for model, base in (("plain56", 0.6), ("resnet56", 0.8)):
+        for seed in range(3):
+            config = configuration(**{"model.name": model, "seed": seed, "experiment": EXPERIMENT})
+            run = make_run(tmp_path, f"{model}-{seed}", config, accuracy=base + 0.01 * seed * (model == "resnet56"))
+            (run / "artifacts").mkdir()
+            Image.new("RGB", (40, 30), "red").save(run / "artifacts" / "mistakes_confident.png")
+    config = configuration(**{"model.name": "plain56", "seed": 3, "experiment": EXPERIMENT})
+    make_run(tmp_path, "plain56-3", config, status="failed", error="<script>alert(1)</script> loss is not finite")
+    break_run(make_run(tmp_path, "torn", configuration()))
+    return tmp_path
+
+
+def test_the_page_parses_and_refers_to_nothing_outside_itself(folder):
+    html = write_report(folder).page.read_text()
+    page = Page(html)
+    assert page.attributes["img"], "no pictures"
+    for attributes in page.attributes["img"]:
+        kind, _, data = attributes["src"].partition("base64,")
+        assert kind == "data:image/png;" and attributes["alt"]
+        Image.open(io.BytesIO(base64.b64decode(data))).verify()
+    assert "script" not in page.attributes and not re.search(r"https?://|url\(|@import|//\w+\.\w+/", html)
+    assert {attributes["href"][0] for attributes in page.attributes["a"]} == {"#"}
+    anchors = {attributes.get("id") for attributes in page.attributes["section"]}
+    assert {attributes["href"][1:] for attributes in page.attributes["a"]} == anchors
+
+
+def test_claim_and_verdict_come_first_then_the_numbers(folder):
+    report = write_report(folder)
+    text = Page(report.page.read_text()).text
+    order = [
+        text.index(words) for words in ("Residual nets beat plain ones.", "The runs support the claim.", "81.00 %")
+    ]
+    assert order == sorted(order) and report.verdict == "supported"
+    for words in ("Three epochs only.", "He et al. 2016", "Learning curves", "python -m vision2.train model=resnet20"):
+        assert words in text
+
+
+def test_failed_and_broken_runs_are_named(folder):
+    report = write_report(folder)
+    text = Page(report.page.read_text()).text
+    assert "plain56-3" in text and "<script>alert(1)</script> loss is not finite" in text
+    assert "torn" in text and "summary.json is not JSON" in text
+    assert "torn: summary.json is not JSON" in report.text and "seed 3 (failed)" in report.text
+
+
+def test_everything_is_written_beside_the_page(folder):
+    out = write_report(folder).page.parent
+    markdown = (out / "report.md").read_text()
+    links = re.findall(r"!\[.*?\]\((.*?)\)", markdown)
+    assert {"loss.png", "accuracy.png", "confusion-0.png", "calibration.png", "mistakes-confident-0.png"} <= set(links)
+    assert all((out / link).is_file() for link in links)
+    rows = list(csv.DictReader((out / "table.csv").open()))
+    assert [(row["configuration"], row["n"]) for row in rows] == [("plain56", "3"), ("resnet56", "3")]
+    assert (out / "table.md").exists()
+
+
+def test_a_second_report_replaces_the_first_and_is_not_read_as_a_run(folder):
+    first = write_report(folder)
+    (first.page.parent / "old.png").write_bytes(b"")
+    second = write_report(folder)
+    assert second.text == first.text and not (first.page.parent / "old.png").exists()
+
+
+def test_the_page_speaks_spanish(folder):
+    page = Page(write_report(folder, language="es").page.read_text())
+    assert page.attributes["html"][0]["lang"] == "es"
+    for words in (
+        "Las redes residuales superan a las planas.",
+        "respaldada",
+        "Curvas de aprendizaje",
+        "exactitud en test",
+    ):
+        assert words in page.text
+    assert "Learning curves" not in page.text
+
+
+def test_every_text_that_is_said_has_its_spanish_with_the_same_gaps():
+    said = set()
+    for file in [*(ANALYSIS / "analysis").glob("*.py"), ANALYSIS / "report.py"]:
+        for call in ast.walk(ast.parse(file.read_text())):
+            if (
+                isinstance(call, ast.Call)
+                and getattr(call.func, "id", getattr(call.func, "attr", "")) == "say"
+                and call.args
+            ):
+                choice = call.args[0]
+                texts = [choice.body, choice.orelse] if isinstance(choice, ast.IfExp) else [choice]
+                said |= {text.value for text in texts if isinstance(text, ast.Constant)}
+    assert len(said) > 50 and said <= set(spanish())
+    for english, words in spanish().items():
+        assert sorted(re.findall(r"{\w+}", english)) == sorted(re.findall(r"{\w+}", words)), english
+
+
+def test_a_folder_of_runs_that_are_no_experiment_has_a_page_too(tmp_path):
+    make_run(tmp_path, "a", configuration())
+    report = write_report(tmp_path)
+    assert report.verdict is None
+    assert "no single experiment" in Page(report.page.read_text()).text
+
+
+def test_runs_without_epochs_artifacts_or_test_figures_are_shown_with_what_they_have(tmp_path):
+    for name, accuracy in (("a", 0.7), ("b", 0.8)):
+        config = configuration(**{"model.name": name})
+        run = make_run(
+            tmp_path, name, config, metrics={"val": {"accuracy": accuracy}}, trainable_map=None, classes=None
+        )
+        (run / "metrics.jsonl").unlink()
+    assert "80.00 %" in Page(write_report(tmp_path).page.read_text()).text
+
+
+def test_only_failed_runs_make_a_page_that_says_so(tmp_path):
+    make_run(tmp_path, "a", configuration(), status="failed", error="out of memory")
+    assert "out of memory" in Page(write_report(tmp_path).page.read_text()).text
+
+
+@pytest.mark.parametrize("values", [[0.001, 0.01, 0.1], ["stem", "stage1", None]])
+def test_a_swept_key_has_its_own_figure(tmp_path, values):
+    for seed in (0, 1):
+        for number, value in enumerate(values):
+            config = configuration(**{"strategy.lr": value, "seed": seed})
+            make_run(tmp_path, f"{seed}-{number}", config, accuracy=0.5 + 0.1 * number + 0.01 * seed)
+    assert (write_report(tmp_path).page.parent / "by-strategy-lr.png").is_file()
+
+
+def test_the_command_takes_the_folder_by_position_or_by_name(folder, capsys):
+    assert main([str(folder)]) == 0
+    assert main([f"folder={folder}", "report.language=es"]) == 0
+    assert "veredicto: respaldada" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "name a folder of runs"),
+        (["nowhere"], "there is no folder nowhere"),
+        (["report.language=de", "."], "it must be en or es"),
+        (["languge=es", "."], "unknown setting"),
+    ],
+)
+def test_mistakes_of_the_user_are_one_line(words, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_a_folder_without_runs_is_one_sentence(tmp_path):
+    with pytest.raises(UserError, match="no run in"):
+        write_report(tmp_path)
