@@ -40,6 +40,7 @@ class Batches:
         shuffle: a training split; a last batch of one sample is then dropped, which batch normalisation cannot take.
         sampler: shuffle | balanced (every class equally likely, with replacement).
         workers: threads that read and crop photographs; 0 does it in the calling thread, None chooses.
+        sample_numbers: (N,) what the augmentation of each image is drawn by; None for its position in the split.
     """
 
     def __init__(
@@ -56,12 +57,13 @@ class Batches:
         sampler: str = "shuffle",
         workers: int | None = None,
         channels_last: bool = True,
+        sample_numbers: np.ndarray | None = None,
     ):
         self.view = View(preprocessing, augment, seed, num_classes)
         self.labels = np.asarray(split.labels, dtype=np.int64)
         self.batch_size, self.shuffle, self.sampler, self.seed = batch_size, shuffle, sampler, seed
         self.device, self.channels_last = torch.device(device), channels_last
-        self.num_samples = len(self.labels)
+        self.num_samples, self.sample_numbers = len(self.labels), sample_numbers
         self.wait_seconds = 0.0
         workers = default_workers(self.device) if workers is None else workers
         resident = isinstance(split.images, ResidentImages)
@@ -75,7 +77,7 @@ class Batches:
         """One pass over the split. `wait_seconds` grows by the time the caller waits for a batch."""
         self.wait_seconds = 0.0
         order = epoch_order(self.labels, seed=self.seed, epoch=epoch, shuffle=self.shuffle, sampler=self.sampler)
-        samples = draw_numbers(order)
+        samples = draw_numbers(order) if self.sample_numbers is None else self.sample_numbers[order]
         parts = [slice(i * self.batch_size, (i + 1) * self.batch_size) for i in range(len(self))]
         start = time.perf_counter()
         for part, images in zip(parts, self._reader.read(order, samples, parts, epoch), strict=True):
