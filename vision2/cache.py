@@ -1,0 +1,50 @@
+"""python -m vision2.cache list|clear [dir=FOLDER]
+
+The stores of decoded images: list them, or delete those that no process is using. Downloads are left alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+
+from vision2.basics.errors import UserError, suggest
+from vision2.config.command import Option, run_command
+
+ACTIONS = ("list", "clear")
+OPTIONS = {
+    "action": Option("list", "list | clear; the word alone does too"),
+    "dir": Option("", "the cache folder, as in dataset.cache_dir; empty = $VISION2_CACHE or ~/.cache/vision2"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and "=" not in words[0] and not words[0].startswith("-"):
+        words[0] = f"action={words[0]}"
+    return run_command(words, doc=__doc__, options=OPTIONS, run=run, composes=False)
+
+
+def run(options: dict) -> None:
+    from vision2.data.store_folder import delete_store, list_stores, stores_folder
+
+    action = options["action"]
+    if action not in ACTIONS:
+        raise UserError(f"unknown action '{action}'{suggest(action, ACTIONS)}")
+    folder = stores_folder(options["dir"] or None)
+    stores = list_stores(folder)
+    print(f"{folder}: {len(stores)} stores, {sum(store.bytes for store in stores) / 1e9:.2f} GB")
+    for store in stores:
+        note = ""
+        if action == "clear":
+            note = "  deleted" if delete_store(store.path) else "  kept: a process is using it"
+        used = datetime.fromtimestamp(store.used).strftime("%Y-%m-%d %H:%M")
+        print(
+            f"  {store.path.name}  {store.bytes / 1e6:8.1f} MB  {store.images:7d} images at {store.store_px:4d} px"
+            f"  used {used}  {store.source}{note}"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
