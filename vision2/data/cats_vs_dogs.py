@@ -37,7 +37,7 @@ OXFORD = tuple(
         name,
         (
             f"https://www.robots.ox.ac.uk/~vgg/data/pets/data/{name}",
-            f"https://thor.robots.ox.ac.uk/~vgg/data/pets/{name}",
+            f"https://thor.robots.ox.ac.uk/pets/{name}",
         ),
         size,
         "md5",

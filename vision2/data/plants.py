@@ -21,7 +21,7 @@ FLOWERS = tuple(
         name,
         (
             f"https://www.robots.ox.ac.uk/~vgg/data/flowers/102/{name}",
-            f"https://thor.robots.ox.ac.uk/~vgg/data/flowers/102/{name}",
+            f"https://thor.robots.ox.ac.uk/flowers/102/{name}",
         ),
         size,
         "md5",
