@@ -74,6 +74,10 @@ class Network(nn.Module):
             name: self.body.get_submodule(top) for name, top in zip(self._aux_linears, self._aux_tops(), strict=True)
         }
 
+    def aux_linear_names(self) -> list[str]:
+        """Full names of the auxiliary classifiers' last layers, which depend on the class count."""
+        return [f"body.{name}" for name in self._aux_linears.values()]
+
     def _run_body(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         result = self.body(images)
         if isinstance(result, Tensor):

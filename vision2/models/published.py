@@ -166,22 +166,19 @@ DENSENET = [
 ]
 
 EFFICIENTNET = [
-    _entry(f"efficientnet_b{i}", "efficientnet", numbers, Preprocessing(size, resize, interpolation="bicubic"))
-    for i, (numbers, size, resize) in enumerate(
-        (
-            ((5_288_548, 0.386, 77.692), 224, 256),
-            ((7_794_184, 0.687, 78.642), 240, 256),
-            ((9_109_994, 1.088, 80.608), 288, 288),
-            ((12_233_232, 1.827, 82.008), 300, 320),
-            ((19_341_616, 4.394, 83.384), 380, 384),
-            ((30_389_784, 10.266, 83.444), 456, 456),
-            ((43_040_704, 19.068, 84.008), 528, 528),
-            ((66_347_960, 37.746, 84.122), 600, 600),
-        )
-    )  # fmt: skip
+    _entry(name, "efficientnet", numbers, Preprocessing(size, resize, interpolation="bicubic"))
+    for name, size, resize, numbers in (
+        ("efficientnet_b0", 224, 256, (5_288_548, 0.386, 77.692)),
+        ("efficientnet_b1", 240, 255, (7_794_184, 0.687, 78.642)),
+        ("efficientnet_b2", 288, 288, (9_109_994, 1.088, 80.608)),
+        ("efficientnet_b3", 300, 320, (12_233_232, 1.827, 82.008)),
+        ("efficientnet_b4", 380, 384, (19_341_616, 4.394, 83.384)),
+        ("efficientnet_b5", 456, 456, (30_389_784, 10.266, 83.444)),
+        ("efficientnet_b6", 528, 528, (43_040_704, 19.068, 84.008)),
+        ("efficientnet_b7", 600, 600, (66_347_960, 37.746, 84.122)),
+    )
 ]
-B1 = replace(EFFICIENTNET[1], weights=(V1, V2), preprocessing=Preprocessing(240, 255))
-EFFICIENTNET[1] = B1
+EFFICIENTNET[1] = replace(EFFICIENTNET[1], weights=(V1, V2), preprocessing=Preprocessing(240, 255))  # V2 is bilinear
 
 INCEPTION = [
     _entry(
