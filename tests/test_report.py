@@ -7,6 +7,8 @@ import base64
 import csv
 import io
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -29,6 +31,15 @@ EXPERIMENT = {
         {"metric": "metrics.test.accuracy", "a": {"model.name": "resnet56"}, "b": {"model.name": "plain56"}}
     ],
 }
+
+# Processor time, not the clock: other work on the machine is no fault of the report.
+MEASURED = """
+import resource, sys
+from vision2.report import main
+assert main(sys.argv[1:]) == 0
+usage = resource.getrusage(resource.RUSAGE_SELF)
+print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3))
+"""
 
 
 class Page(HTMLParser):
@@ -207,3 +218,17 @@ def test_mistakes_of_the_user_are_one_line(words, message, capsys, tmp_path, mon
 def test_a_folder_without_runs_is_one_sentence(tmp_path):
     with pytest.raises(UserError, match="no run in"):
         write_report(tmp_path)
+
+
+def test_two_hundred_runs_take_less_than_20_seconds_and_500_megabytes(tmp_path):
+    folder = tmp_path / "runs"
+    for number in range(200):
+        config = configuration(
+            **{"model.name": f"net{number // 20}", "strategy.lr": number // 4 % 5 / 10, "seed": number % 4}
+        )
+        make_run(folder, f"{number:03d}", config, accuracy=0.5 + 0.001 * number)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, str(folder)], capture_output=True, text=True, cwd=ANALYSIS.parent, timeout=120
+    )
+    seconds, megabytes = map(float, done.stdout.splitlines()[-1].split())
+    assert seconds < 20 and megabytes < 500

@@ -15,6 +15,7 @@ from vision2.runs.confusion import confusion_figure
 from vision2.runs.table import table, varying_keys
 
 RESPONSES_AT_MOST = 3
+OVERVIEW_AT_MOST = 40
 CONFUSIONS_AT_MOST = 6
 CLASSES_IN_CONFUSION = 100
 COMMANDS_AT_MOST = 40
@@ -25,7 +26,9 @@ def add_results(document: Document, material: Material) -> None:
     """The table, what failed, and each configuration's numbers as a picture."""
     say, groups = material.say, material.groups
     metric, name = material.metric
-    gallery = material.picture("overview", figures.overview(groups, metric, say(name)), say(name))
+    gallery = material.picture(
+        "overview", figures.overview(material.best(OVERVIEW_AT_MOST), metric, say(name)), say(name)
+    )
     keys = [key for key in varying_keys(groups) if any(key in group.named_by for group in groups)]
     for key in [key for key in keys if not key.endswith(".name")][:RESPONSES_AT_MOST]:
         figure = figures.response(groups, key, metric, say(name))

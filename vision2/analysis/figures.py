@@ -18,6 +18,7 @@ WIDE = 5.6
 DPI = 150
 LINES_AT_MOST = 10
 LABELS_AT_MOST = 14
+BARS_UP_TO = 6  # lines with an interval at each point; more would cover each other
 # Okabe and Ito's palette (colour-blind safe), then greys.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#6B6B6B", "#A6761D", "#111111")
 
@@ -35,6 +36,11 @@ def new_axes(width: float = SIZE[0], height: float = SIZE[1]) -> tuple[Figure, A
 
 def colour(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
+
+
+def _colours(count: int) -> Callable[[int], str]:
+    """A colour each, or one for all where there are too many to tell apart."""
+    return colour if count <= len(COLOURS) else lambda _: COLOURS[0]
 
 
 def learning_curves(groups: Sequence[Group], quantity: str, say: Say) -> Figure | None:
@@ -76,7 +82,8 @@ def overview(groups: Sequence[Group], metric: str, xlabel: str) -> Figure | None
     groups = [group for group in groups if group.values(metric)]
     if not groups:
         return None
-    figure, axes = new_axes(WIDE, 1.1 + 0.3 * len(groups))
+    figure, axes = new_axes(WIDE, 1.1 + (0.3 if len(groups) <= LABELS_AT_MOST else 0.2) * len(groups))
+    colour = _colours(len(groups))
     for row, group in enumerate(groups):
         values = group.values(metric)
         estimate = mean_interval(values)
@@ -85,7 +92,9 @@ def overview(groups: Sequence[Group], metric: str, xlabel: str) -> Figure | None
             low, high = max(estimate.low, 0.0), min(estimate.high, 1.0)
             axes.plot([low, high], [row, row], color=colour(row), linewidth=1.5)
         axes.plot(estimate.mean, row, "|", color=colour(row), markersize=12, markeredgewidth=2)
-    axes.set_yticks(range(len(groups)), [group.label for group in groups], fontsize=8)
+    axes.set_yticks(
+        range(len(groups)), [group.label for group in groups], fontsize=8 if len(groups) <= LABELS_AT_MOST else 6.5
+    )
     axes.set(xlabel=xlabel, ylim=(len(groups) - 0.5, -0.5))
     return figure
 
@@ -102,27 +111,18 @@ def response(groups: Sequence[Group], key: str, metric: str, ylabel: str) -> Fig
     place = {value: value if numeric else position for position, value in enumerate(values)}
     figure, axes = new_axes()
     lines: dict[str, list[Group]] = {}
-    for group in groups:
+    for group in sorted(groups, key=lambda group: place[group.config.get(key)]):
         lines.setdefault(label_of(group, [other for other in group.named_by if other != key]), []).append(group)
     for index, (label, members) in enumerate(list(lines.items())[:LINES_AT_MOST]):
-        members.sort(key=lambda group: place[group.config.get(key)])
-        x, means, below, above = [], [], [], []
-        for group in members:
-            estimate = mean_interval(group.values(metric))
-            x.append(place[group.config.get(key)])
-            means.append(estimate.mean)
-            below.append(0 if np.isnan(estimate.low) else estimate.mean - max(estimate.low, 0))
-            above.append(0 if np.isnan(estimate.high) else min(estimate.high, 1) - estimate.mean)
-        axes.errorbar(
-            x,
-            means,
-            yerr=np.maximum([below, above], 0),
-            fmt="o-",
-            color=colour(index),
-            capsize=3,
-            label=label,
-            linewidth=1.5,
-        )
+        x = [place[group.config.get(key)] for group in members]
+        estimates = [mean_interval(group.values(metric)) for group in members]
+        means, bars = [estimate.mean for estimate in estimates], None
+        if len(lines) <= BARS_UP_TO:
+            ends = [(max(estimate.low, 0), min(estimate.high, 1)) for estimate in estimates]
+            bars = np.nan_to_num(
+                [[mean - low, high - mean] for mean, (low, high) in zip(means, ends, strict=True)]
+            ).T.clip(0)
+        axes.errorbar(x, means, yerr=bars, fmt="o-", color=colour(index), capsize=3, label=label, linewidth=1.5)
     if numeric and min(values) > 0 and max(values) / min(values) > 20:
         _log_x(axes)
     elif not numeric:
@@ -142,6 +142,7 @@ def against_cost(
     if len({round(float(np.mean(group.values(cost))), 3) for _, group in known}) < 2:
         return None
     figure, axes = new_axes()
+    colour = _colours(len(groups))
     for index, group in known:
         estimate = mean_interval(group.values(metric))
         x = float(np.mean(group.values(cost))) / scale
@@ -158,9 +159,10 @@ def against_cost(
 
 
 def _log_x(axes: Axes) -> None:
-    """A logarithmic axis labelled 1, 2, 5, 10, ... in plain numbers."""
+    """A logarithmic axis in plain numbers, labelled 1, 2, 5, 10, ... or, over many decades, 1, 10, 100, ..."""
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low < 100 else (1.0,)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 

@@ -43,14 +43,15 @@ class Material:
     @cached_property
     def shown(self) -> list[Group]:
         """Configurations with their own lines in figures: all, or the best ten, in the order they were run."""
-        return self._best(LINES_AT_MOST)
+        return self.best(LINES_AT_MOST)
 
     @cached_property
     def pictured(self) -> list[tuple[Group, Run]]:
         """The best configurations with their best run, chosen by validation."""
-        return [(group, max(group.runs, key=_validation)) for group in self._best(WITH_PICTURES)]
+        return [(group, max(group.runs, key=_validation)) for group in self.best(WITH_PICTURES)]
 
-    def _best(self, count: int) -> list[Group]:
+    def best(self, count: int) -> list[Group]:
+        """The best configurations, in the order they were run."""
         key, _ = self.metric
         done = [group for group in self.groups if group.runs]
         ranked = sorted(done, key=lambda group: -float(np.mean(group.values(key) or [-1.0])))[:count]

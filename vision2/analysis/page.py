@@ -10,7 +10,7 @@ from vision2.analysis.document import Banner, Block, Document, Gallery, Table, T
 from vision2.runs.table import as_markdown
 
 # Nothing may be fetched and nothing may run, whatever a class name or a message of a run contains.
-LONG_CELL = 48  # characters; longer cells may wrap
+LONG_CELL = 34  # characters; longer cells may wrap
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
