@@ -77,15 +77,10 @@ class View:
         normalised = self.normalise(images)
         if augment.erasing > 0:
             normalised = mixing.erase(normalised, draw("erasing", mixing.ERASING_DRAWS), augment.erasing)
-        if augment.mixup > 0 or augment.cutmix > 0:
-            return mixing.mix(
-                normalised,
-                labels,
-                draw("mix", mixing.MIX_DRAWS),
-                num_classes=self.num_classes,
-                mixup=augment.mixup,
-                cutmix=augment.cutmix,
-            )
+        for mixed, alpha in ((mixing.mixup, augment.mixup), (mixing.cutmix, augment.cutmix)):  # at most one is on
+            if alpha > 0:
+                draws = draw("mix", mixing.MIX_DRAWS)
+                return mixed(normalised, labels, draws, alpha=alpha, num_classes=self.num_classes)
         return normalised, labels
 
     def normalise(self, images: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ from torch.nn import functional
 ERASED_AREA = (0.02, 0.33)  # share of the image, and the aspect ratio below: Zhong et al. 2017, arXiv 1708.04896
 ERASED_LOG_RATIO = math.log(3.3)
 ERASING_DRAWS = 5
-MIX_DRAWS = 4
+MIX_DRAWS = 3
 
 
 def erase(images: torch.Tensor, draws: np.ndarray, probability: float) -> torch.Tensor:
@@ -25,37 +25,46 @@ def erase(images: torch.Tensor, draws: np.ndarray, probability: float) -> torch.
     return images.masked_fill_(_rectangles(top, left, height, width, images), 0.0)
 
 
-def mix(
-    images: torch.Tensor, labels: torch.Tensor, draws: np.ndarray, *, num_classes: int, mixup: float, cutmix: float
+def mixup(
+    images: torch.Tensor, labels: torch.Tensor, draws: np.ndarray, *, alpha: float, num_classes: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mix each image with its neighbour in the batch; targets become (B, K) shares.
+    """Blend each image with its neighbour, by a share from Beta(alpha, alpha); Zhang et al. 2017, arXiv 1710.09412.
 
-    mixup blends the two (Zhang et al. 2017, arXiv 1710.09412), cutmix pastes a rectangle of the neighbour (Yun et al. 2019,
-    arXiv 1905.04899); with both on, half of the images each. The share is drawn for each image from Beta(alpha, alpha).
-    The neighbour is the next image of the batch, so here (and only here) an image depends on the batch it is in.
+    `draws` is (B, MIX_DRAWS). Targets become (B, K) shares. The neighbour is the next image of the batch, so in mixup and
+    cutmix (and only there) an image depends on the batch it is in.
+    """
+    share = torch.from_numpy(_beta(draws[:, 0], alpha)).to(images.device, torch.float32)
+    weights = share.view(-1, 1, 1, 1)
+    return images * weights + images.roll(-1, 0) * (1 - weights), _shared_targets(labels, share, num_classes)
+
+
+def cutmix(
+    images: torch.Tensor, labels: torch.Tensor, draws: np.ndarray, *, alpha: float, num_classes: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Paste a rectangle of the neighbour, its area from Beta(alpha, alpha); Yun et al. 2019, arXiv 1905.04899.
+
+    The rectangle may reach over the border; the targets count the pixels that were really pasted.
     """
     size = images.shape[-1]
-    cut = draws[:, 0] < (0.5 if mixup > 0 and cutmix > 0 else float(cutmix > 0))
-    share = np.where(cut, _beta(draws[:, 1], cutmix), _beta(draws[:, 1], mixup))
-    side = np.sqrt(1 - share) * size
-    middle_y, middle_x = draws[:, 2] * size, draws[:, 3] * size
-    top, bottom = (np.rint(np.clip(middle_y + sign * side / 2, 0, size)) for sign in (-1, 1))
-    left, right = (np.rint(np.clip(middle_x + sign * side / 2, 0, size)) for sign in (-1, 1))
-    share = np.where(cut, 1 - (bottom - top) * (right - left) / size**2, share)
-    pasted = _rectangles(top, left, (bottom - top) * cut, right - left, images)
-    blended = torch.from_numpy(np.where(cut, 1.0, share).astype(np.float32)).to(images.device).view(-1, 1, 1, 1)
-    others = images.roll(-1, 0)
-    mixed = torch.where(pasted, others, images * blended + others * (1 - blended))
-    shares = torch.from_numpy(share.astype(np.float32)).to(images.device).unsqueeze(1)
+    half = np.sqrt(1 - _beta(draws[:, 0], alpha)) * size / 2
+    middle_y, middle_x = draws[:, 1] * size, draws[:, 2] * size
+    top, bottom = (np.rint(np.clip(edge, 0, size)) for edge in (middle_y - half, middle_y + half))
+    left, right = (np.rint(np.clip(edge, 0, size)) for edge in (middle_x - half, middle_x + half))
+    share = torch.from_numpy(1 - (bottom - top) * (right - left) / size**2).to(images.device, torch.float32)
+    pasted = _rectangles(top, left, bottom - top, right - left, images)
+    return torch.where(pasted, images.roll(-1, 0), images), _shared_targets(labels, share, num_classes)
+
+
+def _shared_targets(labels: torch.Tensor, share: torch.Tensor, num_classes: int) -> torch.Tensor:
     one_hot = functional.one_hot(labels, num_classes).float()
-    return mixed, one_hot * shares + one_hot.roll(-1, 0) * (1 - shares)
+    return one_hot * share[:, None] + one_hot.roll(-1, 0) * (1 - share[:, None])
 
 
 def _beta(draws: np.ndarray, alpha: float) -> np.ndarray:
     """Uniform draws to Beta(alpha, alpha) by the inverse of its distribution function."""
     from scipy.special import betaincinv
 
-    return betaincinv(alpha, alpha, draws) if alpha > 0 else np.ones_like(draws)
+    return betaincinv(alpha, alpha, draws)
 
 
 def _rectangles(
