@@ -31,7 +31,7 @@ TURNS = dict(
         start=2,
     )
 )
-DRAFT_GAP = 2  # a JPEG is decoded at 1/2, 1/4 or 1/8 only when at least twice the wanted size is left
+DRAFT_GAP = 2  # a large JPEG is decoded at a fraction of its size, at least twice the wanted one
 
 
 class BadImage(Exception):
@@ -71,8 +71,9 @@ def _decode(image: Image.Image, shorter_side_px: int | None) -> np.ndarray:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise BadImage(f"{width} x {height} pixels are more than the {MAX_PIXELS // 1_000_000} million allowed")
-    if shorter_side_px is not None and image.format == "JPEG":
-        image.draft(None, (DRAFT_GAP * shorter_side_px, DRAFT_GAP * shorter_side_px))
+    enough = DRAFT_GAP * shorter_side_px if shorter_side_px is not None else width + height
+    if image.format == "JPEG" and min(image.size) > enough:  # libjpeg would enlarge smaller ones
+        image.draft(None, (enough, enough))
     image.load()
     rgb = _scaled(_to_rgb(image), shorter_side_px)
     return np.array(_upright(rgb, image))

@@ -27,7 +27,7 @@ from vision2.data.locks import FileLock
 from vision2.data.sources import DecodedImages, ImageSource, MappedImages, MemoryImages, ResidentImages
 from vision2.data.store_folder import lock_path, make_room, mark_used, read_meta, remove_leftovers, stores_folder
 
-VERSION = 1  # of the store's layout and of the decoding rules; a change makes every store new
+VERSION = 2  # of the store's layout and of the decoding rules; a change makes every store new
 RESIDENT_PX = 96  # squares of one size up to here are kept as one tensor
 RESIDENT_BYTES = 2 * 10**9
 ROOM_STEP_BYTES = 16 * 2**20  # how often a growing store looks whether it still fits
