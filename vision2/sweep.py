@@ -67,7 +67,8 @@ def run_recorded(config: Config, command: str) -> Outcome:
         with stopping_on_signals():
             if config.mode == "eval":
                 return Outcome("completed", None, 0, summary=evaluate(config))
-            return Outcome("completed", claim(), 0, summary=run(config, claim, command))
+            summary = run(config, claim, command)
+            return Outcome("completed", claim(), 0, summary=summary)
     except Stopped as stop:
         return _interrupted(folders, config, command, stop.number)
     except torch.OutOfMemoryError:

@@ -52,7 +52,7 @@ def test_all_mistakes_of_a_command_line_are_told_at_once():
         ("lr=0.1", "did you mean 'strategy.lr'"),
         ("train.epochs=ten", "train.epochs is 'ten', it must be a whole number"),
         ("train.schedule=cosin", "did you mean 'cosine'"),
-        ("dataset.val_fraction=2", "it must be between 0.0 and 0.9"),
+        ("dataset.val_fraction=2", "it must be between 0.01 and 0.9"),
         ("~train.epochs", "would remove a setting"),
         ("train.epochs 3", "cannot read"),
         ("strategy.lr=nan", "finite"),

@@ -75,6 +75,8 @@ def _training(config: Config) -> list[str]:
     dataset, train, problems = config.dataset, config.train, []
     if dataset.shots_per_class and dataset.fraction < 1:
         problems.append("dataset.shots_per_class and dataset.fraction both choose a subset; give one of them")
+    if dataset.shots_per_class and dataset.imbalance > 1:
+        problems.append("dataset.shots_per_class makes classes equal and dataset.imbalance unequal; give one of them")
     if dataset.fraction == 0:
         problems.append("dataset.fraction is 0, which leaves no training images; give a share above 0")
     if dataset.val_fraction + dataset.test_fraction >= 1:

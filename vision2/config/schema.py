@@ -56,8 +56,8 @@ class DatasetConfig:
     source: str | None = None  # which published archive to download, by data set
     download: bool = True  # fetch absent data (false: say what is missing instead)
     image_size_px: int | None = number(None, 8, 2048)  # null = the model's own size
-    val_fraction: float = number(0.1, 0.0, 0.9)  # of the training part, when no val split exists
-    test_fraction: float = number(0.2, 0.0, 0.9)  # of everything, when no test split exists
+    val_fraction: float = number(0.1, 0.01, 0.9)  # of the training part, when no val split exists
+    test_fraction: float = number(0.2, 0.01, 0.9)  # of everything, when no test split exists
     group_pattern: str | None = None  # regular expression; files with the same first group stay on one side
     classes: list[str] | None = None  # keep these classes only
     fraction: float = number(1.0, 0.0, 1.0)  # of the training split, stratified and nested
@@ -103,7 +103,8 @@ class StrategyConfig:
     layer: str = "last"  # cut after: last | a stage | a module name; several with commas
     pooling: str = choice("pooled", "pooled", "flattened")
     classifier: str = choice("linear", "linear", "logistic", "svm", "knn", "centroid", "ridge", "lda", "mlp")
-    views: int = number(1, 1, 32)  # augmented views of each training image kept as features
+    neighbors: int | None = number(None, 1)  # for classifier=knn; null = picked on validation
+    views: int = number(1, 1, 32)  # views of each training image kept as features: as it is, and augmented ones
 
 
 @dataclass
