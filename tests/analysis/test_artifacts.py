@@ -6,7 +6,7 @@ import torch
 from networks import PREPROCESSING, FakeBatches, TinyNetwork
 from PIL import Image
 
-from vision2.analysis.artifacts import write_artifacts
+from vision2.analysis.artifacts import _explained, write_artifacts
 from vision2.analysis.filters import first_layer_filters, grid
 from vision2.analysis.mistakes import find_mistakes, read_mistakes
 from vision2.analysis.pictures import as_pictures, collect_images
@@ -67,6 +67,11 @@ def test_a_classifier_without_a_network_and_without_mistakes_leaves_its_predicti
         preprocessing=PREPROCESSING,
     )
     assert written == {} and (tmp_path / "predictions.npz").exists() and read_mistakes(tmp_path) == []
+
+
+def test_maps_explain_the_prediction_and_the_truth_or_the_runner_up():
+    probabilities = np.array([[0.7, 0.2, 0.1], [0.7, 0.2, 0.1]])
+    assert _explained(probabilities, np.array([2, 0])).tolist() == [[0, 2], [0, 1]]
 
 
 def test_images_come_back_in_the_order_asked_for():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from vision2.analysis.filters import first_layer_filters
 from vision2.analysis.gradcam import cam_overlays
@@ -14,6 +15,9 @@ from vision2.analysis.mistakes import find_mistakes, save_mistakes
 from vision2.analysis.pictures import as_pictures, captioned_grid, collect_images, save_figure, save_picture
 from vision2.basics.files import replacing
 from vision2.basics.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PREDICTIONS = "predictions.npz"
 CAM_IMAGES = 4  # of each: mistakes, and images that were right
@@ -49,17 +53,37 @@ def write_artifacts(
         written["filters"] = run_dir / "artifacts" / "filters.png"
         save_picture(filters, written["filters"])
     shown = [mistake.index for mistake in mistakes[:CAM_IMAGES]] + _sure_and_right(probabilities, labels)[:CAM_IMAGES]
-    network.eval()
     images = collect_images(batches, shown).to(next(network.parameters()).device)
-    looked = [
-        cam_overlays(network, images, of, preprocessing) for of in (probabilities.argmax(1)[shown], labels[shown])
-    ]
-    if looked[0] is not None:
-        triples = zip(as_pictures(images, preprocessing), *looked, strict=True)
-        captions = [text for index in shown for text in _cam_captions(probabilities[index], labels[index], classes)]
+    figure = _cam_figure(
+        network, images, probabilities[shown], labels[shown], classes=classes, preprocessing=preprocessing
+    )
+    if figure is not None:
         written["gradcam"] = run_dir / "artifacts" / "gradcam.png"
-        save_figure(captioned_grid([picture for triple in triples for picture in triple], captions), written["gradcam"])
+        save_figure(figure, written["gradcam"])
     return written
+
+
+def _cam_figure(
+    network: nn.Module,
+    images: Tensor,
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    *,
+    classes: Sequence[str],
+    preprocessing: Preprocessing,
+) -> Figure | None:
+    """Each image, then two maps with their classes above; None for a network without a layer that knows places."""
+    network.eval()
+    explained = _explained(probabilities, labels)
+    maps = [cam_overlays(network, images, column, preprocessing) for column in explained.T]
+    if maps[0] is None:
+        return None
+    names = [str(name)[:14] for name in classes]
+    captions = []
+    for row, label, pair in zip(probabilities, labels, explained, strict=True):
+        captions += [names[label], *(f"{names[of]} {row[of]:.0%}" for of in pair)]
+    triples = zip(as_pictures(images, preprocessing), *maps, strict=True)
+    return captioned_grid([picture for triple in triples for picture in triple], captions)
 
 
 def save_predictions(run_dir: Path, probabilities: np.ndarray, labels: np.ndarray, ids: Sequence[str]) -> None:
@@ -83,7 +107,7 @@ def _sure_and_right(probabilities: np.ndarray, labels: np.ndarray) -> list[int]:
     return first + [index for index in right if index not in set(first)]
 
 
-def _cam_captions(probabilities: np.ndarray, label: int, classes: Sequence[str]) -> tuple[str, str, str]:
-    """Above the image its class, above each map the class it explains and that class's probability."""
-    named = [f"{str(classes[index])[:14]} {probabilities[index]:.0%}" for index in (probabilities.argmax(), label)]
-    return str(classes[label])[:14], named[0], named[1]
+def _explained(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(N, 2) classes to explain: the predicted one, and the true one or, where that is the same, the runner-up."""
+    order = (-probabilities).argsort(1, kind="stable")
+    return np.stack([order[:, 0], np.where(order[:, 0] == labels, order[:, 1], labels)], axis=1)

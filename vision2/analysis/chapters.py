@@ -142,7 +142,10 @@ def add_pictures(document: Document, material: Material) -> None:
     )
     document.add(say("Mistakes"), Text(say(how), quiet=True), Gallery(mistakes))
     maps = _copied(material, "gradcam", "{label}: Grad-CAM")
-    how = "Grad-CAM (Selvaraju et al. 2017): each image, the map of the predicted class, and the map of the true class."
+    how = (
+        "Grad-CAM (Selvaraju et al. 2017): each image, the map of the predicted class, and that of the true class or, where "
+        "the network was right, of the runner-up."
+    )
     document.add(say("Where the networks look"), Text(say(how), quiet=True), Gallery(maps))
     filters = _copied(material, "filters", "{label}: filters", wide=False)
     how = "Each filter is stretched over its own range of values."
