@@ -1,6 +1,7 @@
 """RandAugment (Cubuk et al. 2019, arXiv 1909.13719) over whole batches, its operations drawn for each image.
 
-Same fourteen operations, ranges and magnitude (9 of 30) as torchvision's. torchvision's own version draws once for a
+Same fourteen operations, ranges and magnitude (9 of 30) as torchvision's, but for shears, which leave the centre in place
+and not the corner. torchvision's own version draws once for a
 whole batch; here the images that drew the same operation are changed together.
 """
 
@@ -58,7 +59,7 @@ def _matrix(sign: torch.Tensor, **entries: torch.Tensor) -> torch.Tensor:
 def _rotate(images: torch.Tensor, sign: torch.Tensor) -> torch.Tensor:
     cosine, sine = math.cos(math.radians(30 * MAGNITUDE)), math.sin(math.radians(30 * MAGNITUDE))
     one = torch.ones_like(sign)
-    return _affine(images, _matrix(sign, a=one * cosine, b=sign * sine, d=-sign * sine, e=one * cosine))
+    return _affine(images, _matrix(sign, a=one * cosine, b=-sign * sine, d=sign * sine, e=one * cosine))
 
 
 def _sharpness(images: torch.Tensor, sign: torch.Tensor) -> torch.Tensor:
@@ -112,10 +113,10 @@ OPERATIONS = {
     "shear_x": lambda images, sign: _affine(images, _matrix(sign, b=sign * 0.3 * MAGNITUDE)),
     "shear_y": lambda images, sign: _affine(images, _matrix(sign, d=sign * 0.3 * MAGNITUDE)),
     "translate_x": lambda images, sign: _affine(
-        images, _matrix(sign, c=sign * int(150 / 331 * images.shape[2] * MAGNITUDE))
+        images, _matrix(sign, c=-sign * int(150 / 331 * images.shape[2] * MAGNITUDE))
     ),
     "translate_y": lambda images, sign: _affine(
-        images, _matrix(sign, f=sign * int(150 / 331 * images.shape[1] * MAGNITUDE))
+        images, _matrix(sign, f=-sign * int(150 / 331 * images.shape[1] * MAGNITUDE))
     ),
     "rotate": _rotate,
     "brightness": lambda images, sign: colors.brightness(images, _factor(sign)),
