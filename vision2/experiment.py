@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from vision2.analysis.artifacts import write_artifacts
+from vision2.analysis.dashboard import log_embedding, log_results
 from vision2.analysis.metrics import summarise_predictions
 from vision2.config.schema import Config
 from vision2.models.count import count_costs
+from vision2.models.network import Network
 from vision2.preparation import Job, prepare
 from vision2.runs.environment import environment
 from vision2.runs.identity import config_hash
@@ -21,6 +23,8 @@ from vision2.training.checkpoint import load_checkpoint, save_checkpoint
 from vision2.training.evaluate import Predictions, predict
 from vision2.training.precision import peak_memory_mb
 from vision2.training.progress import Progress
+from vision2.transfer.cut import CutNetwork
+from vision2.transfer.heads import is_differentiable
 from vision2.transfer.rules import format_map, trainable_map
 
 
@@ -38,9 +42,9 @@ def run(config: Config, claim: Callable[[], Path], command: str) -> dict:
     state = _restore(job, saved, record) if saved else State()
     tracker = TensorBoardTracker(record.run_dir, resume_step=state.epoch if saved else None)
     _introduce(job, record, tracker, config, fresh=saved is None)
-    progress = Progress(config.train.epochs, done=state.epoch)
+    progress = Progress(job.epochs, done=state.epoch)
     try:
-        while not state.finished(config):
+        while not state.finished(job.epochs, config.train.patience):
             entry = _one_epoch(job, state.epoch + 1, progress)
             state = state.after(entry)
             record.log_epoch(entry)
@@ -73,9 +77,8 @@ class State:
             state = replace(state, best_epoch=entry["epoch"], best_accuracy=accuracy, best_loss=loss)
         return state
 
-    def finished(self, config: Config) -> bool:
-        patience = config.train.patience
-        return self.epoch >= config.train.epochs or (patience is not None and self.epoch - self.best_epoch >= patience)
+    def finished(self, epochs: int, patience: int | None) -> bool:
+        return self.epoch >= epochs or (patience is not None and self.epoch - self.best_epoch >= patience)
 
 
 def _restore(job: Job, saved: dict, record: RunRecord) -> State:
@@ -87,7 +90,7 @@ def _restore(job: Job, saved: dict, record: RunRecord) -> State:
 
 def _introduce(job: Job, record: RunRecord, tracker: TensorBoardTracker, config: Config, *, fresh: bool) -> None:
     """Say and record what will be trained on what, before the first step."""
-    rows = trainable_map(job.network, job.learner.plan, config.strategy)
+    rows = trainable_map(job.learner.network, job.learner.plan, config.strategy)
     sizes = {split.name: len(split.labels) for split in (job.data.train, job.data.val, job.data.test)}
     print(f"{job.network.name} on {job.data.name}: {len(job.data.classes)} classes, {sizes}", flush=True)
     if job.weights is not None:
@@ -103,7 +106,7 @@ def _introduce(job: Job, record: RunRecord, tracker: TensorBoardTracker, config:
     record.write_config(asdict(config))
     record.write_split(job.data.split_record())
     tracker.log_text("configuration", asdict(config))
-    batch = next(iter(job.train.epoch(1)))
+    batch = next(iter(job.train_images.epoch(1)))
     tracker.log_images("samples/train", batch.images, job.preprocessing)
 
 
@@ -140,6 +143,7 @@ def checkpoint_content(job: Job, config: Config) -> dict:
         "model_config": asdict(config.model),
         "config": asdict(config),
         "precision": job.precision,
+        "classifier": job.extraction.full_record() if job.extraction else None,
     }
 
 
@@ -149,7 +153,10 @@ def _save(job: Job, state: State, run_dir: Path, config: Config) -> None:
     weights = asdict(job.weights) if job.weights is not None else None
     content |= {"state": asdict(state), "weights": weights}
     if state.best_epoch == state.epoch:
-        save_checkpoint(run_dir / "best.pt", {**content, "model": job.learner.evaluated.state_dict()})
+        best = {"model": job.learner.evaluated.state_dict()}
+        if job.extraction:
+            best["model"], best["classifier"] = job.extraction.best_state()
+        save_checkpoint(run_dir / "best.pt", {**content, **best})
     save_checkpoint(run_dir / "last.pt", {**content, **job.learner.state_dict()})
 
 
@@ -157,18 +164,15 @@ def _finish(
     job: Job, state: State, record: RunRecord, tracker: TensorBoardTracker, config: Config, command: str
 ) -> dict:
     """Evaluate the best epoch on validation and, once, on test; write the summary."""
-    if state.epoch:
-        best = load_checkpoint(record.run_dir / "best.pt")
-        job.learner.evaluated.load_state_dict(best["model"])
-    network = job.learner.evaluated
+    network = _best_network(job, record) if state.epoch else job.learner.evaluated
     predictions = {"val": predict(network, job.val), "test": predict(network, job.test)}
     metrics = {name: summarise_predictions(*found) for name, found in predictions.items()}
     history = record.history()
     if history:
         last = history[-1]
         metrics["train"] = {"accuracy": last["train_accuracy"], "loss": last["train_loss"], "epoch": last["epoch"]}
-    _picture(job, record, tracker, metrics, predictions["test"])
-    costs = count_costs(network, job.preprocessing.image_size_px)
+    _picture(job, network, record, tracker, metrics, predictions["test"])
+    costs = count_costs(job.network, job.preprocessing.image_size_px)
     summary = {
         "status": "completed",
         "error": None,
@@ -183,7 +187,8 @@ def _finish(
         "peak_memory_mb": peak_memory_mb(job.learner.device),
         "parameters": costs.parameters,
         "multiply_adds": costs.multiply_adds,
-        "trainable_map": trainable_map(job.network, job.learner.plan, config.strategy),
+        "trainable_map": trainable_map(job.learner.network, job.learner.plan, config.strategy),
+        "classifier": job.extraction.full_record() if job.extraction else None,
         "weights": load_checkpoint(record.run_dir / "last.pt")["weights"] if state.epoch else None,
         "device": str(job.learner.device),
         "precision": job.precision,
@@ -199,16 +204,35 @@ def _finish(
     return summary
 
 
-def _picture(job: Job, record: RunRecord, tracker: TensorBoardTracker, metrics: dict, test: Predictions) -> None:
-    """The small files that reports show: predictions, mistakes, attribution maps, filters."""
-    write_artifacts(
+def _best_network(job: Job, record: RunRecord) -> Network | CutNetwork:
+    """The network of the best epoch, as the checkpoint holds it."""
+    best = load_checkpoint(record.run_dir / "best.pt")
+    if job.extraction:
+        return job.extraction.best_network(best["model"], best["classifier"])
+    job.learner.evaluated.load_state_dict(best["model"])
+    return job.learner.evaluated
+
+
+def _picture(
+    job: Job,
+    network: Network | CutNetwork,
+    record: RunRecord,
+    tracker: TensorBoardTracker,
+    metrics: dict,
+    test: Predictions,
+) -> None:
+    """What reports and TensorBoard show: predictions, mistakes, attribution maps, filters, features."""
+    classes = job.data.classes
+    pictures = write_artifacts(
         record.run_dir,
-        network=job.learner.evaluated,
+        network=network if is_differentiable(network.head) else None,
         batches=job.test,
-        classes=job.data.classes,
+        classes=classes,
         probabilities=test.probabilities,
         labels=test.labels,
         ids=job.data.test.ids,
         preprocessing=job.preprocessing,
     )
-    tracker.log_confusion("confusion/test", metrics["test"]["confusion"], job.data.classes)
+    log_results(tracker, pictures, probabilities=test.probabilities, labels=test.labels, classes=classes)
+    log_embedding(tracker, network, job.val, classes, job.preprocessing)
+    tracker.log_confusion("confusion/test", metrics["test"]["confusion"], classes)

@@ -75,10 +75,10 @@ def run_command(
         The exit code: what `run` returns (None is 0), 2 for a `UserError`, 130 for Ctrl-C.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    if any(word in ("-h", "--help", "help") for word in words):
-        print(_help(doc, options, composes))
-        return 0
     try:
+        if any(word in ("-h", "--help", "help") for word in words):
+            print(_help(doc, options, composes), flush=True)
+            return 0
         values, rest = split_options(words, options)
         if composes:
             from vision2.config.compose import load_config
