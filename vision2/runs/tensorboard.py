@@ -93,12 +93,15 @@ class TensorBoardTracker:
     def log_hparams(self, config: dict, metrics: dict) -> None:
         """The run's row of the HPARAMS table: keys `HPARAMS`, results `HPARAM_METRICS` of the summary's metrics.
 
-        `add_hparams` would open a second, stray run, so its three protocol buffers are written here.
+        `add_hparams` would open a second, stray run, so its protocol buffers are written here. The first of them, which
+        declares an experiment, is left out: TensorBoard then reads the values of all runs, puts those that differ first
+        and offers them as filters, where a declaration by one run would stand for all.
         """
         values = {key: _hparam(_look_up(config, key)) for key in HPARAMS}
         tags = {f"hparam/{key.replace('.', '_')}": _look_up(metrics, key) for key in HPARAM_METRICS}
-        for summary in hparams(values, dict.fromkeys(tags, 0.0)):
-            self.writer.file_writer.add_summary(summary)
+        _, start, end = hparams(values, {})
+        self.writer.file_writer.add_summary(start)
+        self.writer.file_writer.add_summary(end)
         for tag, value in tags.items():
             self.writer.add_scalar(tag, float("nan") if value is None else value, 0)
         self.writer.flush()
