@@ -21,9 +21,10 @@ from vision2.runs.records import plain
 from vision2.training.checkpoint import load_checkpoint
 from vision2.training.evaluate import predict
 from vision2.training.precision import choose_device
+from vision2.transfer.cut import CutNetwork, with_saved_classifier
 
 
-def network_of(checkpoint: dict, device: torch.device) -> Network:
+def network_of(checkpoint: dict, device: torch.device) -> Network | CutNetwork:
     """The network a checkpoint holds, ready to predict on `device`.
 
     Raises:
@@ -32,6 +33,8 @@ def network_of(checkpoint: dict, device: torch.device) -> Network:
     size = checkpoint["preprocessing"]["image_size_px"]
     config = ModelConfig(**checkpoint["model_config"])
     network = build_model(config, len(checkpoint["classes"]), seed=0, image_size_px=size)
+    if checkpoint.get("classifier"):
+        network = with_saved_classifier(network, checkpoint["classifier"], checkpoint["model"])
     try:
         network.load_state_dict(checkpoint["model"])
     except RuntimeError as error:

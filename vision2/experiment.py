@@ -106,7 +106,7 @@ def _introduce(job: Job, record: RunRecord, tracker: TensorBoardTracker, config:
     record.write_config(asdict(config))
     record.write_split(job.data.split_record())
     tracker.log_text("configuration", asdict(config))
-    batch = next(iter(job.train_images.epoch(1)))
+    batch = next(iter(job.images["train"].epoch(1)))
     tracker.log_images("samples/train", batch.images, job.preprocessing)
 
 
@@ -226,7 +226,7 @@ def _picture(
     pictures = write_artifacts(
         record.run_dir,
         network=network if is_differentiable(network.head) else None,
-        batches=job.test,
+        batches=job.images["test"],
         classes=classes,
         probabilities=test.probabilities,
         labels=test.labels,
@@ -234,5 +234,5 @@ def _picture(
         preprocessing=job.preprocessing,
     )
     log_results(tracker, pictures, probabilities=test.probabilities, labels=test.labels, classes=classes)
-    log_embedding(tracker, network, job.val, classes, job.preprocessing)
+    log_embedding(tracker, network, job.images["val"], classes, job.preprocessing)
     tracker.log_confusion("confusion/test", metrics["test"]["confusion"], classes)

@@ -19,6 +19,8 @@ from vision2.models.network import Network
 from vision2.models.weights import WeightsReport, find_weights, load_weights
 from vision2.training.learner import Learner
 from vision2.training.precision import choose_device, choose_precision
+from vision2.transfer.extraction import ClassifierLearner, Extraction, extract, uses_stored_features
+from vision2.transfer.feature_batches import FeatureBatches
 
 SMALL_IMAGE_PX = 64  # up to here a batch of 128 fits everywhere, above it 32 does
 CROP_SHARE = 0.875  # images are kept at size / 0.875: the 256 for 224 that ImageNet evaluation is used to
@@ -26,14 +28,18 @@ CROP_SHARE = 0.875  # images are kept at size / 0.875: the 256 for 224 that Imag
 
 @dataclass
 class Job:
+    """`train`, `val` and `test` are what the learner reads: images, or features with `extraction`."""
+
     data: Dataset
     network: Network
-    learner: Learner
-    train: Batches
-    val: Batches
-    test: Batches
+    learner: Learner | ClassifierLearner
+    train: Batches | FeatureBatches
+    val: Batches | FeatureBatches
+    test: Batches | FeatureBatches
     weights: WeightsReport | None
-    batch_size: int
+    epochs: int
+    images: dict[str, Batches]  # by split, whatever the learner reads
+    extraction: Extraction | None = None
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -42,6 +48,10 @@ class Job:
     @property
     def precision(self) -> str:
         return self.learner.precision
+
+    @property
+    def batch_size(self) -> int:
+        return self.train.batch_size
 
 
 def prepare(config: Config, saved: dict | None = None) -> Job:
@@ -63,6 +73,12 @@ def prepare(config: Config, saved: dict | None = None) -> Job:
     else:
         network.preprocessing = preprocessing_for(network, data, size, pretrained=report is not None)
     network.to(device, memory_format=torch.channels_last if config.train.channels_last else torch.contiguous_format)
+    batch_size = config.train.batch_size or (128 if size <= SMALL_IMAGE_PX else 32)
+    train, val, test = open_batches(config, data, network.preprocessing, device=device, batch_size=batch_size)
+    images, weights = {"train": train, "val": val, "test": test}, _class_weights(config, data)
+    if uses_stored_features(config.strategy):
+        made = extract(config, data, network, class_weights=weights, saved=saved)
+        return Job(data, network, made.learner, made.train, made.val, made.test, report, made.epochs, images, made)
     precision = saved["precision"] if saved else choose_precision(config.train.precision, network, device, size)
     learner = Learner(
         network,
@@ -71,11 +87,9 @@ def prepare(config: Config, saved: dict | None = None) -> Job:
         precision=precision,
         seed=config.seed,
         aux_weight=config.model.aux_weight,
-        class_weights=_class_weights(config, data),
+        class_weights=weights,
     )
-    batch_size = config.train.batch_size or (128 if size <= SMALL_IMAGE_PX else 32)
-    train, val, test = open_batches(config, data, network.preprocessing, device=device, batch_size=batch_size)
-    return Job(data, network, learner, train, val, test, report, batch_size)
+    return Job(data, network, learner, train, val, test, report, config.train.epochs, images)
 
 
 def image_size_px(config: Config) -> int:

@@ -59,6 +59,14 @@ class Affine(Head):
     def scores(self, standardised: Tensor) -> Tensor:
         return nn.functional.linear(standardised, self.weight, self.bias)
 
+    @torch.no_grad()
+    def folded(self) -> nn.Linear:
+        """The same function as a plain linear layer on the features as they are."""
+        linear = nn.Linear(self.in_features, self.out_features, device=self.weight.device)
+        linear.weight.copy_(self.scale * self.weight / self.std)
+        linear.bias.copy_(self.scale * self.bias - linear.weight @ self.mean)
+        return linear
+
     @classmethod
     def like(cls, state: dict[str, Tensor]) -> Affine:
         return cls(state["weight"].shape[1], state["weight"].shape[0])
@@ -111,17 +119,27 @@ class Neighbours(Head):
 
 
 KINDS: dict[str, type[Head]] = {head.kind: head for head in (Affine, Perceptron, Neighbours)}
+LINEAR = "linear"  # a folded `Affine`: what a network's own head is
 
 
-def empty_head(kind: str, state: dict[str, Tensor]) -> Head:
+def kind_of(head: nn.Module) -> str:
+    return head.kind if isinstance(head, Head) else LINEAR
+
+
+def is_differentiable(head: nn.Module) -> bool:
+    """Whether a gradient flows through it, as attribution maps need; votes have none."""
+    return not isinstance(head, Neighbours)
+
+
+def empty_head(kind: str, state: dict[str, Tensor]) -> nn.Module:
     """An unfilled head that `state` (a head's state dict) can be loaded into.
 
     Raises:
         UserError: for a kind this version does not know, or tensors that are not of that kind.
     """
-    if kind not in KINDS:
+    if kind not in (*KINDS, LINEAR):
         raise UserError(f"the checkpoint holds a classifier of unknown kind '{kind}'{suggest(kind, KINDS)}")
     try:
-        return KINDS[kind].like(state)
-    except (KeyError, IndexError, ValueError) as error:
+        return nn.Linear(*reversed(state["weight"].shape)) if kind == LINEAR else KINDS[kind].like(state)
+    except (KeyError, IndexError, ValueError, TypeError) as error:
         raise UserError(f"the checkpoint's classifier lacks tensors of a '{kind}' head") from error

@@ -1,0 +1,72 @@
+"""A copy of a frozen network with each batch normalisation folded into the convolution before it: about twice as fast."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+TOLERANCE = 1e-3  # of the largest output; rounding stays far below, a wrong pair far above
+
+
+@torch.inference_mode()
+def fused_copy(network: nn.Module, images: Tensor, run: Callable[[nn.Module, Tensor], list[Tensor]]) -> nn.Module:
+    """A copy of `network` (in evaluation mode) that gives the same `run(network, images)`, or `network` itself.
+
+    Which convolution feeds which normalisation is seen in a pass over `images`, so that it works for any
+    architecture; the outputs are compared, so that it cannot go wrong unseen.
+    """
+    pairs = _pairs(network, images, run)
+    if not pairs:
+        return network
+    fused = copy.deepcopy(network)
+    for conv, norm in pairs:
+        _replace(fused, conv, fuse_conv_bn_eval(fused.get_submodule(conv), fused.get_submodule(norm)))
+        _replace(fused, norm, getattr(fused.get_submodule(norm), "act", nn.Identity()))  # timm's norms hold the ReLU
+    fused.eval()
+    expected, found = run(network, images), run(fused, images)
+    same = all(
+        (a - b).abs().max() <= TOLERANCE * a.abs().max().clamp_min(1e-6) for a, b in zip(expected, found, strict=True)
+    )
+    return fused if same else network
+
+
+def _pairs(network: nn.Module, images: Tensor, run: Callable) -> list[tuple[str, str]]:
+    """(convolution, normalisation) names where the one's output is the other's input, each used once."""
+    made: dict[int, tuple[str, Tensor]] = {}  # by identity; the tensor is kept so that no other takes its place
+    pairs, uses, hooks = [], {}, []
+
+    def after(name: str):
+        def hook(_module, _inputs, output: Tensor) -> None:
+            made[id(output)] = name, output
+            uses[name] = uses.get(name, 0) + 1
+
+        return hook
+
+    def before(name: str):
+        def hook(_module, inputs: tuple) -> None:
+            uses[name] = uses.get(name, 0) + 1
+            if id(inputs[0]) in made:
+                pairs.append((made[id(inputs[0])][0], name))
+
+        return hook
+
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d):
+            hooks.append(module.register_forward_hook(after(name)))
+        elif isinstance(module, nn.BatchNorm2d):
+            hooks.append(module.register_forward_pre_hook(before(name)))
+    try:
+        run(network, images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [(conv, norm) for conv, norm in pairs if uses[conv] == uses[norm] == 1]
+
+
+def _replace(network: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, last = name.rpartition(".")
+    setattr(network.get_submodule(parent), last, module)
