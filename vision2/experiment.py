@@ -234,5 +234,6 @@ def _picture(
         preprocessing=job.preprocessing,
     )
     log_results(tracker, pictures, probabilities=test.probabilities, labels=test.labels, classes=classes)
-    log_embedding(tracker, network, job.images["val"], classes, job.preprocessing)
+    known = job.extraction.val.features[0] if job.extraction else None
+    log_embedding(tracker, network, job.images["val"], classes, job.preprocessing, known=known)
     tracker.log_confusion("confusion/test", metrics["test"]["confusion"], classes)

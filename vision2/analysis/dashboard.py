@@ -34,13 +34,23 @@ def log_results(
 
 @torch.no_grad()
 def log_embedding(
-    tracker: TensorBoardTracker, network: nn.Module, batches, classes: Sequence[str], preprocessing: Preprocessing
+    tracker: TensorBoardTracker,
+    network: nn.Module,
+    batches,
+    classes: Sequence[str],
+    preprocessing: Preprocessing,
+    *,
+    known: torch.Tensor | None = None,
 ) -> None:
-    """Features of the first 2,000 images of `batches` (a shuffled split shows all classes), with thumbnails."""
+    """Features of the first 2,000 images of `batches` (a shuffled split shows all classes), with thumbnails.
+
+    `known` (N, D) are the features of the split where these were computed before.
+    """
     network.eval()
     features, labels, thumbnails = [], [], []
     for batch in batches.epoch(0):
-        features.append(network.features(batch.images).float().cpu())
+        made = network.features(batch.images) if known is None else known[batch.indices]
+        features.append(made.float().cpu())
         labels += [str(classes[label]) for label in batch.labels.tolist()]
         small = interpolate(batch.images.float(), size=(THUMBNAIL_PX, THUMBNAIL_PX), mode="area")
         thumbnails.append(torch.from_numpy(as_pictures(small, preprocessing)).permute(0, 3, 1, 2) / 255)
