@@ -16,7 +16,7 @@ from vision2.runs.identity import NOT_PART_OF_IT
 from vision2.runs.read import Run
 
 # Runs of one configuration may differ in these: the seed, and where and how the work was done.
-NOT_THE_CONFIGURATION = (*NOT_PART_OF_IT, "seed", "diagnostics")
+NOT_THE_CONFIGURATION = (*NOT_PART_OF_IT, "seed")
 COLUMNS = (
     ("test accuracy", "metrics.test.accuracy"),
     ("val accuracy", "metrics.val.accuracy"),
@@ -30,6 +30,7 @@ COLUMNS = (
     ("images/s", "images_per_second"),
     ("peak memory MB", "peak_memory_mb"),
 )
+COLUMNS_PRINTED = tuple(column for column in COLUMNS if column[0] in ("test accuracy", "train accuracy", "seconds"))
 SHARES = ("accuracy", "balanced_accuracy", "macro_f1")
 
 
@@ -138,15 +139,19 @@ def _short(key: str, value: Any) -> str:
 
 
 def table(
-    groups: Sequence[Group], estimate: Callable[[Sequence[float]], Any], say: Callable[[str], str] = str
+    groups: Sequence[Group],
+    estimate: Callable[[Sequence[float]], Any],
+    say: Callable[[str], str] = str,
+    columns: Sequence[tuple[str, str]] = COLUMNS,
 ) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of text for people.
 
     Args:
         estimate: numbers -> (mean, std, low, high, n), e.g. `analysis.intervals.mean_interval`.
         say: translates a heading.
+        columns: (heading, dotted key); those that no run has are left out.
     """
-    columns = [(name, key) for name, key in COLUMNS if any(group.values(key) for group in groups)]
+    columns = [(name, key) for name, key in columns if any(group.values(key) for group in groups)]
     headings = [say("configuration"), "n", *(say(name) for name, _ in columns), say("failed")]
     rows = []
     for group in groups:
@@ -205,8 +210,7 @@ def as_csv(groups: Sequence[Group], estimate: Callable[[Sequence[float]], Any]) 
 def write_table(
     folder: Path, groups: Sequence[Group], estimate: Callable[[Sequence[float]], Any], say: Callable[[str], str] = str
 ) -> str:
-    """Write table.csv and table.md; returns the same table as text to print."""
-    headings, rows = table(groups, estimate, say)
+    """Write table.csv and table.md; returns the columns that fit a terminal, as text to print."""
     write_text(folder / "table.csv", as_csv(groups, estimate))
-    write_text(folder / "table.md", as_markdown(headings, rows))
-    return as_text(headings, rows)
+    write_text(folder / "table.md", as_markdown(*table(groups, estimate, say)))
+    return as_text(*table(groups, estimate, say, COLUMNS_PRINTED))
