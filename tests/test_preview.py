@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vision2 import preview
+from vision2.config.compose import load_config
+
+
+def test_the_grid_shows_training_views_above_their_evaluation_views():
+    config = load_config(["model=resnet20", "dataset=digits", "dataset.augment.crop=none", "train.batch_size=5"])
+    pictures, captions = preview.draw(config, "train", 10)
+    assert len(pictures) == len(captions) == 4 * preview.COLUMNS
+    assert pictures[0].shape == (32, 32, 3)
+    for start in (0, 16):  # without augmentation both views are the picture itself
+        np.testing.assert_array_equal(pictures[start : start + 8], pictures[start + 8 : start + 16])
+    assert captions[8] == f"{captions[0]} (evaluation)"
+    assert captions[18:24] == [""] * 6
+
+
+def test_a_split_without_augmentation_is_shown_once_in_its_order():
+    config = load_config(["model=resnet20", "dataset=digits"])
+    pictures, captions = preview.draw(config, "val", 8)
+    assert len(pictures) == len(captions) == 8
+
+
+def test_mixed_targets_are_told_as_shares():
+    from vision2.data.batches import Batch
+
+    targets = torch.tensor([[0.25, 0.75, 0.0], [0.0, 0.0, 1.0]])
+    batch = Batch(torch.zeros(2, 3, 4, 4), targets, torch.tensor([1, 2]), torch.arange(2))
+    assert preview.captions_of(batch, ["cat", "dog", "cow"]) == ["75% dog + 25% cat", "100% cow"]
+
+
+def test_the_command_writes_one_picture(tmp_path, capsys):
+    out = tmp_path / "grid.png"
+    assert preview.main(["model=resnet20", "dataset=digits", "split=test", "count=3", f"out={out}"]) == 0
+    assert Image.open(out).size[0] > 300
+    assert "3 images of the test split of digits as resnet20 sees them" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["grid.png"]
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("split=tests", "unknown split 'tests', did you mean 'test'?"),
+        ("count=0", "count is 0, it must be from 1 to 256"),
+        ("out=grid.jpg", "it must end in .png"),
+        ("out=nowhere/grid.png", "there is no folder"),
+    ],
+)
+def test_mistakes_are_one_sentence(word, sentence, capsys):
+    assert preview.main(["model=resnet20", "dataset=digits", word]) == 2
+    errors = capsys.readouterr().err
+    assert sentence in errors
+    assert len(errors.splitlines()) == 1
