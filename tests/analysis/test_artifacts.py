@@ -91,8 +91,8 @@ def test_filters_are_stretched_one_by_one_and_laid_in_a_grid():
     with torch.no_grad():
         network.convolution.weight.copy_(torch.tensor([[0.0, 1, 2], [30, 20, 10]]).view(2, 3, 1, 1))
     picture = first_layer_filters(network)
-    assert picture.shape == (28, 54, 3)
-    assert picture[10, 10].tolist() == [0, 127, 255] and picture[10, 40].tolist() == [255, 127, 0]
+    assert picture.shape == (44, 86, 3)
+    assert picture[10, 10].tolist() == [0, 127, 255] and picture[10, 60].tolist() == [255, 127, 0]
     assert first_layer_filters(torch.nn.Linear(2, 2)) is None
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from torch import nn
 
 FILTERS_AT_MOST = 64
-CELL_PX = 24
+CELL_PX = 40
 
 
 def first_layer_filters(network: nn.Module) -> np.ndarray | None:
