@@ -100,7 +100,7 @@ class StrategyConfig:
     l2_sp: float = number(0.0, 0.0)  # penalty alpha/2 |w - w_pretrained|^2 (Li et al. 2018)
     rules: list[RuleConfig] = field(default_factory=list)  # your own, before the ones above; the first match wins
     features: str = choice("once", "once", "every_epoch")  # feature_extraction: cached features or the usual loop
-    layer: str = "last"  # cut after: last | a stage | a module name; several with commas
+    layer: str = "last"  # cut after: last | a stage | a module name; several joined by +, the best on validation wins
     pooling: str = choice("pooled", "pooled", "flattened")
     classifier: str = choice("linear", "linear", "logistic", "svm", "knn", "centroid", "ridge", "lda", "mlp")
     neighbors: int | None = number(None, 1)  # for classifier=knn; null = picked on validation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -18,12 +19,12 @@ class _Reached(Exception):
 
 
 def parse_layers(text: str, network: Network) -> list[str]:
-    """Names separated by commas, each `last`, a stage, or a module of the body.
+    """Names joined by `+` (or commas, which a shell command must quote), each `last`, a stage, or a module of the body.
 
     Raises:
         UserError: for a name the network does not have.
     """
-    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    names = list(dict.fromkeys(name.strip() for name in re.split("[+,]", text) if name.strip()))
     if not names:
         raise UserError(
             f"strategy.layer is empty; give last, a stage of {network.name} ({_stages(network)}) or several"
