@@ -32,13 +32,15 @@ EXPERIMENT = {
     ],
 }
 
-# Processor time, not the clock: other work on the machine is no fault of the report.
+# Processor time, not the clock: other work on the machine is no fault of the report. VmHWM, not ru_maxrss: the latter
+# starts at the size of the process that called.
 MEASURED = """
-import resource, sys
+import sys, time
+from pathlib import Path
 from vision2.report import main
 assert main(sys.argv[1:]) == 0
-usage = resource.getrusage(resource.RUSAGE_SELF)
-print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3))
+status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+print(time.process_time(), int(status["VmHWM"].split()[0]) / 1000)
 """
 
 
@@ -220,6 +222,7 @@ def test_a_folder_without_runs_is_one_sentence(tmp_path):
         write_report(tmp_path)
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="measured as Linux does")
 def test_two_hundred_runs_take_less_than_20_seconds_and_500_megabytes(tmp_path):
     folder = tmp_path / "runs"
     for number in range(200):

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from networks import PREPROCESSING, FakeBatches, TinyNetwork
+from tiny_network import PREPROCESSING, FakeBatches, TinyNetwork
 from PIL import Image
 
 from vision2.analysis.artifacts import _explained, write_artifacts

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from networks import PREPROCESSING, TinyNetwork
+from tiny_network import PREPROCESSING, TinyNetwork
 
 from vision2.analysis.gradcam import cam_overlays, grad_cam, last_spatial_layer
 
