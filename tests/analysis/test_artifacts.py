@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from tiny_network import PREPROCESSING, FakeBatches, TinyNetwork
 from PIL import Image
+from tiny_network import PREPROCESSING, FakeBatches, TinyNetwork
 
 from vision2.analysis.artifacts import _explained, write_artifacts
 from vision2.analysis.filters import first_layer_filters, grid
