@@ -78,7 +78,7 @@ def test_a_failing_job_does_not_stop_the_rest_and_is_named_at_the_end(sweep):
     assert "Traceback" not in first.stderr
     assert "4 of 4 jobs: 2 completed, 2 failed" in first.stdout
     last = [line for line in first.stderr.splitlines() if line][-2:]
-    assert all(line.startswith("failed: python -m vision2.train") and "strategy.lr=1e30" in line for line in last)
+    assert all(line.startswith("failed: python -m vision2.train") and "strategy.lr=1e+30" in line for line in last)
     runs, problems = read_runs(folder / "outputs" / "digits")
     assert not problems
     assert sorted(run.summary["status"] for run in runs) == ["completed"] * 2 + ["failed"] * 2

@@ -21,7 +21,7 @@ def test_every_option_composes_and_parses(group, option):
     if group == "strategy" and option != "scratch":
         words.append("model=resnet18")
     if group == "dataset":
-        words.append("model=resnet18")
+        words += ["model=resnet18", *(["dataset.root=."] if option == "folder" else [])]
     if group == "model":
         words.append("dataset.image_size_px=299")
     assert load_config(words).model.name
@@ -72,6 +72,8 @@ def test_a_mistake_is_one_line_that_says_what_is_allowed(word, text):
         (["model=vgg16", "dataset.image_size_px=31"], "smallest size is 32 px"),
         (["model=resnet20", "model.aux=true"], "no auxiliary classifiers"),
         (["dataset.shots_per_class=5", "dataset.fraction=0.5"], "give one of them"),
+        (["dataset=folder", "model=resnet18"], "dataset=folder needs dataset.root=PLACE"),
+        (["dataset=plants", "dataset.root=absent", "model=resnet18"], "dataset.root=absent does not exist"),
         (["mode=eval"], "mode=eval needs checkpoint=FILE"),
         (["weights.path=absent.pth"], "weights.path=absent.pth does not exist"),
         (["dataset.augment.mixup=0.2", "dataset.augment.cutmix=1"], "exclude each other"),

@@ -16,7 +16,7 @@ def contradictions(config: Config) -> list[str]:
     except UserError as error:
         return list(error.problems)
     problems = _size(config) + _weights(config, facts) + _strategy(config, facts) + _training(config)
-    return problems + _mode(config)
+    return problems + _places(config)
 
 
 def image_size_px(config: Config) -> int:
@@ -96,7 +96,7 @@ def _training(config: Config) -> list[str]:
     return problems
 
 
-def _mode(config: Config) -> list[str]:
+def _places(config: Config) -> list[str]:
     if config.mode == "eval" and not config.checkpoint:
         return ["mode=eval needs checkpoint=FILE, e.g. checkpoint=outputs/.../best.pt"]
     if config.checkpoint and config.mode != "eval":
