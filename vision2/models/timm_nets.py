@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+import torch
 from torch import nn
 
 from vision2.basics.errors import UserError, suggest
@@ -30,32 +33,54 @@ FIXED_SIZE_LEAST_PX = 32  # timm publishes no smallest size; transformers of thi
 
 
 def build_timm(facts: ModelFacts, num_classes: int, *, stem: str, width: float, image_size_px: int) -> Backbone:
-    """A catalogue name of `TIMM_NAMES`, or any name of timm's; its head becomes a linear layer of ours."""
-    import timm
+    """A catalogue name of `TIMM_NAMES`, or any name of timm's; its head becomes a linear layer of ours.
 
+    Raises:
+        UserError: for a network of timm's that cannot take such images or gives no feature vector.
+    """
     if facts.family == "mobilenet_v1":
         body = _mobilenet_v1(width)
     else:
-        name = TIMM_NAMES.get(facts.name, facts.name)
-        fixed = timm.get_pretrained_cfg(name)
-        size = {"img_size": image_size_px} if fixed is not None and fixed.fixed_input_size else {}
-        body = _created(name, size)
+        body = _created(TIMM_NAMES.get(facts.name, facts.name), image_size_px)
+    features = body.num_features
+    if facts.family == "timm":
+        features = _probed_width(facts, image_size_px)
     stages = STAGES.get(facts.family) or generic_stages(body)
-    head = nn.Linear(body.head_hidden_size if hasattr(body, "head_hidden_size") else body.num_features, num_classes)
     head_key = body.pretrained_cfg.get("classifier")
+    head = nn.Linear(features, num_classes)
     backbone = Backbone(body, head, dict(stages), head_key if isinstance(head_key, str) else None)
     if stem == "small":
         SMALL_STEMS[facts.family](backbone)
     return backbone
 
 
-def _created(name: str, size: dict) -> nn.Module:
+def _created(name: str, image_size_px: int) -> nn.Module:
     import timm
 
+    config = timm.get_pretrained_cfg(name)
+    if config is not None and config.fixed_input_size:
+        with suppress(TypeError):  # a few such families take no img_size
+            return timm.create_model(name, pretrained=False, num_classes=0, img_size=image_size_px)
+    return timm.create_model(name, pretrained=False, num_classes=0)
+
+
+def _probed_width(facts: ModelFacts, image_size_px: int) -> int:
+    """The length of the feature vector, from a forward pass without arithmetic; timm's nets differ in what they name."""
     try:
-        return timm.create_model(name, pretrained=False, num_classes=0, **size)
-    except TypeError:  # a few fixed-size families take no img_size
-        return timm.create_model(name, pretrained=False, num_classes=0)
+        with torch.device("meta"), torch.no_grad():
+            body = _created(facts.name, image_size_px).eval()
+            shape = tuple(body(torch.empty(1, 3, image_size_px, image_size_px)).shape)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        told = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise UserError(
+            f"timm's {facts.name} cannot take images of {image_size_px} px ({told});"
+            f" its own size is dataset.image_size_px={facts.image_size_px}"
+        ) from error
+    if len(shape) != 2:
+        raise UserError(
+            f"timm's {facts.name} gives features of shape {shape[1:]} and not one vector an image; choose another"
+        )
+    return shape[1]
 
 
 def _mobilenet_v1(width: float) -> nn.Module:

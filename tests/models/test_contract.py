@@ -1,0 +1,170 @@
+"""One behaviour, all models: every option of conf/model keeps the contract of `Network`."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from networks import cheap_network, options
+
+from vision2.basics.errors import UserError
+from vision2.config.schema import ModelConfig
+from vision2.models.build import build_model, meta_network
+from vision2.models.facts import check_size, facts_for, minimum_size
+from vision2.models.network import Network
+
+OPTIONS = options()
+CLASSES = 3
+
+
+@pytest.fixture(scope="module", params=OPTIONS)
+def option(request) -> tuple[ModelConfig, Network, int]:
+    """Configuration, network with three classes, smallest training size; built once for all tests of an option."""
+    config = OPTIONS[request.param]
+    size = minimum_size(config, training=True)
+    return config, cheap_network(config, CLASSES, size), size
+
+
+def images(size: int) -> torch.Tensor:
+    return torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)) - 0.5
+
+
+def test_every_parameter_belongs_to_exactly_one_stage(option):
+    _, network, _ = option
+    for name, _ in network.named_parameters():
+        owners = [stage for stage, prefixes in network.stages.items() if name.startswith(prefixes)]
+        assert len(owners) == 1, f"{name}: {owners}"
+    assert list(network.stages)[-1] == "head"
+    assert all(network.stages.values()), "a stage without parameters"
+
+
+def test_two_steps_at_the_smallest_training_size_reach_every_parameter(option):
+    config, network, size = option
+    network.train()
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-4)
+    for _ in range(2):
+        optimizer.zero_grad()
+        output = network(images(size))
+        loss = sum(
+            torch.nn.functional.cross_entropy(x, torch.tensor([0, 2])) for x in (output.logits, *output.aux.values())
+        )
+        loss.backward()
+        assert torch.isfinite(loss)
+        optimizer.step()
+    assert list(output.aux) == (sorted(network.aux_heads) if config.aux else [])
+    assert [name for name, p in network.named_parameters() if p.grad is None] == []
+    network.zero_grad(set_to_none=True)
+
+
+def test_evaluation_passes_the_stages_in_order_and_survives_a_round_trip_of_the_state(option):
+    config, network, _ = option
+    size, stages = minimum_size(config, training=False), [s for s in network.stages if s not in ("aux", "head")]
+    network.eval()
+    other = meta_network(config, CLASSES, size).eval()
+    other.load_state_dict(network.state_dict(), assign=True)
+    order, handles = [], []
+    for stage in stages:
+        assert stage in network.layers()
+        hook = lambda module, inputs, output, stage=stage: order.append(stage)  # noqa: E731
+        handles.append(other.module_at(stage).register_forward_hook(hook))
+    handles.append(other.head.register_forward_pre_hook(lambda module, inputs: order.append(inputs[0])))
+    with torch.inference_mode():
+        output, again = network(images(size)), other(images(size))
+        features = order.pop()
+        assert torch.equal(network.head(features), output.logits)
+    for handle in handles:
+        handle.remove()
+    assert torch.equal(again.logits, output.logits)
+    assert output.logits.shape == (2, CLASSES)
+    assert output.aux == {}
+    assert features.shape == (2, network.num_features)
+    assert order == stages
+
+
+def test_a_new_head_changes_the_class_count_everywhere_and_the_backbone_nowhere(option):
+    config, _, size = option
+    network = meta_network(config, CLASSES, size).train()
+    width, body = network.num_features, {n: p.shape for n, p in network.named_parameters() if n.startswith("body.")}
+    network.replace_head(7, torch.Generator().manual_seed(0))
+    assert (network.head.in_features, network.head.out_features) == (width, 7)
+    changed = {n for n, p in network.named_parameters() if n in body and p.shape != body[n]}
+    assert changed == {f"{name}.{kind}" for name in network.aux_linear_names() for kind in ("weight", "bias")}
+    if config.aux:
+        output = network(torch.empty(2, 3, size, size, device="meta"))
+        assert {tuple(x.shape) for x in (output.logits, *output.aux.values())} == {(2, 7)}
+
+
+def test_one_pixel_less_is_refused_by_name_and_size(option):
+    config, _, size = option
+    with pytest.raises(
+        UserError, match=rf"images of {size - 1} px .* smallest size is {size} px.*dataset.image_size_px"
+    ):
+        check_size(config, size - 1, training=True)
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIONS if "timm" not in name])
+def test_the_smallest_size_is_the_smallest(name):
+    """One pixel less really fails: the bound is no guess."""
+    config = OPTIONS[name]
+    size = minimum_size(config, training=True)
+    if size == 1 or name.startswith("smallinception"):
+        pytest.skip("nothing smaller exists")
+    network = meta_network(config, CLASSES).train()
+    with pytest.raises(RuntimeError):
+        network(torch.empty(2, 3, size - 1, size - 1, device="meta"))
+
+
+def test_the_seed_alone_decides_the_initial_weights():
+    config = ModelConfig(name="resnet20")
+    torch.manual_seed(1)
+    first, state = build_model(config, 10, seed=5), torch.random.get_rng_state()
+    torch.manual_seed(1)
+    assert torch.equal(state, torch.random.get_rng_state()), "building must not move the global stream"
+    torch.manual_seed(2)
+    second, third = build_model(config, 10, seed=5), build_model(config, 10, seed=6)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert not torch.equal(first.body.conv1.weight, third.body.conv1.weight)
+
+
+def test_a_new_head_is_the_same_for_the_same_generator():
+    network = build_model(ModelConfig(name="resnet20"), 10, seed=0)
+    heads = []
+    for _ in range(2):
+        network.replace_head(4, torch.Generator().manual_seed(3))
+        heads.append(network.head.weight.detach().clone())
+    assert torch.equal(*heads)
+    assert float(heads[0].detach().abs().max()) <= 64**-0.5
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"name": "resnet5"}, "unknown model 'resnet5', did you mean 'resnet50'?"),
+        ({"name": "alexnet", "stem": "small"}, "alexnet does not take model.stem=small; allowed: imagenet"),
+        ({"name": "plain20", "shortcut": "A"}, "use model.name=resnet20 with it"),
+        ({"name": "vgg16", "shortcut": "A"}, "only the resnets"),
+        ({"name": "mobilenet_v2", "width": 0.5}, "mobilenet_v2 has no width multiplier"),
+        ({"name": "resnet51", "library": "timm"}, "timm has no model 'resnet51', did you mean 'resnet50"),
+        ({"name": "resnet50.imagenet", "library": "timm"}, "timm's resnet50 has no weights 'imagenet'"),
+    ],
+)
+def test_what_a_model_does_not_have_is_told_in_one_sentence(settings, sentence):
+    with pytest.raises(UserError) as error:
+        facts_for(ModelConfig(**settings))
+    assert sentence in str(error.value)
+
+
+def test_a_transformer_of_timm_is_built_for_the_size_asked_for():
+    config = ModelConfig(name="vit_tiny_patch16_224", library="timm")
+    network = meta_network(config, 5, image_size_px=96)
+    assert network(torch.empty(2, 3, 96, 96, device="meta")).logits.shape == (2, 5)
+    assert list(network.stages)[:2] == ["patch_embed", "blocks0"] or "blocks0" in network.stages
+
+
+def test_images_a_network_of_timm_cannot_take_are_refused_before_anything_is_built():
+    with pytest.raises(UserError, match="legacy_xception cannot take images of 4 px"):
+        build_model(ModelConfig(name="legacy_xception", library="timm"), 5, seed=0, image_size_px=4)
+
+
+def test_an_unknown_layer_is_told_with_the_nearest_name():
+    with pytest.raises(UserError, match="did you mean 'layer3'"):
+        meta_network(ModelConfig(name="resnet20")).module_at("layer33")
