@@ -1,0 +1,189 @@
+"""Speed and memory of the way from files to batches, each figure against a baseline measured in the same minutes.
+
+python scripts/bench_data.py [photos=FOLDER/CLASS/*.jpg] [images=25000]      (without photos it makes some)
+
+`images`: how many the memory is measured with; 25,000 photographs need 7 GB of disk for some minutes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from bench_runner import make_photos, say
+from torch import nn
+
+from vision2.basics.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from vision2.config.schema import AugmentConfig, ModelConfig
+from vision2.data.batches import Batches
+from vision2.data.listing import FileEntry, list_images
+from vision2.data.store import open_store
+from vision2.models.build import build_model
+from vision2.training.precision import autocast, choose_precision
+
+BATCH_SIZE = 32
+STEPS = 10
+PAIRS = 3
+LOOK = Preprocessing(image_size_px=224, resize_px=256)
+CPU = torch.device("cpu")
+
+
+def main() -> None:
+    options = dict(word.split("=", 1) for word in sys.argv[1:])
+    with tempfile.TemporaryDirectory() as folder:
+        photos = Path(options.get("photos") or make_photos(Path(folder) / "photos"))
+        split = stored(list_images(photos), Path(folder) / "cache")
+        reading_against_pillow(split, photos)
+        training_against_bare_steps(split)
+        memory_of_a_large_store(list_images(photos), int(options.get("images", 25_000)), Path(folder))
+
+
+def stored(files: list[FileEntry], cache: Path) -> SimpleNamespace:
+    settings = {"cache_gb": 100.0, "max_bad_share": 0.1, "show_progress": False}
+    images, bad = open_store(files, store_px=256, cache="disk", cache_dir=str(cache), **settings)
+    good = np.setdiff1d(np.arange(len(files)), [entry.index for entry in bad])
+    return SimpleNamespace(labels=np.arange(len(good)) % 2, images=images.select(good))
+
+
+def training_batches(split: SimpleNamespace, workers: int | None) -> Batches:
+    """Random-resized-crop, flip, normalised: what the photographs' options ask for."""
+    augment = AugmentConfig()
+    return Batches(
+        split, LOOK, batch_size=BATCH_SIZE, device=CPU, num_classes=2, seed=0, augment=augment, shuffle=True, workers=workers
+    )  # fmt: skip
+
+
+def reading_against_pillow(split: SimpleNamespace, photos: Path, images: int = 320) -> None:
+    """Images a second of processor time, each on one thread: warm store against decoding in a DataLoader."""
+    from torch.utils.data import DataLoader, Subset
+    from torchvision import datasets, transforms
+
+    transform = transforms.Compose([
+        transforms.RandomResizedCrop(224, scale=(AugmentConfig().crop_scale_min, 1.0)),
+        transforms.RandomHorizontalFlip(),
+        transforms.ToTensor(),
+        transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD),
+    ])  # fmt: skip
+    data = datasets.ImageFolder(photos, transform)
+    chosen = np.random.default_rng(0).permutation(len(data))[:images]
+    loader = DataLoader(Subset(data, chosen.tolist()), batch_size=BATCH_SIZE)
+    part = SimpleNamespace(labels=split.labels[chosen % len(split.labels)], images=split.images.select(chosen))
+    batches = training_batches(part, workers=0)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    processor_seconds(batches.epoch(1)), processor_seconds(loader)
+    pairs = [(processor_seconds(loader), processor_seconds(batches.epoch(pair))) for pair in range(PAIRS)]
+    torch.set_num_threads(threads)
+    rate = images / min(ours for _, ours in pairs)
+    ratios = [theirs / ours for theirs, ours in pairs]
+    say(
+        f"reading 224 px crops from the store ({rate:.0f} img/s/core) / DataLoader with PIL",
+        spread(ratios),
+        "at least 4",
+    )
+
+
+def processor_seconds(batches) -> float:
+    start = time.process_time()
+    for _ in batches:
+        pass
+    return time.process_time() - start
+
+
+def training_against_bare_steps(split: SimpleNamespace) -> None:
+    """MobileNet v2 at 224 px: the rate with data from the warm store against steps on one batch that is already there."""
+    step = mobilenet_step()
+    batches = training_batches(split, workers=None)
+    resident = next(batches.epoch(1))
+    timed(step, [resident] * 2)
+    ratios, waits = [], []
+    for pair in range(PAIRS):
+        bare = timed(step, [resident] * STEPS)
+        with_data = timed(step, (batch for batch, _ in zip(batches.epoch(pair), range(STEPS), strict=False)))
+        ratios.append(bare / with_data)
+        waits.append(batches.wait_seconds / with_data)
+    rate = STEPS * BATCH_SIZE / bare
+    say(
+        f"mobilenet_v2 training from the store, 224 px / bare steps ({rate:.1f} img/s)", spread(ratios), "at least 0.93"
+    )
+    say("share of that time spent waiting for data", spread(waits), "at most 0.05")
+
+
+def mobilenet_step():
+    """One training step of MobileNet v2, in the precision that `precision=auto` takes."""
+    network = build_model(ModelConfig("mobilenet_v2"), 2, seed=0).to(memory_format=torch.channels_last).train()
+    precision = choose_precision("auto", network, CPU, LOOK.image_size_px)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True)
+    criterion = nn.CrossEntropyLoss()
+
+    def step(batch) -> None:
+        network.train()
+        with autocast(CPU, precision):
+            logits = network(batch.images).logits
+        criterion(logits.float(), batch.targets).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def timed(step, batches) -> float:
+    start = time.perf_counter()
+    for batch in batches:
+        step(batch)
+    return time.perf_counter() - start
+
+
+def memory_of_a_large_store(photos: list[FileEntry], images: int, folder: Path) -> None:
+    """Private memory that reading adds to what the training step itself needs."""
+    free = shutil.disk_usage(folder).free
+    needed = images * 300_000
+    if free < 1.2 * needed:
+        say(f"memory with {images:,} images", "left out", f"needs {needed / 1e9:.0f} GB of disk, give images=")
+        return
+    files = []
+    for index in range(images):
+        link = folder / "many" / str(index % 100) / f"{index}.jpg"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(photos[index % len(photos)].path.absolute())
+        files.append(FileEntry(link, link.name))
+    start = time.perf_counter()
+    split = stored(files, folder / "cache")
+    say(f"decoding {images:,} images into a store, images/s", f"{images / (time.perf_counter() - start):.0f}", "")
+    step, batches = mobilenet_step(), training_batches(split, workers=None)
+    resident = next(batches.epoch(1))
+    timed(step, [resident] * 3)
+    before, peak = private_bytes(), 0
+    for number, batch in enumerate(batches.epoch(1)):
+        if number % 100 == 0:
+            step(batch)
+        peak = max(peak, private_bytes())
+    say(f"private memory an epoch over {images:,} images adds, MB", f"{(peak - before) / 1e6:.0f}", "under 1500")
+
+
+def private_bytes() -> int:
+    """Resident pages that belong to no file: what the mapped store holds is the system's to drop."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    (line,) = (line for line in status.read_text().splitlines() if line.startswith("RssAnon"))
+    return int(line.split()[1]) * 1024
+
+
+def spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.3f} ({min(values):.3f}-{max(values):.3f})"
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(os.cpu_count() or 1)
+    main()
