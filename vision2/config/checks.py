@@ -103,10 +103,18 @@ def _places(config: Config) -> list[str]:
         return [
             "checkpoint=... goes with mode=eval; to start from it use weights.path=FILE, to go on use resume=FOLDER"
         ]
-    missing = [
-        ("checkpoint", config.checkpoint),
-        ("resume", config.resume),
-        ("strategy.source", config.strategy.source),
+    if config.dataset.name == "folder" and not config.dataset.root:
+        return ["dataset=folder needs dataset.root=PLACE: class folders, train/ val/ test/, a zip, or a CSV list"]
+    if config.strategy.source == "before" and not config.experiment.before:
+        return ["strategy.source=before goes with an experiment that names a run to make first; give a run folder"]
+    source = None if config.strategy.source == "before" else config.strategy.source
+    places = {
+        "checkpoint": config.checkpoint,
+        "resume": config.resume,
+        "strategy.source": source,
+        "weights.path": config.weights.path,
+        "dataset.root": config.dataset.root,
+    }
+    return [
+        f"{key}={path} does not exist" for key, path in places.items() if path and not Path(path).expanduser().exists()
     ]
-    missing.append(("weights.path", config.weights.path))
-    return [f"{key}={path} does not exist" for key, path in missing if path and not Path(path).expanduser().exists()]

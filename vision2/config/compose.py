@@ -153,8 +153,8 @@ def load_config(words: Sequence[str]) -> Config:
 
 def load_without_data(words: Sequence[str]) -> Config:
     """The same for a command that reads no data set: images have the model's own size unless a word says otherwise."""
-    named = any(word.startswith("dataset=") for word in words)
-    return load_config(words if named else ["dataset=folder", *words])
+    told = any(word.partition("=")[0] in ("dataset", "dataset.image_size_px") for word in words)
+    return load_config(words if told else ["dataset.image_size_px=null", *words])
 
 
 def from_dict(values: dict) -> Config:

@@ -48,7 +48,7 @@ def _backbone(config: ModelConfig, facts: ModelFacts, num_classes: int, image_si
     if facts.family == "smallinception":
         from vision2.models.inception import small_inception
 
-        return small_inception(num_classes, aux=config.aux)
+        return small_inception(num_classes, aux=config.aux, naive=facts.name == "smallinception_naive")
     if facts.family == "densenet":
         from vision2.models.densenet import densenet40_k12
 

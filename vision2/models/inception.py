@@ -93,12 +93,12 @@ def auxiliary(in_channels: int, num_classes: int) -> nn.Sequential:
 class SmallInception(nn.Module):
     """3x3 stem, nine Inception blocks, max-pooling before blocks 4a and 5a, global average pooling, dropout."""
 
-    def __init__(self, num_classes: int, aux: bool):
+    def __init__(self, num_classes: int, *, aux: bool, naive: bool):
         super().__init__()
         self.stem, channels = conv(3, STEM_CHANNELS, 3), STEM_CHANNELS
         self.aux_after = {block: name for name, block in AUX_AFTER.items()} if aux else {}
         for name, branches in SMALL_BLOCKS.items():
-            block = InceptionBlock(channels, branches)
+            block = InceptionBlock(channels, Branches(*branches[:3]) if naive else branches)
             setattr(self, f"inception{name}", block)
             channels = block.out_channels
             if name in self.aux_after:
@@ -122,8 +122,9 @@ class SmallInception(nn.Module):
         return (features, *aux) if aux else features
 
 
-def small_inception(num_classes: int, *, aux: bool) -> Backbone:
-    body = SmallInception(num_classes, aux)
+def small_inception(num_classes: int, *, aux: bool, naive: bool = False) -> Backbone:
+    """`naive` leaves out every 1x1 reduction and projection: the cost lesson's other half."""
+    body = SmallInception(num_classes, aux=aux, naive=naive)
     stages: dict[str, tuple[str, ...]] = {"stem": ("stem",)}
     for group, last in (("3", ("maxpool3",)), ("4", ("maxpool4",)), ("5", ())):
         stages[f"inception{group}"] = (*(f"inception{name}" for name in SMALL_BLOCKS if name[0] == group), *last)
