@@ -70,6 +70,14 @@ def parameters_of(network: Network, stage: str) -> int:
     return sum(p.numel() for name, p in network.named_parameters() if name.startswith(prefixes))
 
 
+def _multiply_adds(network: Network, name: str, by_module: dict[str, int]) -> int:
+    """Of one module and all inside it; a list of modules is never called itself, so its members are asked."""
+    if name in by_module or name in dict(network.named_parameters()):
+        return by_module.get(name, 0)
+    children = network.get_submodule(name).named_children()
+    return sum(_multiply_adds(network, f"{name}.{child}", by_module) for child, _ in children)
+
+
 @dataclass
 class _Counted:
     multiply_adds: int
@@ -87,7 +95,7 @@ def _row(network: Network, stage: str, counted: _Counted) -> StageCost:
         stage=stage,
         output_shape=counted.shapes.get(shape_of, ()),
         parameters=parameters_of(network, stage),
-        multiply_adds=sum(counted.by_module.get(name, 0) for name in names),
+        multiply_adds=sum(_multiply_adds(network, name, counted.by_module) for name in names),
         activation_bytes=BYTES_A_VALUE * sum(n for name, n in counted.values.items() if f"{name}.".startswith(inside)),
         receptive_field_px=counted.receptive.get(shape_of),
     )

@@ -2,7 +2,8 @@
 
 A convolution or pooling of kernel k and stride s after a step of j input pixels adds (k - 1) * j and multiplies the step
 by s (Araujo et al., "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019). Where paths join, the
-largest counts. Global pooling (also inside squeeze-and-excitation) and matrix products end a path.
+largest counts. Global pooling (also inside squeeze-and-excitation) and linear layers end a path; attention sees the
+whole image, and so does all that comes after it.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ ENDS = {
     aten.adaptive_max_pool2d.default,
     aten.addmm.default,
     aten.mm.default,
-    aten.bmm.default,
     aten.linear.default,
 }
+ATTENTION = {aten.bmm.default, aten._softmax.default, aten._scaled_dot_product_flash_attention_for_cpu.default}
 
 
 class Field(NamedTuple):
@@ -63,11 +64,10 @@ class ReceptiveFields(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         result = func(*args, **(kwargs or {}))
         fields = [self._fields[t] for t in tree_leaves(args) if isinstance(t, Tensor) and t in self._fields]
-        if fields and func not in ENDS:
-            joined = Field(*(max(values) for values in zip(*fields, strict=True)))
-            first = result[0] if isinstance(result, tuple | list) else result
-            if isinstance(first, Tensor):
-                self._fields[first] = self._after(func, joined, args)
+        first = result[0] if isinstance(result, tuple | list) and result else result
+        if fields and func not in ENDS and isinstance(first, Tensor):
+            unbounded = func in ATTENTION or None in fields
+            self._fields[first] = None if unbounded else self._after(func, _joined(fields), args)
         return result
 
     def _after(self, func: Any, field: Field, args: tuple) -> Field:
@@ -77,6 +77,10 @@ class ReceptiveFields(TorchDispatchMode):
             kernel = _pair(args[1])
             return field.through(kernel, _pair(args[2]) if len(args) > 2 and args[2] else kernel)
         return field
+
+
+def _joined(fields: list[Field]) -> Field:
+    return Field(*(max(values) for values in zip(*fields, strict=True)))
 
 
 def _pair(value: Any) -> tuple[int, int]:

@@ -29,7 +29,7 @@ XCEPTION_STAGES = {
 MOBILENET_V1_STAGES = {"stem": ("conv_stem", "bn1"), **{f"stage{i + 1}": (f"blocks.{i}",) for i in range(5)}}
 STAGES = {"inception_v4": INCEPTION_V4_STAGES, "xception": XCEPTION_STAGES, "mobilenet_v1": MOBILENET_V1_STAGES}
 
-FIXED_SIZE_LEAST_PX = 32  # timm publishes no smallest size; transformers of this size have at least one patch of 32
+LEAST_PX = 32  # timm publishes no smallest size; whether other sizes fit is tried out when the network is built
 
 
 def build_timm(facts: ModelFacts, num_classes: int, *, stem: str, width: float, image_size_px: int) -> Backbone:
@@ -91,25 +91,29 @@ def _mobilenet_v1(width: float) -> nn.Module:
 
 
 def generic_stages(body: nn.Module) -> dict[str, tuple[str, ...]]:
-    """One stage for each top-level part with parameters, and for each block of a sequence; norms join what they follow."""
-    pieces: list[str] = []
-    for name, _ in body.named_parameters():
-        first, _, rest = name.partition(".")
-        part = getattr(body, first)
-        sequence = isinstance(part, nn.Sequential | nn.ModuleList)
-        piece = f"{first}.{rest.partition('.')[0]}" if sequence else first
-        if piece not in pieces:
-            pieces.append(piece)
+    """One stage for each top-level part with parameters, or each block where that part is a sequence of blocks.
+
+    Norms join what they follow; class tokens and position embeddings, which have no output of their own, join what comes.
+    """
     stages: dict[str, tuple[str, ...]] = {}
-    for piece in pieces:
+    for piece in dict.fromkeys(_piece(body, name) for name, _ in body.named_parameters()):
         last = next(reversed(stages), None)
-        joins = last is not None and ("norm" in piece or piece.startswith("bn"))
         alone = last is not None and all(isinstance(getattr(body, n, None), nn.Parameter) for n in stages[last])
-        if joins or alone:  # class tokens and position embeddings have no output of their own
+        if last is not None and (alone or "norm" in piece or piece.startswith("bn")):
             stages[last] = (*stages[last], piece)
         else:
-            stages[piece.replace(".", "")] = (piece,)
+            stages["neck" if piece in ("head", "aux") else piece] = (piece,)
     return stages
+
+
+def _piece(body: nn.Module, parameter: str) -> str:
+    """The part of the body a parameter is in: `blocks.3` of `blocks.3.attn.qkv.weight`, `layer1` of `layer1.0.conv1`."""
+    first, _, rest = parameter.partition(".")
+    part = getattr(body, first)
+    if not isinstance(part, nn.Sequential | nn.ModuleList) or first[-1].isdigit() or first == "stem":
+        return first
+    blocks = [child for child in part if any(True for _ in child.children())]
+    return f"{first}.{rest.partition('.')[0]}" if len(blocks) == len(part) else first
 
 
 def timm_facts(name: str) -> ModelFacts:
@@ -129,8 +133,6 @@ def timm_facts(name: str) -> ModelFacts:
     config = timm.get_pretrained_cfg(name) or timm.get_pretrained_cfg(base)
     default = tag or (config.tag if config is not None else "") or ""
     tags = [t for t in tags if t != default] + [t for t in tags if t == default]
-    fixed = config is not None and config.fixed_input_size
-    least = FIXED_SIZE_LEAST_PX if fixed else 1
     return ModelFacts(
         name=name,
         family="timm",
@@ -142,8 +144,8 @@ def timm_facts(name: str) -> ModelFacts:
         multiply_adds=None,
         top1_percent=None,
         facts_source="timm; no published numbers kept here",
-        min_size_eval_px=least,
-        min_size_train_px=least,
+        min_size_eval_px=LEAST_PX,
+        min_size_train_px=LEAST_PX,
         weights=tuple(tags),
     )
 
