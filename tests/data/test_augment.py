@@ -88,9 +88,10 @@ def test_a_padded_crop_equals_padding_and_slicing():
     assert crops.pad_crop(images, where, 0) is images
 
 
-def test_flipping_mirrors_the_chosen_images_only():
-    images = batch(3)
-    flipped = crops.flip(images, np.array([True, False, True]))
+@pytest.mark.parametrize("size", [32, 80])
+def test_flipping_mirrors_the_chosen_images_only(size):
+    images = batch(3, size)
+    flipped = crops.flip(images.clone(), np.array([True, False, True]))
     np.testing.assert_array_equal(flipped.numpy()[[0, 2]], images.numpy()[[0, 2], :, ::-1])
     assert torch.equal(flipped[1], images[1])
 
@@ -242,9 +243,10 @@ def view(**augment) -> View:
     return View(Preprocessing(32, 32, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4)), settings, seed=0, num_classes=4)
 
 
-def test_normalisation_equals_torchvisions():
-    images, _ = view().finish(batch(), torch.arange(4), 1, np.arange(4))
-    expected = functional.normalize(planes(batch()).float() / 255, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+@pytest.mark.parametrize(("count", "size"), [(4, 32), (3, 224), (60, 33)])
+def test_normalisation_equals_torchvisions(count, size):
+    images = view().normalise(batch(count, size))
+    expected = functional.normalize(planes(batch(count, size)).float() / 255, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
     torch.testing.assert_close(images, expected, rtol=1e-5, atol=1e-5)
     assert images.is_contiguous(memory_format=torch.channels_last)
 

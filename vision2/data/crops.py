@@ -12,6 +12,7 @@ from vision2.basics.preprocessing import Preprocessing
 
 CROP_TRIES = 10
 CROP_DRAWS = 2 * CROP_TRIES + 2
+MIRRORED_ALONE_PX = 64
 LOG_RATIO = math.log(4 / 3)  # aspect ratios from 3/4 to 4/3, as in Szegedy et al. 2015 (arXiv 1409.4842)
 
 
@@ -125,6 +126,12 @@ def _kernel(distance: torch.Tensor, interpolation: str) -> torch.Tensor:
 
 
 def flip(images: torch.Tensor, chosen: np.ndarray) -> torch.Tensor:
-    """(B, H, W, 3) with the images at `chosen` (B,) bool mirrored left to right."""
-    rows = torch.from_numpy(np.flatnonzero(chosen)).to(images.device)
-    return images.index_copy(0, rows, images.index_select(0, rows).flip(2))
+    """(B, H, W, 3) with the images at `chosen` (B,) bool mirrored left to right, in place."""
+    rows = np.flatnonzero(chosen)
+    if images.device.type == "cpu" and images.shape[1] >= MIRRORED_ALONE_PX:
+        for row in rows.tolist():  # torch mirrors one channels-last image ten times as fast as many
+            view = images[row : row + 1].permute(0, 3, 1, 2)
+            view.copy_(view.flip(3))
+        return images
+    rows = torch.from_numpy(rows).to(images.device)
+    return images.index_copy_(0, rows, images.index_select(0, rows).flip(2))
