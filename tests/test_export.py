@@ -1,0 +1,117 @@
+"""`python -m vision2.export`: a file that other programs run and that says what the checkpoint says, or no file."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+from made_up_checkpoint import CLASSES, SIZE_PX, colour_checkpoint
+
+from vision2.export import main
+from vision2.models import exported
+
+KINDS = {"onnx": "best.onnx", "torch_export": "best.pt2"}
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """A run folder with its checkpoint and both exports of it."""
+    folder = tmp_path_factory.mktemp("run")
+    colour_checkpoint(folder / "best.pt")
+    for kind in KINDS:
+        if kind == "onnx":
+            pytest.importorskip("onnxruntime")
+            pytest.importorskip("onnxscript")
+        assert main([f"checkpoint={folder}", f"format={kind}"]) == 0
+    return folder
+
+
+def red_green(count: int) -> np.ndarray:
+    """Normalised images, red and green in turn: (1, -1, -1) and (-1, 1, -1) with mean = std = 0.5."""
+    images = -np.ones((count, 3, SIZE_PX, SIZE_PX), np.float32)
+    for index in range(count):
+        images[index, index % 2] = 1
+    return images
+
+
+def expect_red_green(probabilities: np.ndarray) -> None:
+    assert np.allclose(probabilities.sum(1), 1, atol=1e-5)
+    named = [CLASSES[index] for index in probabilities.argmax(1)]
+    assert named == (["red", "green"] * len(named))[: len(named)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_onnxruntime_gives_probabilities_for_any_batch(run_folder, count):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(run_folder / "best.onnx"))
+    (probabilities,) = session.run(["probabilities"], {"images": red_green(count)})
+    assert probabilities.shape == (count, 3)
+    expect_red_green(probabilities)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_torch_export_gives_probabilities_for_any_batch(run_folder, count):
+    program = torch.export.load(run_folder / "best.pt2")
+    expect_red_green(program.module()(torch.from_numpy(red_green(count))).detach().numpy())
+
+
+def test_classes_and_preprocessing_travel_in_the_files(run_folder):
+    import onnx
+
+    properties = {entry.key: json.loads(entry.value) for entry in onnx.load(run_folder / "best.onnx").metadata_props}
+    inside = {"vision2.json": ""}
+    torch.export.load(run_folder / "best.pt2", extra_files=inside)
+    for found in (properties, json.loads(inside["vision2.json"])):
+        assert found["classes"] == CLASSES
+        assert found["preprocessing"]["mean"] == [0.5, 0.5, 0.5]
+        assert found["model"] == "resnet20"
+
+
+def test_an_onnx_file_is_one_file_and_nothing_else_is_left(run_folder):
+    assert sorted(file.name for file in run_folder.iterdir()) == ["best.onnx", "best.pt", "best.pt2"]
+
+
+def test_the_largest_difference_is_reported(run_folder, tmp_path, capsys):
+    assert main([f"checkpoint={run_folder}", "format=torch_export", f"out={tmp_path / 'new' / 'net.pt2'}"]) == 0
+    assert "largest difference from the checkpoint: " in capsys.readouterr().out
+    assert (tmp_path / "new" / "net.pt2").exists()
+
+
+@pytest.mark.parametrize("wrong", [0.01, float("nan")])
+def test_a_file_that_disagrees_is_an_error_and_leaves_nothing(run_folder, tmp_path, monkeypatch, capsys, wrong):
+    right = exported.run_torch_export
+    monkeypatch.setattr(exported, "run_torch_export", lambda path, images: right(path, images) + wrong)
+    out = tmp_path / "net.pt2"
+    out.write_text("what was there before")
+    assert main([f"checkpoint={run_folder}", "format=torch_export", f"out={out}"]) == 2
+    assert "differs from the checkpoint" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["net.pt2"]
+    assert out.read_text() == "what was there before"
+
+
+def test_an_absent_package_is_named_with_what_to_install(run_folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    assert main([f"checkpoint={run_folder}", "format=onnx", f"out={tmp_path / 'net.onnx'}"]) == 2
+    assert "onnxscript; install the optional group" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "which checkpoint?"),
+        (["checkpoint=absent.pt"], "no checkpoint at absent.pt"),
+        (["checkpoint={folder}", "format=tflite"], "onnx or torch_export"),
+        (["checkpoint={folder}", "format=torch_export", "out={folder}"], "is a folder"),
+        (["checkpoint={folder}", "model=resnet18"], "unknown setting 'model=resnet18'"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_exit_code_2(words, told, run_folder, capsys):
+    assert main([word.format(folder=run_folder) for word in words]) == 2
+    errors = capsys.readouterr().err
+    assert told in errors
+    assert errors.count("\n") == 1

@@ -1,0 +1,196 @@
+"""`python -m vision2.predict`: right names for right files, whatever the files are like, and pictures to look at."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from made_up_checkpoint import COLOURS, colour_checkpoint
+from PIL import Image
+from safetensors.torch import save_file
+
+from vision2.analysis.contact_sheet import Tile, contact_sheet
+from vision2.analysis.prediction import Predictions, find_images, folders, network_inputs
+from vision2.config.schema import ModelConfig
+from vision2.data.listing import FileEntry
+from vision2.models.build import build_model
+from vision2.models.weights import imagenet_classes
+from vision2.predict import from_checkpoint, main
+
+ORIENTATION_TAG = 0x0112
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return colour_checkpoint(tmp_path_factory.mktemp("run") / "best.pt")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """red/ green/ blue/ with two images each, one file that is no image, and one that is empty."""
+    folder = tmp_path / "pictures"
+    for name, colour in COLOURS.items():
+        (folder / name).mkdir(parents=True)
+        Image.new("RGB", (20, 16), colour).save(folder / name / "a.png")
+        Image.new("RGB", (16, 40), colour).save(folder / name / "b.jpg", quality=95)
+    (folder / "red" / "broken.jpg").write_text("no image")
+    (folder / "green" / "empty.png").touch()
+    return folder
+
+
+def test_each_file_gets_its_class_name_and_probability(checkpoint, pictures, capsys):
+    assert main([f"checkpoint={checkpoint}", f"images={pictures}", "format=csv"]) == 0
+    printed = capsys.readouterr()
+    rows = list(csv.DictReader(io.StringIO(printed.out)))
+    assert [(row["image"].split("/")[0], row["class"]) for row in rows] == [
+        (name, name) for name in ("blue", "blue", "green", "green", "red", "red")
+    ]
+    for row in rows:
+        assert sum(float(row[key]) for key in ("probability", "probability_2", "probability_3")) == pytest.approx(
+            1, abs=1e-5
+        )
+    assert "not readable: green/empty.png: empty file" in printed.err
+
+
+def test_the_table_lists_unreadable_files_and_what_each_folder_was_taken_for(checkpoint, pictures, capsys):
+    assert main([f"checkpoint={checkpoint}", f"images={pictures}", "top=1"]) == 0
+    printed = capsys.readouterr().out
+    assert "red/broken.jpg: not an image in a known format" in printed
+    assert "green   2       green 100.0%      2 (100.0%)" in printed
+
+
+def test_json_holds_classes_preprocessing_and_everything_unreadable(checkpoint, pictures, capsys):
+    assert main([f"checkpoint={checkpoint}", f"images={pictures}", "format=json", "top=2"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["classes"] == ["blue", "green", "red"]
+    assert record["preprocessing"]["mean"] == [0.5, 0.5, 0.5]
+    assert {entry["image"] for entry in record["unreadable"]} == {"red/broken.jpg", "green/empty.png"}
+    assert [len(image["predictions"]) for image in record["images"]] == [2] * 6
+
+
+def test_the_preprocessing_of_the_checkpoint_is_enforced(checkpoint, pictures, capsys):
+    """A red pixel becomes (1, -1, -1) with mean = std = 0.5; ReLU leaves the first, the head makes logits (0, 0, 3)."""
+    assert main([f"checkpoint={checkpoint}", f"images={pictures / 'red' / 'a.png'}", "format=json"]) == 0
+    (image,) = json.loads(capsys.readouterr().out)["images"]
+    batchnorm = 1 / np.sqrt(1 + 1e-5)  # of the stem, at its start
+    expected = np.exp(3 * batchnorm) / (np.exp(3 * batchnorm) + 2)
+    assert image["predictions"][0]["class"] == "red"
+    assert image["predictions"][0]["probability"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_an_image_is_turned_upright_before_it_is_cropped(checkpoint, tmp_path, capsys):
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = 6  # turn it clockwise
+    predictor = from_checkpoint(str(checkpoint), torch.device("cpu"))
+    striped = Image.new("RGB", (16, 16), "red")
+    striped.paste((0, 0, 255), (0, 0, 16, 8))  # blue above red
+    striped.save(tmp_path / "stripes.png", exif=exif)
+    seen = network_inputs(predictor, find_images(str(tmp_path / "stripes.png")))[0]
+    assert (seen[2, :, 8:] > 0.9).all()  # what was above is on the right
+    assert (seen[0, :, :8] > 0.9).all()
+
+
+def test_with_out_there_are_tables_a_contact_sheet_and_attribution_maps(checkpoint, pictures, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main([f"checkpoint={checkpoint}", f"images={pictures}", f"out={out}", "gradcam=true", "shown=3"]) == 0
+    assert sorted(file.name for file in out.iterdir()) == [
+        "contact_sheet.png",
+        "gradcam",
+        "predictions.csv",
+        "predictions.json",
+    ]
+    # Three of six, spread over all: the first, the last and one in the middle.
+    maps = sorted(file.relative_to(out / "gradcam").as_posix() for file in (out / "gradcam").rglob("*.png"))
+    assert maps == ["blue/a.png.png", "green/a.png.png", "red/b.jpg.png"]
+    sheet = np.asarray(Image.open(out / "contact_sheet.png"))
+    assert sheet.shape[2] == 3
+    assert (sheet == (0, 0, 255)).all(-1).any()  # the blue picture is on it
+    assert "(3 of 6 images)" in capsys.readouterr().err
+
+
+def test_members_of_a_zip_are_read_and_cannot_write_outside_the_folder(checkpoint, tmp_path, capsys):
+    stream = io.BytesIO()
+    Image.new("RGB", (16, 16), "red").save(stream, format="PNG")
+    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
+        archive.writestr(f"{tmp_path}/escaped.png", stream.getvalue())
+    out = tmp_path / "deep" / "out"
+    assert main([f"checkpoint={checkpoint}", f"images={tmp_path / 'images.zip'}", f"out={out}", "gradcam=true"]) == 0
+    assert [file for file in tmp_path.rglob("escaped*") if out not in file.parents] == []
+    assert len(list((out / "gradcam").rglob("escaped.png.png"))) == 1
+
+
+def test_local_weights_keep_their_classifier_and_imagenets_class_names(tmp_path, pictures, capsys):
+    network = build_model(ModelConfig("mobilenet_v3_small"), 1000, seed=3, image_size_px=32)
+    network.head.bias.data[281] += 100.0
+    renamed = {
+        name.replace("body.", "", 1) if name.startswith("body.") else name.replace("head.", "classifier.3."): tensor
+        for name, tensor in network.state_dict().items()
+    }
+    save_file(renamed, tmp_path / "weights.safetensors")
+    words = ["model=mobilenet_v3_small", f"weights.path={tmp_path / 'weights.safetensors'}", "dataset.image_size_px=32"]
+    assert main([*words, f"images={pictures / 'red'}", "format=json", "top=1"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["images"][0]["predictions"][0]["class"] == "tabby"  # class 281 of ImageNet
+    assert record["preprocessing"]["image_size_px"] == 32
+    assert len(record["classes"]) == len(imagenet_classes()) == 1000
+
+
+def test_weights_without_their_classifier_are_refused(tmp_path, pictures, capsys):
+    network = build_model(ModelConfig("mobilenet_v3_small"), 1000, seed=3, image_size_px=32)
+    body = {n.removeprefix("body."): t for n, t in network.state_dict().items() if n.startswith("body.")}
+    save_file(body, tmp_path / "weights.safetensors")
+    words = ["model=mobilenet_v3_small", f"weights.path={tmp_path / 'weights.safetensors'}", f"images={pictures}"]
+    assert main(words) == 2
+    assert "classifier" in capsys.readouterr().err
+
+
+def test_images_of_a_folder_are_counted_by_what_they_were_taken_for():
+    entries = [FileEntry(None, name) for name in ("cat/1.png", "cat/2.png", "x/1.png")]
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]], np.float32)
+    found = folders(Predictions(("Cat", "dog"), entries, probabilities))
+    assert found == [
+        {"folder": "cat", "n": 2, "predicted": {"Cat": 1, "dog": 1}, "right": 1},
+        {"folder": "x", "n": 1, "predicted": {"dog": 1}, "right": None},
+    ]
+
+
+def test_a_contact_sheet_has_a_row_for_every_six_tiles():
+    tiles = [Tile(np.zeros((8, 8, 3), np.uint8), "a very long file name " * 3, "caption", 0.5) for _ in range(7)]
+    one, seven = contact_sheet(tiles[:1]), contact_sheet(tiles)
+    assert one.shape[1] < 250
+    assert seven.shape[0] == 2 * (one.shape[0] - 10) + 10
+    assert one[11, 11].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["images=nowhere", "checkpoint={checkpoint}"], "nowhere does not exist"),
+        (["images={folder}", "checkpoint={checkpoint}"], "holds no images"),
+        (["images={folder}/notes.txt", "checkpoint={checkpoint}"], "none of the 1 images can be read"),
+        (["images={picture}", "checkpoint=absent.pt"], "no checkpoint at absent.pt"),
+        (["images={picture}", "checkpoint={folder}/notes.txt"], "cannot be read as a checkpoint"),
+        (["checkpoint={checkpoint}"], "which images?"),
+        (["images={folder}"], "predict with what?"),
+        (["images={folder}", "checkpoint={checkpoint}", "model=resnet18"], "leave out model"),
+        (["images={folder}", "checkpoint={checkpoint}", "top=0"], "top is 0"),
+        (["images={folder}", "checkpoint={checkpoint}", "format=xml"], "table, csv, json"),
+        (["images={folder}", "checkpoint={checkpoint}", "gradcam=true"], "out=FOLDER"),
+        (["images={picture}", "model=resnet20", "weights.name=none"], "predict at random"),
+        (["images={picture}", "model=resnet20"], "resnet20 has no published weights"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_exit_code_2(words, told, checkpoint, pictures, tmp_path, capsys):
+    folder = tmp_path / "nothing"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("hello")
+    given = {"checkpoint": checkpoint, "folder": folder, "picture": pictures / "red" / "a.png"}
+    assert main([word.format(**given) for word in words]) == 2
+    errors = capsys.readouterr().err
+    assert told in errors
+    assert errors.count("\n") == 1

@@ -1,0 +1,120 @@
+"""Write a checkpoint as a file that other programs run, and check that it says what the checkpoint says.
+
+    python -m vision2.export checkpoint=RUN_FOLDER                          ONNX, beside the checkpoint
+    python -m vision2.export checkpoint=best.pt format=torch_export out=model.pt2
+
+Input `images`: (N, 3, S, S) float32, normalised as the metadata says (any N). Output `probabilities`: (N, K), softmax.
+Classes and preprocessing are in the file: metadata_props of ONNX, vision2.json inside a .pt2 archive. ONNX needs the
+optional packages: pip install 'vision2[onnx]'.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vision2.basics.errors import UserError
+from vision2.config.command import Option, run_command
+
+if TYPE_CHECKING:
+    from vision2.models.network import Network
+
+SUFFIXES = {"onnx": ".onnx", "torch_export": ".pt2"}
+OPTIONS = {
+    "checkpoint": Option(None, "a checkpoint or the run folder that holds it"),
+    "format": Option("onnx", " or ".join(SUFFIXES)),
+    "out": Option(None, "the file to write; None: the checkpoint's name with .onnx or .pt2"),
+    "tolerance": Option(1e-4, "largest difference of a probability that is accepted", float),
+}
+CHECKED_BATCHES = (1, 3)  # neither is the batch that the file was made with
+IMAGES_SEED = 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_command(argv, doc=__doc__, options=OPTIONS, run=run, composes=False)
+
+
+def run(options: dict) -> None:
+    """Export, check, and only then put the file in its place.
+
+    Raises:
+        UserError: for a bad checkpoint, absent packages, or a file that does not agree with the checkpoint.
+    """
+    if options["format"] not in SUFFIXES:
+        raise UserError(f"format is '{options['format']}', it must be {' or '.join(SUFFIXES)}")
+    if not options["checkpoint"]:
+        raise UserError("which checkpoint? give checkpoint=FILE or checkpoint=RUN_FOLDER")
+    import torch
+
+    from vision2.basics.files import replacing
+    from vision2.evaluation import network_of
+    from vision2.training.checkpoint import load_checkpoint
+
+    checkpoint = load_checkpoint(options["checkpoint"])
+    network = network_of(checkpoint, torch.device("cpu"))
+    size = network.preprocessing.image_size_px
+    out = destination(options)
+    with replacing(out) as temporary:
+        write(network, temporary, options["format"], metadata_of(checkpoint))
+        worst = largest_difference(network, temporary, options["format"], size)
+        if not worst <= options["tolerance"]:
+            raise UserError(
+                f"the exported network differs from the checkpoint by {worst:.2g} in a probability, more than"
+                f" tolerance={options['tolerance']:g}; no file was written"
+            )
+    print(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)")
+    print(
+        f"  {network.name}, input images (N, 3, {size}, {size}), output probabilities (N, {len(checkpoint['classes'])})"
+    )
+    images = sum(CHECKED_BATCHES)
+    print(f"  largest difference from the checkpoint: {worst:.2g} over {images} images in batches of {CHECKED_BATCHES}")
+
+
+def destination(options: dict) -> Path:
+    """Where the file goes. Raises UserError for a folder."""
+    given = Path(options["checkpoint"]).expanduser()
+    checkpoint = given / "best.pt" if given.is_dir() else given
+    out = Path(options["out"]).expanduser() if options["out"] else checkpoint.with_suffix(SUFFIXES[options["format"]])
+    if out.is_dir():
+        raise UserError(f"out={options['out']} is a folder; name the file to write")
+    return out
+
+
+def metadata_of(checkpoint: dict) -> dict:
+    """What a program that runs the file must know to feed it and to name its outputs."""
+    return {
+        "classes": checkpoint["classes"],
+        "preprocessing": checkpoint["preprocessing"],
+        "input": "RGB / 255, resized and cropped as in preprocessing, then (x - mean) / std; N x 3 x H x W float32",
+        "model": checkpoint["model_config"]["name"],
+    }
+
+
+def write(network: Network, path: Path, kind: str, metadata: dict) -> None:
+    from vision2.models.exported import write_onnx, write_torch_export
+
+    writer = write_onnx if kind == "onnx" else write_torch_export
+    writer(network, path, network.preprocessing.image_size_px, metadata)
+
+
+def largest_difference(network: Network, path: Path, kind: str, image_size_px: int) -> float:
+    """The largest difference of a probability between the file and the network; NaN when either says NaN."""
+    import torch
+
+    from vision2.models.exported import Probabilities, example_images, run_onnx, run_torch_export
+
+    run_file, differences = run_onnx if kind == "onnx" else run_torch_export, []
+    for count in CHECKED_BATCHES:
+        images = example_images(image_size_px, count, seed=IMAGES_SEED)
+        with torch.no_grad():
+            expected, found = Probabilities(network)(images), run_file(path, images)
+        if found.shape != expected.shape:
+            return float("nan")
+        differences.append((found - expected).abs().max())
+    return float(torch.stack(differences).max())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
