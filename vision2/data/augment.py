@@ -74,7 +74,7 @@ class View:
             images = rand_augment(images, *draw_operations(draw("rand_augment", 2 * augment.rand_augment)))
         if augment.color_jitter > 0:
             images = color_jitter(
-                images, torch.from_numpy(draw("jitter", 3)).to(device, torch.float32), augment.color_jitter
+                images, torch.from_numpy(draw("jitter", 3).astype(np.float32)).to(device), augment.color_jitter
             )
         normalised = self.normalise(images)
         if augment.erasing > 0:

@@ -17,7 +17,8 @@ def brightness(images: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
 def contrast(images: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
     """Blend with the image's mean grey."""
     grey = grey_of(images)
-    mean = (grey.long().sum((1, 2, 3), keepdim=True).double() / grey[0].numel() + 0.5).floor()
+    count = grey[0].numel()
+    mean = (2 * grey.long().sum((1, 2, 3), keepdim=True) + count) // (2 * count)  # rounded
     return blend(images, mean.float(), factors)
 
 

@@ -33,7 +33,7 @@ def mixup(
     `draws` is (B, MIX_DRAWS). Targets become (B, K) shares. The neighbour is the next image of the batch, so in mixup and
     cutmix (and only there) an image depends on the batch it is in.
     """
-    share = torch.from_numpy(_beta(draws[:, 0], alpha)).to(images.device, torch.float32)
+    share = _single(_beta(draws[:, 0], alpha), images)
     weights = share.view(-1, 1, 1, 1)
     return images * weights + images.roll(-1, 0) * (1 - weights), _shared_targets(labels, share, num_classes)
 
@@ -50,7 +50,7 @@ def cutmix(
     middle_y, middle_x = draws[:, 1] * size, draws[:, 2] * size
     top, bottom = (np.rint(np.clip(edge, 0, size)) for edge in (middle_y - half, middle_y + half))
     left, right = (np.rint(np.clip(edge, 0, size)) for edge in (middle_x - half, middle_x + half))
-    share = torch.from_numpy(1 - (bottom - top) * (right - left) / size**2).to(images.device, torch.float32)
+    share = _single(1 - (bottom - top) * (right - left) / size**2, images)
     pasted = _rectangles(top, left, bottom - top, right - left, images)
     return torch.where(pasted, images.roll(-1, 0), images), _shared_targets(labels, share, num_classes)
 
@@ -71,8 +71,13 @@ def _rectangles(
     top: np.ndarray, left: np.ndarray, height: np.ndarray, width: np.ndarray, images: torch.Tensor
 ) -> torch.Tensor:
     """(B, 1, S, S) bool, true inside each image's rectangle."""
-    edges = torch.from_numpy(np.stack([top, top + height, left, left + width])).to(images.device, torch.float32)
+    edges = _single(np.stack([top, top + height, left, left + width]), images)
     first_y, last_y, first_x, last_x = edges.unsqueeze(2)
     span = torch.arange(images.shape[-1], device=images.device, dtype=torch.float32)[None]
     rows, columns = (span >= first_y) & (span < last_y), (span >= first_x) & (span < last_x)
     return (rows[:, :, None] & columns[:, None, :]).unsqueeze(1)
+
+
+def _single(values: np.ndarray, images: torch.Tensor) -> torch.Tensor:
+    """float32 where the images are; rounded before the transfer, for devices without float64."""
+    return torch.from_numpy(values.astype(np.float32)).to(images.device)

@@ -30,7 +30,7 @@ def rand_augment(images: torch.Tensor, operations: np.ndarray, signs: np.ndarray
         for index in np.unique(chosen):
             rows = np.flatnonzero(chosen == index)
             group = torch.from_numpy(rows).to(images.device)
-            sign_of_group = torch.from_numpy(sign[rows]).to(images.device, torch.float32)
+            sign_of_group = torch.from_numpy(sign[rows].astype(np.float32)).to(images.device)
             images[group] = list(OPERATIONS.values())[index](images[group], sign_of_group)
     return images
 
