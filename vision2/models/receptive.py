@@ -26,7 +26,7 @@ ENDS = {
     aten.mm.default,
     aten.linear.default,
 }
-ATTENTION = {aten.bmm.default, aten._softmax.default, aten._scaled_dot_product_flash_attention_for_cpu.default}
+ATTENTION = ("aten.bmm", "aten._softmax", "aten._scaled_dot_product")  # the last one ends differently by device
 
 
 class Field(NamedTuple):
@@ -65,9 +65,11 @@ class ReceptiveFields(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         fields = [self._fields[t] for t in tree_leaves(args) if isinstance(t, Tensor) and t in self._fields]
         first = result[0] if isinstance(result, tuple | list) and result else result
-        if fields and func not in ENDS and isinstance(first, Tensor):
-            unbounded = func in ATTENTION or None in fields
-            self._fields[first] = None if unbounded else self._after(func, _joined(fields), args)
+        if isinstance(first, Tensor):
+            if None in fields or str(func).startswith(ATTENTION):
+                self._fields[first] = None
+            elif fields and func not in ENDS:
+                self._fields[first] = self._after(func, _joined(fields), args)
         return result
 
     def _after(self, func: Any, field: Field, args: tuple) -> Field:
