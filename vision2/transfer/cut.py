@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from vision2.basics.errors import UserError, suggest
@@ -56,7 +57,8 @@ def layer_outputs(network: Network, layers: Sequence[str], images: Tensor, pooli
     def note(layer: str):
         def hook(_module: nn.Module, _inputs: tuple, output: Tensor) -> None:
             found[layer] = vectors(output, pooling)
-            if len(found) == len(layers):
+            # An exporter writes down what runs and leaves out what is not used; the jump would lose it its place.
+            if len(found) == len(layers) and not torch.compiler.is_exporting():
                 raise _Reached
 
         return hook

@@ -55,7 +55,7 @@ class Extraction:
     def best_network(self, state: dict[str, torch.Tensor], record: dict) -> CutNetwork:
         """The network that `best_state` described."""
         network: CutNetwork = self.learner.evaluated
-        head = empty_head(record["kind"], _head_state(state)).to(next(network.body.parameters()).device)
+        head = empty_head(record["kind"], _part(state, "head.")).to(next(network.body.parameters()).device)
         used = CutNetwork(network, network.layer, network.pooling, head)
         used.load_state_dict(state)
         return used.eval()
@@ -109,13 +109,14 @@ class ClassifierLearner:
         return {"model": self.network.state_dict(), "fit": self.fit, "kind": kind_of(self.network.head)}
 
     def load_state_dict(self, state: dict) -> None:
-        self.network.head = empty_head(state["kind"], _head_state(state["model"])).to(self.device)
+        self.network.head = empty_head(state["kind"], _part(state["model"], "head.")).to(self.device)
         self.network.load_state_dict(state["model"])
         self.fit = state["fit"]
 
 
-def _head_state(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name.removeprefix("head."): value for name, value in state.items() if name.startswith("head.")}
+def _part(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """The tensors below a prefix, named from there on."""
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
 def extract(
@@ -135,6 +136,8 @@ def extract(
     Raises:
         UserError: for a layer the network does not have.
     """
+    if saved:  # before any feature is looked up: the weights decide which
+        network.body.load_state_dict(_part(saved["model"], "body."))
     layers = [saved["classifier"]["layer"]] if saved else parse_layers(config.strategy.layer, network)
     features = split_features(config, data, network, layers)
 
