@@ -29,7 +29,7 @@ OLD_DENSENET = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)") 
 OUR_SETTINGS = ("name", "library", "shortcut", "width")  # that decide which tensors a network has
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WeightsSource:
     """Weights at hand: the tensors as the file names them, and how images were prepared for them."""
 

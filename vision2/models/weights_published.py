@@ -35,9 +35,9 @@ def published_file(facts: ModelFacts, name: str) -> Published:
         UserError: for a set that does not exist, one that cannot be had, and a damaged file.
     """
     if not facts.weights:
-        raise UserError(
-            f"{facts.name} has no published weights; give a file with weights.path=FILE or use strategy=scratch"
-        )
+        note = f" ({facts.note})" if facts.note else ""
+        hint = "give a file with weights.path=FILE or use strategy=scratch"
+        raise UserError(f"{facts.name} has no published weights{note}; {hint}")
     wanted = facts.weights[-1] if name == "default" else name
     if wanted not in facts.weights:
         raise UserError(f"{facts.name} has no weights '{name}'{suggest(name, ['default', *facts.weights])}")
