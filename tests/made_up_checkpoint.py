@@ -10,7 +10,8 @@ import torch
 from vision2.basics.preprocessing import Preprocessing
 from vision2.config.schema import Config, ModelConfig
 from vision2.models.build import build_model
-from vision2.training.checkpoint import save_checkpoint
+from vision2.training.checkpoint import load_checkpoint, save_checkpoint
+from vision2.transfer.heads import Affine, Head, Neighbours
 
 CLASSES = ["blue", "green", "red"]  # not the order of the channels
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
@@ -46,3 +47,31 @@ def colour_checkpoint(path: Path) -> Path:
     }
     save_checkpoint(path, content)
     return path
+
+
+def cut_checkpoint(path: Path, head: Head) -> Path:
+    """The same network cut after its first stage (16 channels), with `head` on what comes out there."""
+    content = load_checkpoint(colour_checkpoint(path))
+    content["model"] = {name: value for name, value in content["model"].items() if not name.startswith("head.")}
+    content["model"] |= {f"head.{name}": value for name, value in head.state_dict().items()}
+    content["classifier"] = {"kind": head.kind, "layer": "layer1", "pooling": "pooled"}
+    save_checkpoint(path, content)
+    return path
+
+
+def reading_head() -> Affine:
+    """Reads the first three channels, which hold red, green and blue."""
+    head = Affine(16, len(CLASSES))
+    with torch.no_grad():
+        for channel, colour in enumerate(("red", "green", "blue")):
+            head.weight[CLASSES.index(colour), channel] = 3.0
+    return head
+
+
+def neighbour_head() -> Neighbours:
+    """Knows one image of each colour."""
+    head = Neighbours(16, num_images=3, num_classes=len(CLASSES))
+    for row, colour in enumerate(("red", "green", "blue")):
+        head.known[row, row] = 1.0
+        head.labels[row] = CLASSES.index(colour)
+    return head

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from made_up_checkpoint import CLASSES, SIZE_PX, colour_checkpoint
+from made_up_checkpoint import CLASSES, SIZE_PX, colour_checkpoint, cut_checkpoint, neighbour_head, reading_head
 
 from vision2.export import main
 from vision2.models import exported
@@ -91,6 +91,20 @@ def test_a_file_that_disagrees_is_an_error_and_leaves_nothing(run_folder, tmp_pa
     assert "differs from the checkpoint" in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ["net.pt2"]
     assert out.read_text() == "what was there before"
+
+
+def test_a_network_cut_after_a_layer_is_exported_with_its_classifier(tmp_path):
+    cut_checkpoint(tmp_path / "best.pt", reading_head())
+    assert main([f"checkpoint={tmp_path}", "format=torch_export"]) == 0
+    program = torch.export.load(tmp_path / "best.pt2")
+    expect_red_green(program.module()(torch.from_numpy(red_green(5))).detach().numpy())
+
+
+def test_nearest_neighbours_are_not_exported_and_the_error_says_what_can_be(tmp_path, capsys):
+    cut_checkpoint(tmp_path / "best.pt", neighbour_head())
+    assert main([f"checkpoint={tmp_path}", "format=torch_export"]) == 2
+    assert "strategy.classifier=linear" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["best.pt"]
 
 
 def test_an_absent_package_is_named_with_what_to_install(run_folder, tmp_path, monkeypatch, capsys):

@@ -10,7 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from made_up_checkpoint import COLOURS, colour_checkpoint
+from made_up_checkpoint import COLOURS, colour_checkpoint, cut_checkpoint, neighbour_head, reading_head
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -111,6 +111,19 @@ def test_with_out_there_are_tables_a_contact_sheet_and_attribution_maps(checkpoi
     assert sheet.shape[2] == 3
     assert (sheet == (0, 0, 255)).all(-1).any()  # the blue picture is on it
     assert "(3 of 6 images)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("head", "explained"), [(reading_head, True), (neighbour_head, False)])
+def test_classifiers_on_features_predict_too_and_are_explained_where_a_gradient_flows(
+    head, explained, pictures, tmp_path, capsys
+):
+    saved, out = cut_checkpoint(tmp_path / "best.pt", head()), tmp_path / "out"
+    assert main([f"checkpoint={saved}", f"images={pictures}", f"out={out}", "gradcam=true", "format=csv"]) == 0
+    printed = capsys.readouterr()
+    rows = csv.DictReader(io.StringIO(printed.out))
+    assert [row["class"] for row in rows] == ["blue", "blue", "green", "green", "red", "red"]
+    assert (out / "gradcam").exists() == explained
+    assert ("no Grad-CAM" in printed.err) != explained
 
 
 def test_members_of_a_zip_are_read_and_cannot_write_outside_the_folder(checkpoint, tmp_path, capsys):

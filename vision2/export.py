@@ -51,9 +51,15 @@ def run(options: dict) -> None:
     from vision2.basics.files import replacing
     from vision2.evaluation import network_of
     from vision2.training.checkpoint import load_checkpoint
+    from vision2.transfer.heads import Neighbours
 
     checkpoint = load_checkpoint(options["checkpoint"])
     network = network_of(checkpoint, torch.device("cpu"))
+    if isinstance(network.head, Neighbours):
+        raise UserError(
+            "this checkpoint classifies by its nearest training images, which is not exported; train with"
+            " strategy.classifier=linear (or logistic, svm, mlp, ...) for a network that can be"
+        )
     size = network.preprocessing.image_size_px
     out = destination(options)
     with replacing(out) as temporary:

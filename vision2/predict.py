@@ -110,11 +110,13 @@ def from_checkpoint(path: str, device: torch.device) -> Predictor:
     from vision2.evaluation import network_of
     from vision2.preparation import CROP_SHARE
     from vision2.training.checkpoint import load_checkpoint
+    from vision2.transfer.heads import is_differentiable
 
     checkpoint = load_checkpoint(path)
     network = network_of(checkpoint, device)
     decode_px = round(network.preprocessing.image_size_px / CROP_SHARE)
-    return Predictor(network, tuple(checkpoint["classes"]), str(path), decode_px)
+    explainable = is_differentiable(network.head)
+    return Predictor(network, tuple(checkpoint["classes"]), str(path), decode_px, explainable)
 
 
 def from_weights(config: Config, device: torch.device) -> Predictor:

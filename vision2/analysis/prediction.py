@@ -30,12 +30,14 @@ class Predictor:
     """A network in evaluation mode with the names of its outputs.
 
     `decode_px`: photographs are read at this shorter side, as the run's own data set was; None reads them whole.
+    `explainable`: whether a gradient flows back from its outputs, as Grad-CAM needs; from votes of neighbours none does.
     """
 
     network: Network
     classes: tuple[str, ...]
     source: str
     decode_px: int | None
+    explainable: bool = True
 
     @property
     def device(self) -> torch.device:

@@ -27,7 +27,8 @@ def write_pictures(folder: Path, predictor: Predictor, predictions: Predictions,
     images = network_inputs(predictor, entries)
     pictures = as_pictures(images, predictor.network.preprocessing)
     likeliest = [predictions.top(index, 1)[0] for index in shown]
-    maps = _maps(predictor, images, [label for label, _ in likeliest]) if gradcam else None
+    explain = gradcam and predictor.explainable
+    maps = _maps(predictor, images, [label for label, _ in likeliest]) if explain else None
     tiles = []
     for position, (entry, picture, (label, share)) in enumerate(zip(entries, pictures, likeliest, strict=True)):
         tiles.append(Tile(picture, entry.id, f"{share:.0%} {predictions.classes[label]}", share))
@@ -37,7 +38,7 @@ def write_pictures(folder: Path, predictor: Predictor, predictions: Predictions,
     save_picture(contact_sheet(tiles), folder / "contact_sheet.png")
     told = f"({len(shown)} of {count} images)"
     if gradcam:
-        told += ", gradcam/" if maps is not None else "; no Grad-CAM: this network has no layer with places in it"
+        told += ", gradcam/" if maps is not None else "; no Grad-CAM: no gradient leads from its outputs to places"
     return told
 
 
