@@ -73,9 +73,9 @@ def reading_against_pillow(split: SimpleNamespace, photos: Path, images: int = 3
         transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD),
     ])  # fmt: skip
     data = datasets.ImageFolder(photos, transform)
-    chosen = np.random.default_rng(0).permutation(len(data))[:images]
+    chosen = np.random.default_rng(0).permutation(min(len(data), len(split.labels)))[:images]
     loader = DataLoader(Subset(data, chosen.tolist()), batch_size=BATCH_SIZE)
-    part = SimpleNamespace(labels=split.labels[chosen % len(split.labels)], images=split.images.select(chosen))
+    part = SimpleNamespace(labels=split.labels[chosen], images=split.images.select(chosen))
     batches = training_batches(part, workers=0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

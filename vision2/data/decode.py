@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,8 @@ TURNS = dict(
         start=2,
     )
 )
+# What Pillow warns of (a damaged EXIF block, a palette with transparency) is dealt with here; once for all threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 DRAFT_GAP = 2  # a large JPEG is decoded at a fraction of its size, at least twice the wanted one
 
 
