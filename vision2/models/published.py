@@ -63,6 +63,7 @@ def _smallest(px: int, **more) -> dict:
     return {"min_size_eval_px": px, "min_size_train_px": px} | more
 
 
+OWN_32 = {"library": "own", "weights": (), "num_classes": 10, "stems": ("small",)}
 AT_224 = Preprocessing(224, 256)
 AT_224_V2 = Preprocessing(224, 232)  # torchvision's second recipe
 AT_32 = Preprocessing(32, 32)
@@ -143,10 +144,7 @@ CIFAR_NETS = [
         family,
         (parameters, mega / 1e3, round(100 - error, 2)),
         AT_32,
-        library="own",
-        weights=(),
-        num_classes=10,
-        stems=("small",),
+        **OWN_32,
         shortcuts=("A", "B", "none") if family == "resnet" else ("none",),
         facts_source=CIFAR_SOURCE[family],
         note="CIFAR form of the paper, 6n + 2 layers of 16, 32 and 64 channels",
@@ -257,10 +255,7 @@ SMALL = [
         "smallinception",
         (372_578, 0.0914, None),
         AT_32,
-        library="own",
-        weights=(),
-        num_classes=10,
-        stems=("small",),
+        **OWN_32,
         min_size_train_aux_px=4,
         **_smallest(4),
         parameters_aux=648_822,
@@ -272,10 +267,7 @@ SMALL = [
         "smallinception",
         (5_794_378, 0.9879, None),
         AT_32,
-        library="own",
-        weights=(),
-        num_classes=10,
-        stems=("small",),
+        **OWN_32,
         min_size_train_aux_px=4,
         **_smallest(4),
         parameters_aux=6_093_662,
@@ -287,10 +279,7 @@ SMALL = [
         "densenet",
         (1_019_722, 0.2648, 94.76),
         AT_32,
-        library="own",
-        weights=(),
-        num_classes=10,
-        stems=("small",),
+        **OWN_32,
         **_smallest(4),
         facts_source="CIFAR-10 accuracy with augmentation: 1608.06993, table 2 (1.0 M parameters); multiply-adds: our count",
         note="the paper's CIFAR form: growth rate 12, depth 40, no bottleneck, no compression",
