@@ -26,6 +26,7 @@ from vision2.training.progress import Progress
 from vision2.transfer.cut import CutNetwork
 from vision2.transfer.heads import is_differentiable
 from vision2.transfer.rules import format_map, trainable_map
+from vision2.transfer.sources import describe_lineage
 
 
 def run(config: Config, claim: Callable[[], Path], command: str) -> dict:
@@ -95,6 +96,8 @@ def _introduce(job: Job, record: RunRecord, tracker: TensorBoardTracker, config:
     print(f"{job.network.name} on {job.data.name}: {len(job.data.classes)} classes, {sizes}", flush=True)
     if job.weights is not None:
         print(job.weights.describe())
+    if job.origin["lineage"]:
+        print(describe_lineage(job.origin["lineage"]))
     print(format_map(rows))
     device = job.learner.device
     print(
@@ -150,8 +153,7 @@ def checkpoint_content(job: Job, config: Config) -> dict:
 def _save(job: Job, state: State, run_dir: Path, config: Config) -> None:
     """`best.pt` first: a kill between the two repeats the epoch and writes the same best again."""
     content = checkpoint_content(job, config)
-    weights = asdict(job.weights) if job.weights is not None else None
-    content |= {"state": asdict(state), "weights": weights}
+    content |= {"state": asdict(state), **job.origin}
     if state.best_epoch == state.epoch:
         best = {"model": job.learner.evaluated.state_dict()}
         if job.extraction:
@@ -189,7 +191,7 @@ def _finish(
         "multiply_adds": costs.multiply_adds,
         "trainable_map": trainable_map(job.learner.network, job.learner.plan, config.strategy),
         "classifier": job.extraction.full_record() if job.extraction else None,
-        "weights": load_checkpoint(record.run_dir / "last.pt")["weights"] if state.epoch else None,
+        **job.origin,
         "device": str(job.learner.device),
         "precision": job.precision,
         "batch_size": job.batch_size,

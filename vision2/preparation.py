@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 
 import torch
 
@@ -21,6 +20,7 @@ from vision2.training.learner import Learner
 from vision2.training.precision import choose_device, choose_precision
 from vision2.transfer.extraction import ClassifierLearner, Extraction, extract, uses_stored_features
 from vision2.transfer.feature_batches import FeatureBatches
+from vision2.transfer.sources import lineage, preprocessing_note, scale_warning, source_checkpoint
 
 SMALL_IMAGE_PX = 64  # up to here a batch of 128 fits everywhere, above it 32 does
 CROP_SHARE = 0.875  # images are kept at size / 0.875: the 256 for 224 that ImageNet evaluation is used to
@@ -37,6 +37,7 @@ class Job:
     val: Batches | FeatureBatches
     test: Batches | FeatureBatches
     weights: WeightsReport | None
+    origin: dict  # {"weights", "lineage"}: what was loaded and where that comes from
     epochs: int
     images: dict[str, Batches]  # by split, whatever the learner reads
     extraction: Extraction | None = None
@@ -66,19 +67,27 @@ def prepare(config: Config, saved: dict | None = None) -> Job:
     device = choose_device(config.device)
     source = None if saved else find_weights(wanted_weights(config), config.model)
     data, network = open_data_and_network(config)
+    usual, size = network.preprocessing, image_size_px(config)
     report = load_weights(network, source, config.weights.min_coverage) if source else None
-    size = image_size_px(config)
     if saved:
+        _check_same_classes(data, saved["classes"])
         network.preprocessing = Preprocessing.from_dict(saved["preprocessing"])
+        origin = {key: saved[key] for key in ("weights", "lineage")}
     else:
         network.preprocessing = preprocessing_for(network, data, size, pretrained=report is not None)
+        weights = asdict(report) if report else None
+        origin = {"weights": weights, "lineage": lineage(source.path if source else None, weights)}
+    if report:
+        _tell_about_source(report, usual, size, data)
     network.to(device, memory_format=torch.channels_last if config.train.channels_last else torch.contiguous_format)
     batch_size = config.train.batch_size or (128 if size <= SMALL_IMAGE_PX else 32)
     train, val, test = open_batches(config, data, network.preprocessing, device=device, batch_size=batch_size)
     images, weights = {"train": train, "val": val, "test": test}, _class_weights(config, data)
     if uses_stored_features(config.strategy):
         made = extract(config, data, network, class_weights=weights, saved=saved)
-        return Job(data, network, made.learner, made.train, made.val, made.test, report, made.epochs, images, made)
+        return Job(
+            data, network, made.learner, made.train, made.val, made.test, report, origin, made.epochs, images, made
+        )
     precision = saved["precision"] if saved else choose_precision(config.train.precision, network, device, size)
     learner = Learner(
         network,
@@ -89,7 +98,7 @@ def prepare(config: Config, saved: dict | None = None) -> Job:
         aux_weight=config.model.aux_weight,
         class_weights=weights,
     )
-    return Job(data, network, learner, train, val, test, report, config.train.epochs, images)
+    return Job(data, network, learner, train, val, test, report, origin, config.train.epochs, images)
 
 
 def image_size_px(config: Config) -> int:
@@ -127,9 +136,15 @@ def open_batches(
 
 
 def wanted_weights(config: Config) -> WeightsConfig:
-    """`auto` spelled out: what the strategy needs; a source run stands for its best checkpoint."""
+    """`auto` spelled out: what the strategy needs; a source run stands for its best checkpoint.
+
+    A strategy that starts at random has no use for a source: sweeps name one beside `strategy=scratch,finetune`.
+
+    Raises:
+        UserError: for a source run that failed or has no checkpoint.
+    """
     if config.strategy.source and config.strategy.pretrained:
-        return replace(config.weights, path=str(Path(config.strategy.source).expanduser() / "best.pt"))
+        return replace(config.weights, path=str(source_checkpoint(config.strategy.source)))
     if config.weights.path or config.weights.name != "auto":
         return config.weights
     return replace(config.weights, name="default" if config.strategy.pretrained else "none")
@@ -147,6 +162,22 @@ def preprocessing_for(network: Network, data: Dataset, size: int, *, pretrained:
         mean, std = data.statistics()
         preprocessing = replace(preprocessing, mean=tuple(mean), std=tuple(std))
     return preprocessing
+
+
+def _check_same_classes(data: Dataset, classes: list[str]) -> None:
+    if list(data.classes) != list(classes):
+        raise UserError(
+            f"the data set has other classes ({', '.join(data.classes[:5])}; {len(data.classes)}) than the run that goes on"
+            f" ({', '.join(classes[:5])}; {len(classes)}); name the data it began with, or start a new run"
+        )
+
+
+def _tell_about_source(report: WeightsReport, usual: Preprocessing, size: int, data: Dataset) -> None:
+    note = preprocessing_note(report.preprocessing, usual)
+    warning = scale_warning(report.preprocessing, size, data.train.images.fixed_size_px)
+    for line in (note, warning):
+        if line:
+            print(line, flush=True)
 
 
 def _class_weights(config: Config, data: Dataset) -> torch.Tensor | None:
