@@ -7,7 +7,7 @@ from vision2.basics.errors import UserError
 from vision2.config.schema import DatasetConfig
 from vision2.data.collection import Collection, keep_classes
 from vision2.data.splits import find_groups, groups_on_two_sides, split_parts
-from vision2.data.subsets import training_subset
+from vision2.data.subsets import evaluation_subset, training_subset
 
 
 def collection(*counts, parts=None):
@@ -178,3 +178,10 @@ def test_more_shots_than_images_say_how_many_are_possible():
 def test_contradicting_sizes_are_refused(settings):
     with pytest.raises(UserError, match=r"dataset\."):
         subset(LABELS, **settings)
+
+
+def test_a_part_of_an_evaluation_split_is_stratified_and_nested():
+    labels = np.repeat([0, 1, 2], [100, 50, 3])
+    tenth, fifth = (set(evaluation_subset(labels, 3, share, seed=4).tolist()) for share in (0.1, 0.2))
+    assert np.bincount(labels[sorted(tenth)]).tolist() == [10, 5, 1]
+    assert tenth < fifth

@@ -61,6 +61,7 @@ class DatasetConfig:
     group_pattern: str | None = None  # regular expression; files with the same first group stay on one side
     classes: list[str] | None = None  # keep these classes only
     fraction: float = number(1.0, 0.0, 1.0)  # of the training split, stratified and nested
+    eval_fraction: float = number(1.0, 0.001, 1.0)  # of validation and test, stratified, for a quick look; n is told
     shots_per_class: int | None = number(None, 1)  # training images a class
     imbalance: float = number(1.0, 1.0)  # largest : smallest class of the training split, exponential in between
     label_noise: float = number(0.0, 0.0, 1.0)  # share of training labels replaced by another class

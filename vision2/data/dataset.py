@@ -12,7 +12,7 @@ import numpy as np
 from vision2.basics.errors import UserError
 from vision2.data.collection import PARTS, Collection, count_by_class, keep_classes
 from vision2.data.splits import find_groups, groups_on_two_sides, split_parts
-from vision2.data.subsets import training_subset
+from vision2.data.subsets import evaluation_subset, training_subset
 
 if TYPE_CHECKING:
     from vision2.config.schema import DatasetConfig
@@ -86,6 +86,8 @@ def open_dataset(config: DatasetConfig, *, seed: int, store_px: int, show_progre
         collection, seed=seed, val_fraction=config.val_fraction, test_fraction=config.test_fraction, groups=groups
     )
     train, val, test = (_split(collection, np.flatnonzero(parts == part), part) for part in PARTS)
+    if config.eval_fraction < 1:
+        val, test = (_part_of(split, len(collection.classes), config.eval_fraction, seed) for split in (val, test))
     kept, labels = training_subset(train.labels, collection.classes, config, seed=seed)
     true_labels = train.labels[kept]
     train = Split("train", labels, tuple(train.ids[i] for i in kept), train.images.select(kept))
@@ -160,6 +162,11 @@ def _content(collection: Collection, images: ImageSource) -> str:
     else:
         digest.update("\n".join(str(entry.size_bytes()) for entry in collection.files).encode())
     return digest.hexdigest()
+
+
+def _part_of(split: Split, num_classes: int, fraction: float, seed: int) -> Split:
+    kept = evaluation_subset(split.labels, num_classes, fraction, seed=seed)
+    return Split(split.name, split.labels[kept], tuple(split.ids[i] for i in kept), split.images.select(kept))
 
 
 def _split(collection: Collection, indices: np.ndarray, name: str) -> Split:

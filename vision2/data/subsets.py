@@ -13,6 +13,20 @@ from vision2.config.schema import DatasetConfig
 from vision2.data.collection import count_by_class
 
 
+def evaluation_subset(labels: np.ndarray, num_classes: int, fraction: float, *, seed: int) -> np.ndarray:
+    """(kept,) positions of a stratified `fraction` of a split, at least one of each class that is there."""
+    counts = np.bincount(labels, minlength=num_classes)
+    orders = _orders(labels, num_classes, seed)
+    sizes = [min(count, max(1, round(fraction * count))) for count in counts]
+    return np.sort(np.concatenate([order[:size] for order, size in zip(orders, sizes, strict=True)]))
+
+
+def _orders(labels: np.ndarray, num_classes: int, seed: int) -> list[np.ndarray]:
+    """One random order of the positions of each class; every subset is a prefix of it."""
+    positions = [np.flatnonzero(labels == index) for index in range(num_classes)]
+    return [found[numpy_stream(seed, "subset", index).permutation(len(found))] for index, found in enumerate(positions)]
+
+
 def training_subset(
     labels: np.ndarray, classes: tuple[str, ...], config: DatasetConfig, *, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -21,10 +35,7 @@ def training_subset(
     Raises:
         UserError: for more shots than a class has images, shots together with a fraction, or a fraction of nothing.
     """
-    orders = [
-        np.flatnonzero(labels == index)[numpy_stream(seed, "subset", index).permutation(int((labels == index).sum()))]
-        for index in range(len(classes))
-    ]
+    orders = _orders(labels, len(classes), seed)
     given = labels.copy()
     for index, order in enumerate(orders):
         _mislabel(given, order, index, len(classes), share=config.label_noise, seed=seed)
