@@ -138,16 +138,16 @@ def open_batches(
 def wanted_weights(config: Config) -> WeightsConfig:
     """`auto` spelled out: what the strategy needs; a source run stands for its best checkpoint.
 
-    A strategy that starts at random has no use for a source: sweeps name one beside `strategy=scratch,finetune`.
+    A strategy that starts at random uses neither: sweeps name a file or a source beside `strategy=scratch,finetune`.
 
     Raises:
         UserError: for a source run that failed or has no checkpoint.
     """
-    if config.strategy.source and config.strategy.pretrained:
+    if not config.strategy.pretrained:
+        return replace(config.weights, name="none", path=None)
+    if config.strategy.source:
         return replace(config.weights, path=str(source_checkpoint(config.strategy.source)))
-    if config.weights.path or config.weights.name != "auto":
-        return config.weights
-    return replace(config.weights, name="default" if config.strategy.pretrained else "none")
+    return replace(config.weights, name="default") if config.weights.name == "auto" else config.weights
 
 
 def preprocessing_for(network: Network, data: Dataset, size: int, *, pretrained: bool) -> Preprocessing:

@@ -69,6 +69,7 @@ def test_a_mistake_is_one_line_that_says_what_is_allowed(word, text):
     [
         (["strategy=finetune", "model=plain20"], "has no published weights"),
         (["strategy=finetune", "model=resnet18", "weights.name=none"], "needs pretrained weights"),
+        (["model=resnet18", "weights.name=default"], "strategy=scratch starts at random"),
         (["model=vgg16", "dataset.image_size_px=31"], "smallest size is 32 px"),
         (["model=resnet20", "model.aux=true"], "no auxiliary classifiers"),
         (["dataset.shots_per_class=5", "dataset.fraction=0.5"], "give one of them"),

@@ -38,8 +38,11 @@ def _size(config: Config) -> list[str]:
 
 def _weights(config: Config, facts) -> list[str]:
     weights, strategy = config.weights, config.strategy
-    wants = strategy.pretrained if weights.name == "auto" else weights.name != "none"
-    problems = []
+    wants, problems = strategy.pretrained, []
+    if not strategy.pretrained and weights.name not in ("auto", "none"):
+        problems.append(
+            f"strategy={strategy.name} starts at random but weights.name={weights.name}; use strategy=finetune"
+        )
     if weights.path and strategy.source:
         problems.append("weights.path and strategy.source both name pretrained weights; give one of them")
     if strategy.pretrained and weights.name == "none" and not weights.path and not strategy.source:
