@@ -68,7 +68,7 @@ def prepare(config: Config, saved: dict | None = None) -> Job:
     source = None if saved else find_weights(wanted_weights(config), config.model)
     data, network = open_data_and_network(config)
     usual, size = network.preprocessing, image_size_px(config)
-    report = load_weights(network, source, config.weights.min_coverage) if source else None
+    report = load_weights(network, source, config.weights.min_coverage, classes=data.classes) if source else None
     if saved:
         _check_same_classes(data, saved["classes"])
         network.preprocessing = Preprocessing.from_dict(saved["preprocessing"])
