@@ -51,7 +51,7 @@ def decode(entry, store_px):
     if mode == "slow":
         time.sleep(0.03)
     if mode == "stops" and len(decoded) > 8:
-        print("half-way", flush=True)
+        print("half-way\\n", end="", flush=True)
         time.sleep(60)
     return real(entry, store_px)
 
@@ -163,7 +163,7 @@ def test_two_processes_that_want_the_same_store_build_it_once(photos, tmp_path):
 def test_a_builder_killed_half_way_leaves_nothing_that_looks_like_a_store(photos, tmp_path):
     folder = tmp_path / "cache/stores"
     builder = start(photos, tmp_path / "cache", "stops")
-    assert builder.stdout.readline().strip() == "half-way"
+    assert builder.stdout.readline().startswith("half-way")
     assert len(list(folder.glob(".*.building"))) == 1
     builder.kill()
     builder.communicate(timeout=20)
@@ -175,7 +175,7 @@ def test_a_builder_killed_half_way_leaves_nothing_that_looks_like_a_store(photos
 
 def test_another_process_that_still_builds_is_left_alone(photos, tmp_path):
     builder = start(photos, tmp_path / "cache", "stops")
-    assert builder.stdout.readline().strip() == "half-way"
+    assert builder.stdout.readline().startswith("half-way")
     assert list_stores(tmp_path / "cache/stores") == []
     assert len(list((tmp_path / "cache/stores").glob(".*.building"))) == 1
     builder.kill()
