@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from vision2.basics.errors import UserError, suggest
 
 CHUNK = 1024  # rows compared with all training features at once
+PRIOR_IMAGES = 20  # the images that the common variance counts as, beside those at hand
 
 
 class Head(nn.Module):
@@ -34,10 +35,15 @@ class Head(nn.Module):
         return self.scale * self.scores((features - self.mean) / self.std)
 
     def standardise_by(self, features: Tensor) -> None:
-        """Take mean and spread from training features (N, D); a constant feature keeps its scale."""
-        std, mean = torch.std_mean(features.double(), 0, correction=0)
+        """Mean and spread of the training features (N, D).
+
+        A variance of a handful of images is mostly chance, and 0 for a feature that none of them shows: each is drawn
+        towards the mean variance with the weight of `PRIOR_IMAGES` images, which hundreds of images outweigh.
+        """
+        var, mean = torch.var_mean(features.double(), 0, correction=0)
+        shrunk = (len(features) * var + PRIOR_IMAGES * var.mean()) / (len(features) + PRIOR_IMAGES)
         self.mean.copy_(mean)
-        self.std.copy_(torch.where(std > 1e-6 * (mean.abs() + 1e-6), std, 1.0))
+        self.std.copy_(torch.where(shrunk > 0, shrunk, 1.0).sqrt())
 
     def probabilities(self, features: Tensor) -> Tensor:
         """(B, D) -> (B, K), rows sum to 1."""
