@@ -8,7 +8,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 
 from vision2.basics.errors import UserError
 from vision2.transfer.classifiers import FITS, Labelled, fit_classifier
-from vision2.transfer.heads import empty_head
+from vision2.transfer.heads import PRIOR_IMAGES, empty_head
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +61,9 @@ def test_the_setting_is_the_best_on_validation_and_all_are_recorded(name, fitted
 
 def test_neighbours_and_centroids_agree_with_scikit_learn(digits):
     train, val, test = digits
-    mean, std = train.features.mean(0).numpy(), train.features.std(0, correction=0).numpy()
-    scaled = [(part.features.numpy() - mean) / np.where(std > 0, std, 1) for part in (train, test)]
+    mean, var, n = train.features.mean(0).numpy(), train.features.var(0, correction=0).numpy(), len(train.features)
+    std = np.sqrt((n * var + PRIOR_IMAGES * var.mean()) / (n + PRIOR_IMAGES))
+    scaled = [(part.features.numpy() - mean) / std for part in (train, test)]
     knn = fit_classifier("knn", train, val, num_classes=10, seed=0, neighbours=1).head
     expected = KNeighborsClassifier(1).fit(scaled[0], train.labels).predict(scaled[1])
     assert (knn.probabilities(test.features).argmax(1).numpy() == expected).mean() > 0.995
