@@ -112,6 +112,28 @@ def open_data_and_network(config: Config) -> tuple[Dataset, Network]:
     return data, build_model(config.model, len(data.classes), seed=config.seed, image_size_px=size)
 
 
+def open_for_transfer(config: Config) -> tuple[Dataset, Network, Network]:
+    """The data set, the pretrained network of the configuration, and the same network untrained, equally prepared.
+
+    Raises:
+        UserError: when there are no pretrained weights, or they cannot be had.
+    """
+    device = choose_device(config.device)
+    source = find_weights(wanted_weights(config), config.model)
+    if source is None:
+        raise UserError(
+            "pretrained weights are needed here; give weights.path=FILE, strategy.source=RUN_FOLDER, or a model with"
+            " published weights"
+        )
+    data, network = open_data_and_network(config)
+    size = image_size_px(config)
+    untrained = build_model(config.model, len(data.classes), seed=config.seed, image_size_px=size)
+    load_weights(network, source, config.weights.min_coverage)
+    network.preprocessing = preprocessing_for(network, data, size, pretrained=True)
+    untrained.preprocessing = network.preprocessing
+    return data, *(made.to(device, memory_format=torch.channels_last).eval() for made in (network, untrained))
+
+
 def open_batches(
     config: Config, data: Dataset, preprocessing: Preprocessing, *, device: torch.device, batch_size: int
 ) -> tuple[Batches, Batches, Batches]:

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from vision2.advise import main, sample_of
+from vision2.config.compose import load_config
+from vision2.data.dataset import Split
+from vision2.data.sources import MemoryImages
+from vision2.experiment import run
+from vision2.transfer.advice import Evidence, advise
+
+TINY = ["dataset=digits", "dataset.fraction=0.2", "device=cpu", "dataset.image_size_px=16"]
+
+
+def evidence(per_class, probes, untrained):
+    names = [*(f"layer{i}" for i in range(1, len(probes))), "last"]
+    scores = {
+        name: {"h_score": 1.0, "log_me": 0.0, "knn_accuracy": p, "probe_accuracy": p}
+        for name, p in zip(names, probes, strict=True)
+    }
+    return Evidence(per_class, per_class, 10, 500, scores, {**scores["last"], "probe_accuracy": untrained})
+
+
+@pytest.mark.parametrize(
+    ("per_class", "probes", "case", "settings"),
+    [
+        (100, (0.6, 0.7, 0.95), "a", "strategy.layer=last"),
+        (100, (0.6, 0.9, 0.70), "b", "strategy.layer=layer2"),
+        (5000, (0.6, 0.7, 0.95), "c", "strategy.backbone_lr_scale=0.1"),
+        (5000, (0.6, 0.9, 0.70), "d", "strategy.backbone_lr_scale=1.0"),
+    ],
+)
+def test_the_four_cases_of_the_lecture(per_class, probes, case, settings):
+    advice = advise(evidence(per_class, probes, untrained=0.4))
+    assert advice.case == case
+    assert settings in advice.settings
+    assert advice.strategy == ("feature_extraction" if case in "ab" else "finetune")
+
+
+def test_features_hardly_better_than_untrained_ones_count_as_different():
+    assert not evidence(100, (0.5, 0.6, 0.62), untrained=0.6).similar
+
+
+def test_reasons_carry_their_numbers_and_say_what_would_change_them():
+    advice = advise(evidence(100, (0.6, 0.7, 0.95), untrained=0.4))
+    told = " ".join(advice.because)
+    assert "95.0%" in told
+    assert "40.0%" in told
+    assert "92%" in told  # 1 - 0.05 / 0.60
+    assert "10.0 times" in advice.unless[0]
+
+
+def test_the_sample_holds_as_many_of_each_class_as_it_can():
+    labels = np.array([0] * 90 + [1] * 10)
+    images = MemoryImages([np.zeros((1, 1, 3), dtype=np.uint8)] * 100)
+    part = sample_of(Split("train", labels, tuple(map(str, range(100))), images), 30, seed=0)
+    assert np.bincount(part.labels).tolist() == [20, 10]
+    assert all(labels[int(name)] == label for name, label in zip(part.ids, part.labels, strict=True))
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("source")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vision2.experiment._picture", lambda *_: None)
+        run(load_config([*TINY, "train.epochs=2", "train.batch_size=32"]), lambda: folder, "")
+    return folder
+
+
+def test_advice_names_the_command_and_the_check_says_whether_it_was_right(source, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("vision2.experiment._picture", lambda *_: None)
+    words = [*TINY, f"strategy.source={source}", f"output_dir={tmp_path}", "sample=150", "check=true", "train.epochs=1"]
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    assert "python -m vision2.train dataset=digits" in told
+    record = json.loads((tmp_path / "advice" / "digits-resnet20.json").read_text())
+    assert record["advice"]["case"] in "ab"
+    assert record["check"]["verdict"] in ("right", "not shown wrong", "wrong")
+    assert {row["name"] for row in record["check"]["candidates"]} == {"scratch", "feature_extraction", "finetune"}
+    assert set(record["check"]["rank_correlation"]) == {"h_score", "log_me", "knn_accuracy", "probe_accuracy"}
+    assert f"the advice ({record['advice']['strategy']}) was {record['check']['verdict']}" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["strategy=finetune"], "is what this command finds out"),
+        (["sample=5"], "at least 20 images"),
+        ([], "has no published weights"),
+    ],
+)
+def test_mistakes_are_one_sentence_each(words, sentence, capsys):
+    assert main([*TINY, *words]) == 2
+    assert sentence in capsys.readouterr().err
