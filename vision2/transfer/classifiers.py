@@ -18,6 +18,7 @@ from vision2.transfer.heads import Affine, Head, Neighbours, Perceptron
 
 HIDDEN_UNITS = 128
 MLP_EPOCHS = 50
+ONE_THREAD_BELOW = 5_000_000  # numbers; smaller products are over before a second thread has begun
 
 
 class Labelled(NamedTuple):
@@ -177,7 +178,9 @@ def _quietly(fit: Callable, task: Task):
     """Fit without warnings about convergence: every setting is judged on validation, whatever stopped it."""
     import warnings
 
-    with warnings.catch_warnings():
+    from threadpoolctl import threadpool_limits
+
+    with warnings.catch_warnings(), threadpool_limits(1 if task.x.size < ONE_THREAD_BELOW else None):
         warnings.simplefilter("ignore")
         return fit(task.x, task.y)
 
