@@ -1,0 +1,106 @@
+"""Put measured results into the guides: the newest finished sweep of each experiment, in the words of its own report.
+
+    python scripts/document_results.py outputs/sweeps
+
+Fills what stands between `<!-- result: NAME -->` and `<!-- end -->` in docs/lecture.md and docs/clase.es.md, and the
+table between `<!-- experiments -->` and `<!-- end -->` in README.md.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from vision2.config.location import config_folder, options
+from vision2.report import write_report
+from vision2.runs.read import read_runs
+
+ROOT = Path(__file__).resolve().parent.parent
+GUIDES = {"en": ROOT / "docs" / "lecture.md", "es": ROOT / "docs" / "clase.es.md"}
+MEASURED = {"en": "Measured", "es": "Medido"}
+RUNS = {"en": "runs", "es": "corridas"}
+SHOWN = (0, 1, 2, 4)  # configuration, n, test accuracy, train accuracy; the page has the rest
+FOLDER = re.compile(r"=(?:/[\w.-]+)+/([\w.-]+)")  # folders of the machine that measured: their last name is enough
+
+
+def main(sweeps: Path) -> None:
+    newest = {}
+    for folder in sorted(path for path in sweeps.iterdir() if (path / "jobs.jsonl").exists()):
+        runs, _ = read_runs(folder)
+        finished = [run for run in runs if run.completed]
+        if finished and finished[0].get("experiment.name") in options("experiment"):
+            newest[finished[0].get("experiment.name")] = (folder, finished)
+    rows = []
+    for name, (folder, runs) in newest.items():
+        for language, guide in GUIDES.items():
+            replace(guide, f"result: {name}", result(folder, runs, language))
+        rows.append(summary_row(name, runs, (folder / "report" / "report.md").read_text()))
+    table = ["| `experiment=` | claim | measured by us (lite) |", "|---|---|---|", *sorted(rows)]
+    replace(ROOT / "README.md", "experiments", "\n".join(table))
+
+
+def result(folder: Path, runs: list, language: str) -> str:
+    """Verdict, comparisons, table and the command, as Markdown."""
+    write_report(folder, language=language)
+    text = (folder / "report" / "report.md").read_text()
+    verdict = re.search(r"^\*\*.*$", text, re.MULTILINE)
+    comparisons, results = tables(text)[:2]
+    results = [[row[index] for index in SHOWN] for row in results]
+    minutes = sum(run.get("seconds") or 0 for run in runs) / 60
+    told = f"{MEASURED[language]}: `{command_of(runs)}`; {len(runs)} {RUNS[language]}, {minutes:.0f} min, {size_of(runs)}."
+    return "\n\n".join([verdict.group(0), markdown(comparisons), markdown(results), told])
+
+
+def command_of(runs: list) -> str:
+    """The command of the sweep: what its jobs have in common, without the folders of the machine."""
+    words = [run.get("command").split()[3:] for run in runs]
+    shared = [word for word in words[0] if all(word in others for others in words)]
+    kept = [word for word in shared if not word.startswith(("output_dir", "device", "skip_finished"))]
+    kept.sort(key=lambda word: not word.startswith("experiment"))
+    return FOLDER.sub(r"=.../\1", " ".join(["python -m vision2.train", *kept]))
+
+
+def size_of(runs: list) -> str:
+    tests = sorted({run.get("metrics.test.n") for run in runs})
+    return "n = " + " / ".join(f"{n:,}" for n in tests) + " test"
+
+
+def summary_row(name: str, runs: list, report: str) -> str:
+    experiment = runs[0].get("experiment")
+    verdict = re.search(r"^\*\*(\w+)\*\*", report, re.MULTILINE)
+    seeds = len({run.seed for run in runs})
+    return f"| [`{name}`](conf/experiment/{name}.yaml) | {experiment['claim']} | {VERDICTS[verdict.group(1)]} ({len(runs)} runs, {seeds} seeds) |"
+
+
+VERDICTS = {word: english for english, *words in (
+    ("supported", "supported", "respaldada", "respaldado"),
+    ("contradicted", "contradicted", "contradicha", "contradicho"),
+    ("inconclusive", "inconclusive", "no", "inconcluso", "inconclusa"),
+) for word in words}  # fmt: skip
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """Every Markdown table of a text as rows of cells, the heading first."""
+    found = []
+    for block in re.findall(r"(?:^\|.*\|\n)+", text, re.MULTILINE):
+        rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in block.strip().splitlines()]
+        found.append([rows[0], *rows[2:]])
+    return found
+
+
+def markdown(rows: list[list[str]]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def replace(file: Path, mark: str, text: str) -> None:
+    pattern = re.compile(rf"(<!-- {re.escape(mark)} -->\n).*?(<!-- end -->)", re.DOTALL)
+    old = file.read_text()
+    if not pattern.search(old):
+        print(f"{file.name} has no place for '{mark}'")
+    file.write_text(pattern.sub(lambda match: f"{match[1]}{text}\n{match[2]}", old))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
