@@ -67,8 +67,21 @@ def _strategy(config: Config, facts) -> list[str]:
         problems.append(f"strategy.classifier={strategy.classifier} goes with strategy=feature_extraction")
     if strategy.classifier != "linear" and strategy.features != "once":
         problems.append(f"strategy.classifier={strategy.classifier} needs strategy.features=once")
+    if strategy.name == "feature_extraction" and strategy.features != "once":
+        stored_only = {"layer": "last", "pooling": "pooled", "views": 1}
+        given = {key: getattr(strategy, key) for key in stored_only}
+        problems += [
+            f"strategy.{key}={value} needs strategy.features=once"
+            for key, value in given.items()
+            if value != stored_only[key]
+        ]
     if strategy.name == "feature_extraction" and (strategy.unfreeze_from or strategy.head_first_epochs):
         problems.append("strategy=feature_extraction trains no backbone; use strategy=finetune to unfreeze a part")
+    problems += [
+        f"strategy.rules: the lr_scale of '{rule.match}' is {rule.lr_scale}, it must be at least 0"
+        for rule in strategy.rules
+        if not rule.lr_scale >= 0
+    ]
     if strategy.unfreeze_every_epochs and strategy.unfreeze_from:
         problems.append("strategy.unfreeze_every_epochs and strategy.unfreeze_from contradict; give one of them")
     return problems
@@ -108,6 +121,11 @@ def _places(config: Config) -> list[str]:
         ]
     if config.dataset.name == "folder" and not config.dataset.root:
         return ["dataset=folder needs dataset.root=PLACE: class folders, train/ val/ test/, a zip, or a CSV list"]
+    if config.dataset.name == "digits" and config.dataset.root:
+        return [
+            f"dataset=digits reads no files, dataset.root={config.dataset.root} would be ignored;"
+            " use dataset=folder for your own images"
+        ]
     if config.strategy.source == "before" and not config.experiment.before:
         return ["strategy.source=before goes with an experiment that names a run to make first; give a run folder"]
     source = None if config.strategy.source == "before" else config.strategy.source

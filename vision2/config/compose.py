@@ -18,11 +18,18 @@ from yaml import YAMLError
 
 from vision2.basics.errors import UserError, suggest
 from vision2.config.checks import contradictions
-from vision2.config.fields import LEAVES, problems_of_values, unknown_key, value_problem
+from vision2.config.fields import LEAVES, no_leaf, problems_of_values, unknown_key, value_problem
 from vision2.config.location import GROUPS, config_folder, options
 from vision2.config.schema import Config
 
-TYPE_NAMES = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "list": "a list"}
+TYPE_NAMES = {  # the first that occurs in a field's annotation
+    "RuleConfig": "a list of {match: PATTERN, lr_scale: NUMBER, frozen: true|false}",
+    "list": "a list, e.g. [cat,dog]",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text",
+}
 
 
 def register() -> None:
@@ -65,9 +72,11 @@ def _problems_of(override: Override) -> list[str]:
     values = _values(override)
     if key in GROUPS:
         allowed = options(key)
-        wanted = [value for value in values if value is not None and value != "null"]
+        wanted = ["null" if value is None else value for value in values]
+        if key == "experiment":
+            allowed = [*allowed, "null"]
         return [f"unknown {key} '{value}'{suggest(value, allowed)}" for value in wanted if value not in allowed]
-    problem = unknown_key(key)
+    problem = unknown_key(key) or no_leaf(key)
     if problem:
         return [problem]
     return [problem for value in values if (problem := _type_or_value_problem(key, value))]
@@ -80,8 +89,10 @@ def _values(override: Override) -> list[Any]:
 
 
 def _type_or_value_problem(key: str, value: Any) -> str | None:
-    if key not in LEAVES or (isinstance(value, str) and "${" in value):
+    if isinstance(value, str) and "${" in value:
         return None
+    if value == "" and "str" in str(LEAVES[key].type):
+        return f"{key} is empty (an unset variable?); give a value or leave it out"
     try:
         probe = OmegaConf.structured(Config)
         OmegaConf.update(probe, key, value)
@@ -89,7 +100,7 @@ def _type_or_value_problem(key: str, value: Any) -> str | None:
     except OmegaConfBaseException:
         wanted = str(LEAVES[key].type)
         kind = next((text for name, text in TYPE_NAMES.items() if name in wanted), "of another type")
-        return f"{key} is '{value}', it must be {kind}"
+        return f"{key} is {'null' if value is None else repr(str(value))}, it must be {kind}"
     return value_problem(key, value)
 
 
@@ -99,6 +110,10 @@ def compose_config(words: Sequence[str]) -> DictConfig:
     Raises:
         UserError: where a file of the tree cannot be read or a value does not fit.
     """
+    several = [word for word in words if OverridesParser.create().parse_override(word).is_sweep_override()]
+    if several:
+        raise UserError(*(f"{word} names several values: add -m to train with each of them, write a list as"
+                          " key=[a,b] and decimals with a point" for word in several))  # fmt: skip
     register()
     GlobalHydra.instance().clear()
     try:

@@ -28,14 +28,23 @@ def unknown_key(key: str) -> str | None:
     """The problem with a dotted key, or None: it must be a leaf of the schema or one of its sections."""
     if key in LEAVES or any(leaf.startswith(key + ".") for leaf in LEAVES):
         return None
-    if any(key.startswith((f"{leaf}.", f"{leaf}[")) for leaf in LEAVES):
-        return None
+    inside = next((leaf for leaf in LEAVES if key.startswith((f"{leaf}.", f"{leaf}["))), None)
+    if inside:
+        return f"'{key}' is a part of {inside}, but {inside} is given as a whole: {inside}=VALUE"
     by_last_name = [leaf for leaf in LEAVES if leaf.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]]
     if by_last_name:
         return f"unknown key '{key}', did you mean '{by_last_name[0]}'?"
     section = key.rsplit(".", 1)[0] + "."
     siblings = [leaf for leaf in LEAVES if leaf.startswith(section)]
     return f"unknown key '{key}'{suggest(key, siblings or LEAVES)}"
+
+
+def no_leaf(key: str) -> str | None:
+    """The problem with setting a known key that is a section, or None for a leaf."""
+    if key in LEAVES:
+        return None
+    first = next(leaf for leaf in LEAVES if leaf.startswith(key + "."))
+    return f"{key} is a group of settings; set one of them, e.g. {first}=VALUE"
 
 
 def value_problem(key: str, value: Any) -> str | None:
