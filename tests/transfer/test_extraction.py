@@ -148,3 +148,9 @@ def test_an_unknown_layer_is_one_sentence_before_anything_is_written(source, tmp
     with pytest.raises(UserError, match=r"no layer 'layerr2', did you mean 'layer2'\?"):
         extracted(source, tmp_path / "run", "strategy.layer=layerr2")
     assert not list((tmp_path / "run").iterdir())
+
+
+def test_settings_of_stored_features_do_not_pass_silently_without_them(source):
+    words = ["strategy=feature_extraction", f"strategy.source={source}", "strategy.features=every_epoch"]
+    with pytest.raises(UserError, match=r"strategy\.layer=layer2 needs strategy\.features=once\nstrategy\.views=3 needs"):
+        load_config([*words, "strategy.layer=layer2", "strategy.views=3"])
