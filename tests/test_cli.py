@@ -43,6 +43,10 @@ def test_the_resolved_configuration_can_be_read_without_running(vision2, tmp_pat
         ["mode=eval", "checkpoint=absent.pt"],
         ["device=cuda:7"],
         ["weights.path=absent.pth"],
+        ["--epochs=3"],
+        ["--cfg", "nonsense"],
+        ["--config-name=other"],
+        ["--config-dir=."],
     ],
     ids=" ".join,
 )

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import shlex
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from hydra import main as hydra_main
 from hydra._internal.utils import get_args_parser
@@ -25,12 +27,14 @@ from vision2.config.schema import Config
 from vision2.config.sweep import fixed_words, plan_sweep
 from vision2.runs.sweep import SweepFolder, claim_sweep_folder
 
+NO_OPTIONS = ("config_path", "config_name", "config_dir", "experimental_rerun")  # of Hydra
+
 
 def main() -> int:
     """Entry point of `python -m vision2.train` and `vision2-train`; returns the exit code."""
-    arguments = get_args_parser().parse_args()
-    words = arguments.overrides
     try:
+        arguments = _arguments()
+        words = arguments.overrides
         if arguments.help or arguments.hydra_help or arguments.info or arguments.shell_completion:
             return _hand_to_hydra(lambda node: None, sys.argv[1:])
         check_overrides(words)
@@ -42,6 +46,25 @@ def main() -> int:
         return _single(_config(compose_config(words), words), words)
     except UserError as error:
         return fail(error)
+
+
+def _arguments() -> Namespace:
+    """What was typed, by Hydra's own parser.
+
+    Raises:
+        UserError: for an option that there is not, or one of Hydra's that has no meaning here.
+    """
+
+    def refuse(message: str) -> NoReturn:
+        raise UserError(f"{message}; settings are written key=value, e.g. train.epochs=5")
+
+    parser = get_args_parser()
+    parser.error = refuse
+    arguments = parser.parse_args()
+    foreign = [option for option in NO_OPTIONS if getattr(arguments, option)]
+    if foreign:
+        refuse(f"--{foreign[0].replace('_', '-')} would be ignored: this program reads its own configuration tree")
+    return arguments
 
 
 def _config(node: DictConfig, words: Sequence[str]) -> Config:
