@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from vision2.basics.errors import UserError
-from vision2.config.compose import load_config
+from vision2.config.compose import from_dict, load_config
 from vision2.config.location import GROUPS, options
 
 
@@ -96,3 +96,12 @@ def test_a_mistake_is_one_line_that_says_what_is_allowed(word, text):
 )
 def test_values_that_contradict_are_found_before_anything_is_touched(words, text):
     assert any(text in problem for problem in problems(*words))
+
+
+def test_a_saved_configuration_cannot_read_the_environment_or_name_code():
+    saved = {"model": {"name": "resnet20"}, "dataset": {"name": "digits"}, "strategy": {"name": "scratch"}}
+    assert from_dict(saved).model.name == "resnet20"
+    with pytest.raises(UserError, match="holds an interpolation"):
+        from_dict(saved | {"output_dir": "${oc.env:HOME}"})
+    with pytest.raises(UserError, match="does not fit|unknown key"):
+        from_dict(saved | {"model": {"name": "resnet20", "_target_": "os.system"}})

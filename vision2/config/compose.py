@@ -178,6 +178,8 @@ def from_dict(values: dict) -> Config:
     Raises:
         UserError: where the values do not fit the schema.
     """
+    if "${" in repr(values):
+        raise UserError("this saved configuration holds an interpolation (${...}); saved ones hold plain values only")
     try:
         return to_config(OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(values)))
     except OmegaConfBaseException as error:
