@@ -72,6 +72,14 @@ def test_csv_lists_with_and_without_a_split(tmp_path):
     assert found(read_layout(tmp_path / "split.csv"))["x/2.jpg"] == ("oak", "val")
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_list_as_spreadsheets_write_it_in_other_countries_is_read(tmp_path, delimiter):
+    write_images(tmp_path, ["x/1.jpg", "3.jpg"])
+    text = "path,label\nx/1.jpg,oak\n3.jpg,ash\n".replace(",", delimiter)
+    (tmp_path / "l.csv").write_text("\ufeff" + text, encoding="utf-8")
+    assert found(read_layout(tmp_path / "l.csv")) == {"3.jpg": ("ash", ""), "x/1.jpg": ("oak", "")}
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -100,6 +100,12 @@ def test_classes_keep_their_order_and_images():
     assert all(name.startswith(("a/", "c/")) for name in images.ids)
 
 
+@pytest.mark.parametrize("wanted", [["a"], ["a", "a"], []])
+def test_one_class_is_nothing_to_tell_apart(wanted):
+    with pytest.raises(UserError, match=r"dataset\.classes names \d class"):
+        keep_classes(collection(3, 4, 5), wanted)
+
+
 def test_an_unknown_class_is_an_error_with_a_suggestion():
     images = Collection(("daisy", "rose"), np.array([0, 1]), ("1", "2"), np.array(["", ""]))
     with pytest.raises(UserError, match="no class 'rise', did you mean 'rose'"):

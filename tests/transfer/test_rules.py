@@ -102,6 +102,19 @@ def test_norms_and_biases_do_not_decay_unless_asked_to():
     assert all(entry.decays for entry in plan_parameters(resnet20(), finetune(decay_norm_and_bias=True)))
 
 
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        finetune(rules=[RuleConfig("*", frozen=True)]),
+        finetune(rules=[RuleConfig("head.*", frozen=True)], head_first_epochs=1),
+    ],
+    ids=["nothing ever", "nothing in the first epoch"],
+)
+def test_a_strategy_in_which_nothing_learns_is_refused(strategy):
+    with pytest.raises(UserError, match="nothing learns in the first epoch"):
+        plan_parameters(resnet20(), strategy)
+
+
 def test_ones_own_rules_come_first_and_must_match_something():
     rules = [RuleConfig("body.layer1.*", lr_scale=7.0), RuleConfig("body.layer*", frozen=True)]
     assert rates(finetune(rules=rules), 1) == {"stem": 1.0, "layer1": 7.0, "head": 1.0}

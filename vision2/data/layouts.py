@@ -16,6 +16,7 @@ PART_NAMES = {
     **dict.fromkeys(("val", "valid", "validation", "dev", "validation_set"), "val"),
     **dict.fromkeys(("test", "testing", "test_set"), "test"),
 }
+DELIMITERS = (",", ";", "\t")  # of spreadsheets, by country
 
 
 def read_layout(root: Path) -> Collection:
@@ -140,10 +141,12 @@ def _refuse_empty_folders(root: Path, wrapper: tuple[str, ...], split: bool, cla
 
 
 def _read_csv(path: Path) -> Collection:
-    """A list with the header `path,label` or `path,label,split`; paths count from the list's own folder."""
+    """A list with the header `path,label` or `path,label,split`, also with `;` or tabs; paths count from the list's own folder."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
+            first = stream.readline()
+            stream.seek(0)
+            rows = list(csv.DictReader(stream, delimiter=max(DELIMITERS, key=first.count)))
             header = rows[0].keys() if rows else ()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"cannot read the list {path}: {error}") from error

@@ -85,7 +85,7 @@ def plan_parameters(network: nn.Module, strategy: StrategyConfig) -> list[Parame
     """What each parameter of a network with `.stages` does under a strategy, in `named_parameters` order.
 
     Raises:
-        UserError: when a rule of the user's matches nothing, or a stage is unknown.
+        UserError: when a rule of the user's matches nothing, a stage is unknown, or nothing is left to learn.
         ValueError: when a parameter is covered by no rule (a bug in the network's stages).
     """
     rules = rules_of(strategy, network.stages)
@@ -100,6 +100,11 @@ def plan_parameters(network: nn.Module, strategy: StrategyConfig) -> list[Parame
     idle = [rule.match for rule in strategy.rules if rule.match not in used]
     if idle:
         raise UserError(f"strategy.rules: '{idle[0]}' matches no parameter; names look like '{plan[0].name}'")
+    if not any(entry.learns_at(1) for entry in plan):
+        frozen = ", ".join(rule.match for rule in strategy.rules if rule.frozen)
+        raise UserError(
+            f"nothing learns in the first epoch: strategy.rules freeze {frozen}; let the head learn at least"
+        )
     return plan
 
 
