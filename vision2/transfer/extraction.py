@@ -38,7 +38,7 @@ def uses_stored_features(strategy: StrategyConfig) -> bool:
 class Extraction:
     """A classifier to be learned on the features of one layer, ready for the epochs of a run."""
 
-    learner: Learner | ClassifierLearner
+    learner: HeadLearner | ClassifierLearner
     train: FeatureBatches
     val: FeatureBatches
     test: FeatureBatches
@@ -64,6 +64,18 @@ class Extraction:
         """What a checkpoint must say so that the network can be built again, and what a reader wants to know."""
         head = self.learner.evaluated.head if head is None else head
         return {**self.record, "kind": kind_of(head), "features": head.in_features, **getattr(self.learner, "fit", {})}
+
+
+class HeadLearner(Learner):
+    """Trains the head on features, in one thread: its products are over before a second one has begun."""
+
+    def train_epoch(self, batches: FeatureBatches, epoch: int, progress=None) -> EpochResult:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return super().train_epoch(batches, epoch, progress)
+        finally:
+            torch.set_num_threads(threads)
 
 
 class ClassifierLearner:
@@ -208,7 +220,7 @@ def _on_layer(
     if config.strategy.classifier != "linear":
         learner = ClassifierLearner(cut, config, val=val, precision="float32")
         return Extraction(learner, train, val, test, 1, record)
-    learner = Learner(
+    learner = HeadLearner(
         cut, config.strategy, config.train, precision="float32", seed=config.seed, class_weights=class_weights
     )
     return Extraction(learner, train, val, test, config.train.epochs, record)
