@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from vision2.analysis.metrics import summarise_predictions
-from vision2.basics.errors import UserError
+from vision2.basics.errors import UserError, suggest
 from vision2.basics.files import write_json
 from vision2.basics.preprocessing import Preprocessing
 from vision2.config.schema import Config, ModelConfig
@@ -54,7 +55,7 @@ def evaluate(config: Config) -> dict:
     network = network_of(checkpoint, device)
     size = network.preprocessing.image_size_px
     data = open_dataset(config.dataset, seed=config.seed, store_px=round(size / CROP_SHARE))
-    _check_classes(data, checkpoint["classes"])
+    data = in_classes_of(data, checkpoint["classes"])
     batch_size = config.train.batch_size or 64
     _, *splits = open_batches(config, data, network.preprocessing, device=device, batch_size=batch_size)
     metrics = {
@@ -71,11 +72,18 @@ def evaluate(config: Config) -> dict:
     return result
 
 
-def _check_classes(data: Dataset, classes: list[str]) -> None:
-    if list(data.classes) != list(classes):
-        extra = sorted(set(data.classes) - set(classes))
-        told = f"'{extra[0]}' is not among its" if extra else f"it has {len(data.classes)} of the checkpoint's"
+def in_classes_of(data: Dataset, classes: list[str]) -> Dataset:
+    """The same images with labels counted in the checkpoint's classes: matched by name, classes may be missing.
+
+    Raises:
+        UserError: for a class the checkpoint does not know.
+    """
+    unknown = [name for name in data.classes if name not in classes]
+    if unknown:
         raise UserError(
-            f"the data set has other classes than the checkpoint: {told} {len(classes)} classes"
-            f" ({', '.join(classes[:5])}{', ...' if len(classes) > 5 else ''}); name the data it was trained for"
+            f"the data set has a class '{unknown[0]}' that the checkpoint does not know{suggest(unknown[0], classes)};"
+            " name data with its classes, or choose some with dataset.classes"
         )
+    position = np.array([classes.index(name) for name in data.classes])
+    parts = {part.name: replace(part, labels=position[part.labels]) for part in (data.train, data.val, data.test)}
+    return replace(data, classes=tuple(classes), **parts)
