@@ -100,7 +100,7 @@ def plan_parameters(network: nn.Module, strategy: StrategyConfig) -> list[Parame
     idle = [rule.match for rule in strategy.rules if rule.match not in used]
     if idle:
         raise UserError(f"strategy.rules: '{idle[0]}' matches no parameter; names look like '{plan[0].name}'")
-    if not any(entry.learns_at(1) for entry in plan):
+    if strategy.rules and not any(entry.learns_at(1) for entry in plan):
         frozen = ", ".join(rule.match for rule in strategy.rules if rule.frozen)
         raise UserError(
             f"nothing learns in the first epoch: strategy.rules freeze {frozen}; let the head learn at least"
