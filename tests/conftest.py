@@ -1,4 +1,4 @@
-"""What every test shares: two threads, no network, a cache of its own, the command line as a user calls it."""
+"""What every test shares: one thread a worker, no network, a cache of its own, the command line as a user calls it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers share the cores
 os.environ["HF_HUB_OFFLINE"] = "1"
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -30,6 +30,11 @@ def test_the_resolved_configuration_can_be_read_without_running(vision2, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_with_accents_and_spaces_is_taken_as_typed(vision2):
+    done = vision2("train", "--cfg", "job", "output_dir=mis años (1)")
+    assert "output_dir: mis años (1)" in done.stdout
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -85,7 +90,7 @@ def test_a_failing_job_does_not_stop_the_rest_and_is_named_at_the_end(sweep):
     assert all(line.startswith("failed: python -m vision2.train") and "strategy.lr=1e+30" in line for line in last)
     runs, problems = read_runs(folder / "outputs" / "digits")
     assert not problems
-    assert sorted(run.summary["status"] for run in runs) == ["completed"] * 2 + ["failed"] * 2
+    assert sorted(run.summary["status"] for run in runs) == ["completed"] * 2 + ["failed"] * 4  # of both sweeps
 
 
 def test_a_sweep_prints_and_writes_its_table(sweep):
