@@ -104,7 +104,7 @@ def _interrupted(folders: list[Path], config: Config, command: str, number: int)
         return Outcome("interrupted", None, 128 + number, "stopped before the run began; nothing was written")
     _write_status(folders[0], "interrupted", None, config, command)
     saved = "the last finished epoch is saved" if (folders[0] / "last.pt").exists() else "no epoch was finished"
-    text = f"stopped; {saved}. Go on with: python -m vision2.train resume={folders[0]}"
+    text = f"stopped; {saved}. Go on with: python -m vision2.train {shlex.quote(f'resume={folders[0]}')}"
     return Outcome("interrupted", folders[0], 128 + number, text)
 
 
@@ -175,7 +175,7 @@ def report_outcome(outcome: Outcome) -> int:
             print(f"{split:5} {describe(metrics[split])}")
     if outcome.run_dir is not None:
         print(f"run folder: {outcome.run_dir}")
-        print(f"curves:     tensorboard --logdir {outcome.run_dir}")
+        print(f"curves:     tensorboard --logdir {shlex.quote(str(outcome.run_dir))}")
     return 0
 
 

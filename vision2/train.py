@@ -22,6 +22,7 @@ from vision2.basics.errors import UserError
 from vision2.config.command import fail
 from vision2.config.compose import check_overrides, compose_config, register, to_config
 from vision2.config.location import config_folder
+from vision2.config.quoting import quote_words
 from vision2.config.saved import config_of_checkpoint, config_of_run
 from vision2.config.schema import Config
 from vision2.config.sweep import fixed_words, plan_sweep
@@ -34,13 +35,14 @@ def main() -> int:
     """Entry point of `python -m vision2.train` and `vision2-train`; returns the exit code."""
     try:
         arguments = _arguments()
-        words = arguments.overrides
+        words = quote_words(arguments.overrides)
         if arguments.help or arguments.hydra_help or arguments.info or arguments.shell_completion:
             return _hand_to_hydra(lambda node: None, sys.argv[1:])
         check_overrides(words)
         node = compose_config(fixed_words(words))
         if arguments.cfg:
-            return _hand_to_hydra(lambda node: None, sys.argv[1:])
+            options = [word for word in sys.argv[1:] if word not in arguments.overrides]
+            return _hand_to_hydra(lambda node: None, [*options, *words])
         if arguments.multirun or node.hydra.mode == RunMode.MULTIRUN:
             return _sweep(words, node)
         return _single(_config(compose_config(words), words), words)

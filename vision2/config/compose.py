@@ -20,6 +20,7 @@ from vision2.basics.errors import UserError, suggest
 from vision2.config.checks import contradictions
 from vision2.config.fields import LEAVES, no_leaf, problems_of_values, unknown_key, value_problem
 from vision2.config.location import GROUPS, config_folder, options
+from vision2.config.quoting import quote_words
 from vision2.config.schema import Config
 
 TYPE_NAMES = {  # the first that occurs in a field's annotation
@@ -112,8 +113,8 @@ def compose_config(words: Sequence[str]) -> DictConfig:
     """
     several = [word for word in words if OverridesParser.create().parse_override(word).is_sweep_override()]
     if several:
-        raise UserError(*(f"{word} names several values: add -m to train with each of them, write a list as"
-                          " key=[a,b] and decimals with a point" for word in several))  # fmt: skip
+        how = "add -m to train with each of them; a list is written [a,b], a decimal 1.5, a text with a comma \"'a,b'\""
+        raise UserError(*(f"{word} names several values: {how}" for word in several))
     register()
     GlobalHydra.instance().clear()
     try:
@@ -162,6 +163,7 @@ def _leftovers(node: DictConfig) -> list[str]:
 
 def load_config(words: Sequence[str]) -> Config:
     """Words to a checked `Config`: the way every command but train takes."""
+    words = quote_words(words)
     check_overrides(words)
     return to_config(compose_config(words))
 

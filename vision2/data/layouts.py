@@ -141,7 +141,7 @@ def _refuse_empty_folders(root: Path, wrapper: tuple[str, ...], split: bool, cla
 
 
 def _read_csv(path: Path) -> Collection:
-    """A list with the header `path,label` or `path,label,split`, also with `;` or tabs; paths count from the list's own folder."""
+    """A list with the header `path,label` or `path,label,split` (or with `;`, or tabs); paths count from its own folder."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             first = stream.readline()
@@ -149,7 +149,8 @@ def _read_csv(path: Path) -> Collection:
             rows = list(csv.DictReader(stream, delimiter=max(DELIMITERS, key=first.count)))
             header = rows[0].keys() if rows else ()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"cannot read the list {path}: {error}") from error
+        hint = "; save it as UTF-8" if isinstance(error, UnicodeDecodeError) else ""
+        raise UserError(f"cannot read the list {path}: {error}{hint}") from error
     if not rows or not {"path", "label"} <= set(header):
         raise UserError(f"the list {path} needs a first line 'path,label' or 'path,label,split', and images below it")
     files, labels, parts, problems = [], [], [], []

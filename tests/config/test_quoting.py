@@ -1,0 +1,27 @@
+"""Paths and names with letters that Hydra's grammar does not know."""
+
+from __future__ import annotations
+
+import pytest
+
+from vision2.config.compose import load_config
+from vision2.config.quoting import quote_words
+
+
+@pytest.mark.parametrize(
+    "name", ["año 2024/niños", "fotos (1)", "it's", "a=b", "☕ café", "tab\\", "mis fotos", "fotos [1]", "{x}", "ñ,o"]
+)
+def test_a_folder_of_any_name_can_be_given_plainly(tmp_path, name):
+    assert load_config([f"output_dir={tmp_path}/{name}"]).output_dir == f"{tmp_path}/{name}"
+
+
+@pytest.mark.parametrize("written", ["[niños,gatos]", "[ niños, gatos ]", "['niños',gatos]", '["niños","gatos"]'])
+def test_classes_of_any_name_can_be_given_plainly(written):
+    assert load_config([f"dataset.classes={written}"]).dataset.classes == ["niños", "gatos"]
+
+
+@pytest.mark.parametrize(
+    "word", ["model=a,b", "train.epochs=3", "x='ñ'", "train.epochs 3", "dataset.classes=[a,b]", "ñ=1"]
+)
+def test_what_can_be_read_or_is_no_setting_stays_as_it_is(word):
+    assert quote_words([word]) == [word]
