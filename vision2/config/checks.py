@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from vision2.basics.errors import UserError
@@ -54,6 +55,10 @@ def _weights(config: Config, facts) -> list[str]:
             f"{facts.name} has no published weights; give a file with weights.path=FILE, one of your runs with"
             " strategy.source=RUN_FOLDER, or use strategy=scratch"
         )
+    if weights.path and weights.name not in ("auto", "none"):
+        problems.append(f"weights.path and weights.name={weights.name} both name weights; leave out weights.name")
+    if weights.sha256 and not re.fullmatch("[0-9a-fA-F]{8,64}", weights.sha256):
+        problems.append(f"weights.sha256 is '{weights.sha256}', it must be the 8 to 64 hexadecimal digits of sha256sum")
     if weights.sha256 and not weights.path:
         problems.append("weights.sha256 is given without weights.path; it is checked against that file")
     return problems
@@ -82,6 +87,11 @@ def _strategy(config: Config, facts) -> list[str]:
         for rule in strategy.rules
         if not rule.lr_scale >= 0
     ]
+    if 0 < config.train.epochs <= strategy.head_first_epochs:
+        problems.append(
+            f"strategy.head_first_epochs={strategy.head_first_epochs} leaves none of train.epochs={config.train.epochs}"
+            " to the backbone; lower it, or use strategy.unfreeze_from=head"
+        )
     if strategy.unfreeze_every_epochs and strategy.unfreeze_from:
         problems.append("strategy.unfreeze_every_epochs and strategy.unfreeze_from contradict; give one of them")
     return problems

@@ -56,7 +56,7 @@ def read_file(path: Path) -> dict[str, Any]:
         ) from error
     except Exception as error:
         if isinstance(error, READ_ERRORS) or type(error).__module__.startswith("safetensors"):
-            raise UserError(f"{path} cannot be read as weights ({_first_line(error)})") from error
+            raise UserError(f"{path} cannot be read as weights: {_first_line(error)}") from error
         raise
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}, not a dict of tensors; save model.state_dict()")
@@ -83,4 +83,4 @@ def tensors_of(content: dict[str, Any], path: Path) -> dict[str, Tensor]:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:150]
+    return (str(error).splitlines() or [type(error).__name__])[0].partition("  (Could")[0][:150]

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from vision2.basics.errors import TrainingDiverged
+
 
 class Predictions(NamedTuple):
     """`probabilities` (N, K) float32 and `labels` (N,), in the order of the split."""
@@ -18,7 +20,11 @@ class Predictions(NamedTuple):
 
 @torch.inference_mode()
 def predict(network: nn.Module, batches, progress=None) -> Predictions:
-    """Softmax outputs for every image of `batches` (evaluation order, nothing dropped)."""
+    """Softmax outputs for every image of `batches` (evaluation order, nothing dropped).
+
+    Raises:
+        TrainingDiverged: when one of them is no finite number: accuracies of such a network mean nothing.
+    """
     network.eval()
     probabilities, labels, indices = [], [], []
     for batch in batches.epoch(0):
@@ -28,4 +34,10 @@ def predict(network: nn.Module, batches, progress=None) -> Predictions:
         if progress is not None:
             progress(len(batch.labels))
     order = torch.cat(indices).argsort()
-    return Predictions(torch.cat(probabilities)[order].numpy(), torch.cat(labels)[order].numpy())
+    found = torch.cat(probabilities)[order]
+    if not found.isfinite().all():
+        raise TrainingDiverged(
+            f"the outputs of the network for {int((~found.isfinite()).any(1).sum())} of {len(found)} images are no"
+            " finite numbers, its weights have diverged; try a lower strategy.lr or train.clip_norm=1"
+        )
+    return Predictions(found.numpy(), torch.cat(labels)[order].numpy())
