@@ -68,13 +68,17 @@ def test_all_mistakes_of_a_command_line_are_told_at_once():
         ("resume=", "resume is empty"),
         ("dataset.root=''", "dataset.root is empty"),
         ("output_dir=", "output_dir is empty"),
-        ("dataset.root=.", "dataset=digits reads no files"),
+        ("dataset.root=.", "add dataset=folder"),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_is_allowed(word, text):
     (problem,) = problems(word)
     assert text in problem
     assert "\n" not in problem
+
+
+def test_a_sweep_over_data_sets_may_hold_digits_beside_a_root(tmp_path):
+    assert load_config(["dataset=digits", f"dataset.root={tmp_path}"]).dataset.name == "digits"
 
 
 @pytest.mark.parametrize(

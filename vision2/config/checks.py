@@ -131,11 +131,6 @@ def _places(config: Config) -> list[str]:
         ]
     if config.dataset.name == "folder" and not config.dataset.root:
         return ["dataset=folder needs dataset.root=PLACE: class folders, train/ val/ test/, a zip, or a CSV list"]
-    if config.dataset.name == "digits" and config.dataset.root:
-        return [
-            f"dataset=digits reads no files, dataset.root={config.dataset.root} would be ignored;"
-            " use dataset=folder for your own images"
-        ]
     if config.strategy.source == "before" and not config.experiment.before:
         return ["strategy.source=before goes with an experiment that names a run to make first; give a run folder"]
     source = None if config.strategy.source == "before" else config.strategy.source

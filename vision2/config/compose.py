@@ -60,6 +60,11 @@ def check_overrides(words: Sequence[str]) -> None:
             problems.append(f"cannot read '{word}': settings are written key=value, e.g. train.epochs=5")
             continue
         problems += _problems_of(override)
+    keys = {word.lstrip("+").partition("=")[0] for word in words}
+    if "dataset.root" in keys and not keys & {"dataset", "dataset.name", "experiment", "resume", "mode"}:
+        problems.append(
+            "dataset.root is given but no dataset, and the usual one (digits) reads no files; add dataset=folder"
+        )
     if problems:
         raise UserError(*problems)
 
