@@ -48,6 +48,8 @@ def test_a_folder_with_accents_and_spaces_is_taken_as_typed(vision2):
         ["mode=eval", "checkpoint=absent.pt"],
         ["device=cuda:7"],
         ["weights.path=absent.pth"],
+        ["model=resnet20", "-m", "seed=x"],
+        ["--cfg", "job", "seed=0,1"],
         ["--epochs=3"],
         ["--cfg", "nonsense"],
         ["--config-name=other"],

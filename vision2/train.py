@@ -41,6 +41,7 @@ def main() -> int:
         check_overrides(words)
         node = compose_config(fixed_words(words))
         if arguments.cfg:
+            compose_config(words)
             options = [word for word in sys.argv[1:] if word not in arguments.overrides]
             return _hand_to_hydra(lambda node: None, [*options, *words])
         if arguments.multirun or node.hydra.mode == RunMode.MULTIRUN:
@@ -62,7 +63,7 @@ def _arguments() -> Namespace:
 
     parser = get_args_parser()
     parser.error = refuse
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     foreign = [option for option in NO_OPTIONS if getattr(arguments, option)]
     if foreign:
         refuse(f"--{foreign[0].replace('_', '-')} would be ignored: this program reads its own configuration tree")

@@ -66,7 +66,7 @@ def test_all_mistakes_of_a_command_line_are_told_at_once():
         ("strategy.rules=[{match: 'head.*', lr_scale: -1}]", "the lr_scale of 'head.*' is -1.0, it must"),
         ("strategy.rules.0.frozen=true", "strategy.rules is given as a whole: strategy.rules=VALUE"),
         ("resume=", "resume is empty"),
-        ("dataset.root=''", "dataset.root is empty"),
+        ("dataset.cache_dir=''", "dataset.cache_dir is empty"),
         ("output_dir=", "output_dir is empty"),
         ("dataset.root=.", "add dataset=folder"),
     ],
