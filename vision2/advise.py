@@ -79,7 +79,8 @@ def measure(config, data: Dataset, network: Network, untrained: Network, *, samp
     from vision2.data.places import cache_root
     from vision2.transfer.advice import Evidence
     from vision2.transfer.cut import LAST
-    from vision2.transfer.features import FeatureMaker, features_folder
+    from vision2.transfer.feature_store import features_folder
+    from vision2.transfer.features import FeatureMaker
     from vision2.transfer.transferability import transferability
 
     split = sample_of(data.train, sample, config.seed)

@@ -1,6 +1,7 @@
 """python -m vision2.cache list|clear [dir=FOLDER]
 
-The stores of decoded images: list them, or delete those that no process is using. Downloads are left alone.
+The stores of decoded images and of features: list them, or delete those that no process is using. Downloads are left
+alone.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(options: dict) -> None:
+    from vision2.data.places import cache_root
     from vision2.data.store_folder import delete_store, list_stores, stores_folder
+    from vision2.transfer.feature_store import delete_features, features_folder, size_of_features
 
     action = options["action"]
     if action not in ACTIONS:
@@ -46,6 +49,12 @@ def run(options: dict) -> None:
             f"  {store.path.name}  {store.bytes / 1e6:8.1f} MB  {store.images:7d} images at {store.store_px:4d} px"
             f"  used {used}  {store.source}{note}"
         )
+    features = features_folder(cache_root(options["dir"] or None))
+    count, size = size_of_features(features)
+    if action == "clear":
+        delete_features(features)
+    note = "  deleted" if action == "clear" and count else ""
+    print(f"{features}: features of {count} layer{'s' * (count != 1)}, {size / 1e9:.2f} GB{note}")
 
 
 if __name__ == "__main__":

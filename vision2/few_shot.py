@@ -74,7 +74,8 @@ def _network_features(config: Config, data, network) -> tuple[np.ndarray, np.nda
     """(N, D) of the training and of the test split, after the last layer."""
     from vision2.data.places import cache_root
     from vision2.transfer.cut import LAST
-    from vision2.transfer.features import FeatureMaker, features_folder
+    from vision2.transfer.feature_store import features_folder
+    from vision2.transfer.features import FeatureMaker
 
     folder = features_folder(cache_root(config.dataset.cache_dir)) if config.dataset.cache == "disk" else None
     maker = FeatureMaker(network, config.model, layers=[LAST], pooling="pooled", folder=folder)

@@ -151,3 +151,15 @@ def test_an_image_is_known_by_its_pixels_and_shape():
     shapes = [image.reshape(4, 4, 3), image.reshape(2, 8, 3), image.reshape(4, 4, 3).copy()]
     first, other, copy = image_ids(MemoryImages(shapes), None)
     assert first == copy != other
+
+
+def test_features_are_counted_and_can_be_deleted(tmp_path, capsys):
+    from vision2.cache import main
+
+    made(maker(tmp_path / "features"), split())
+    assert main([f"dir={tmp_path}"]) == 0
+    assert "features of 1 layer," in capsys.readouterr().out
+    assert main(["clear", f"dir={tmp_path}"]) == 0
+    assert not (tmp_path / "features").exists()
+    assert main([f"dir={tmp_path}"]) == 0
+    assert "features of 0 layers, 0.00 GB" in capsys.readouterr().out

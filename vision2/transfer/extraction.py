@@ -22,7 +22,8 @@ from vision2.training.learner import EpochResult, Learner
 from vision2.transfer.classifiers import fit_classifier
 from vision2.transfer.cut import CutNetwork, parse_layers
 from vision2.transfer.feature_batches import FeatureBatches
-from vision2.transfer.features import FeatureMaker, features_folder, training_precision
+from vision2.transfer.feature_store import features_folder
+from vision2.transfer.features import FeatureMaker, training_precision
 from vision2.transfer.heads import Affine, empty_head, kind_of
 from vision2.transfer.rules import ParameterPlan, plan_parameters
 

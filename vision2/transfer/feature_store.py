@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from vision2.basics.files import replacing
+
+if TYPE_CHECKING:
+    import torch
 
 VERSION = 1  # of the layout and of how features are computed; a change makes every store new
 ID_BYTES = 16
@@ -63,6 +67,22 @@ class FeatureStore:
                     yield [key.tobytes() for key in keys], rows
 
 
+def features_folder(root: Path) -> Path:
+    """Where features are kept below the cache folder."""
+    return root / "features"
+
+
+def size_of_features(folder: Path) -> tuple[int, int]:
+    """How many stores `folder` holds, and their bytes."""
+    files = list(folder.glob("*/*.npy"))
+    return len({file.parent for file in files if file.name.endswith(".ids.npy")}), sum(f.stat().st_size for f in files)
+
+
+def delete_features(folder: Path) -> None:
+    """Whoever is reading one goes on with what is open, or computes again what is gone."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def store_key(**facts: object) -> str:
     """The name of the store for these facts (plain values)."""
     text = json.dumps({"version": VERSION, **facts}, sort_keys=True, default=str)
@@ -71,6 +91,8 @@ def store_key(**facts: object) -> str:
 
 def network_digest(body: torch.nn.Module) -> str:
     """SHA-256 of every tensor of a module by name: weights and batch-norm statistics alike."""
+    import torch
+
     digest = hashlib.sha256()
     for name, value in body.state_dict().items():
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())

@@ -18,7 +18,7 @@ from vision2.data.dataset import Split
 from vision2.models.network import Network
 from vision2.training.precision import PROBE_FROM_PX, autocast
 from vision2.transfer.cut import layer_outputs
-from vision2.transfer.feature_store import FeatureStore, image_ids, network_digest, store_key, view_ids
+from vision2.transfer.feature_store import ID_BYTES, FeatureStore, image_ids, network_digest, store_key, view_ids
 from vision2.transfer.fusing import fused_copy
 
 BATCH_SIZE = 32  # at 224 px; larger ones fall out of a CPU's caches
@@ -59,7 +59,10 @@ class FeatureMaker:
         The augmentation of a view depends on the image and the view's number only, so that every seed and every
         subset finds the same rows.
         """
-        ids = image_ids(split.images, self.folder / "ids" if self.folder else None)
+        if self.folder or views > 1:
+            ids = image_ids(split.images, self.folder / "ids" if self.folder else None)
+        else:  # nobody will ask for them again, and reading every image for its hash would double the work
+            ids = [index.to_bytes(ID_BYTES, "big") for index in range(len(split))]
         found = [self._view(split, ids, precision, augment if view else None, view) for view in range(views)]
         return {layer: torch.stack([view[layer] for view in found]) for layer in self.layers}
 
@@ -146,10 +149,6 @@ class FeatureMaker:
                 " strategy.pooling=pooled, a later strategy.layer or a smaller dataset.image_size_px"
             )
         return np.empty((count, width), dtype=np.float32)
-
-
-def features_folder(root: Path) -> Path:
-    return root / "features"
 
 
 def training_precision(wanted: str, device: torch.device, image_size_px: int) -> str:
