@@ -9,7 +9,7 @@ import threading
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -102,7 +102,8 @@ def stopping_on_signals() -> Iterator[None]:
 def _interrupted(folders: list[Path], config: Config, command: str, number: int) -> Outcome:
     if not folders:
         return Outcome("interrupted", None, 128 + number, "stopped before the run began; nothing was written")
-    _write_status(folders[0], "interrupted", None, config, command)
+    with suppress(UserError):  # how it ended matters more than that it cannot be written
+        _write_status(folders[0], "interrupted", None, config, command)
     saved = "the last finished epoch is saved" if (folders[0] / "last.pt").exists() else "no epoch was finished"
     text = f"stopped; {saved}. Go on with: python -m vision2.train {shlex.quote(f'resume={folders[0]}')}"
     return Outcome("interrupted", folders[0], 128 + number, text)
@@ -112,7 +113,8 @@ def _failed(
     folders: list[Path], config: Config, command: str, error: UserError, exit_code: int = USER_MISTAKE
 ) -> Outcome:
     if folders:
-        _write_status(folders[0], "failed", str(error), config, command)
+        with suppress(UserError):
+            _write_status(folders[0], "failed", str(error), config, command)
     return Outcome("failed", folders[0] if folders else None, exit_code, str(error))
 
 

@@ -6,9 +6,12 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from vision2.basics.errors import UserError, suggest
+from vision2.config.fields import unknown_key
+from vision2.config.location import GROUPS
 
 USER_MISTAKE = 2  # exit code
 
@@ -42,8 +45,10 @@ def split_options(words: Sequence[str], options: dict[str, Option]) -> tuple[dic
             raise UserError(f"cannot read '{word}': settings are written key=value{suggest(word, options)}")
         if name in options:
             values[name] = _converted(name, text, options[name].kind)
-        else:
-            rest.append(word)
+            continue
+        if name not in GROUPS and unknown_key(name) and get_close_matches(name, options, n=1, cutoff=0.75):
+            raise UserError(f"unknown setting '{name}'{suggest(name, options)}")
+        rest.append(word)
     return values, rest
 
 
@@ -72,7 +77,8 @@ def run_command(
         composes: what makes the configuration of the words that are no option; True is `load_config`.
 
     Returns:
-        The exit code: what `run` returns (None is 0), 2 for a `UserError`, 130 for Ctrl-C.
+        The exit code: what `run` returns (None is 0), 2 for a `UserError` and for files that cannot be read or
+        written, 130 for Ctrl-C.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -94,6 +100,10 @@ def run_command(
         return 128 + signal.SIGINT
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return fail(UserError(f"{error.filename}: {error.strerror}"))
 
 
 def _help(doc: str, options: dict[str, Option], composes: object) -> str:

@@ -33,6 +33,8 @@ def config_of_run(folder: str, words: Sequence[str]) -> Config:
         saved = yaml.safe_load((run_dir / "config.yaml").read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise UserError(f"{run_dir / 'config.yaml'} is no readable YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(saved, dict):
+        raise UserError(f"{run_dir / 'config.yaml'} holds no settings; the run cannot go on, start it anew")
     changes = _changes(words, CHANGES_ON_RESUME, "a resumed run", ignored=("resume",))
     return from_dict(_changed(saved | {"resume": str(run_dir)}, changes))
 

@@ -1,0 +1,54 @@
+"""What every command shares: its options, one line for each mistake, exit codes."""
+
+from __future__ import annotations
+
+import pytest
+
+from vision2.basics.errors import UserError
+from vision2.config.command import Option, run_command
+
+OPTIONS = {"images": Option(None, "a folder"), "top": Option(5, "classes", int), "gradcam": Option(False, "maps", bool)}
+
+
+def ended(capsys, *words, run=lambda config, options: None, composes=lambda words: words):
+    code = run_command(words, doc="Doc.", options=OPTIONS, run=run, composes=composes)
+    return code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("image=x", "unknown setting 'image', did you mean 'images'?"),
+        ("top=many", "top is 'many', it must be a whole number"),
+        ("gradcam=yes", "gradcam is 'yes', it must be true or false"),
+        ("images", "settings are written key=value, did you mean 'images'?"),
+    ],
+)
+def test_a_mistake_in_an_option_is_one_line_with_code_2(word, told, capsys):
+    assert ended(capsys, word) == (2, f"error: {'cannot read ' + repr(word) + ': ' if '=' not in word else ''}{told}\n")
+
+
+def test_what_is_no_option_is_a_setting_of_the_configuration(capsys):
+    seen = {}
+    code, _ = ended(
+        capsys, "top=3", "model=resnet20", "mode=eval", run=lambda config, options: seen.update(options, words=config)
+    )
+    assert code == 0
+    assert seen == {"images": None, "top": 3, "gradcam": False, "words": ["model=resnet20", "mode=eval"]}
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "told"),
+    [
+        (UserError("a", "b"), 2, "error: a\nerror: b\n"),
+        (PermissionError(13, "Permission denied", "/x/y"), 2, "error: /x/y: Permission denied\n"),
+        (KeyboardInterrupt(), 130, "stopped by the user\n"),
+        (BrokenPipeError(), 0, ""),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_how_a_command_ends(raised, code, told, capsys):
+    def run(config, options):
+        raise raised
+
+    assert ended(capsys, run=run) == (code, told)
