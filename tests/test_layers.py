@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,15 @@ def test_help_and_configuration_errors_load_nothing_heavy():
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             wrong += [f"{file.name} imports {name} when loaded" for name in names if name.split(".")[0] in HEAVY]
     assert not wrong
+
+
+def test_a_run_of_our_own_network_waits_for_no_library_it_does_not_use():
+    """torchvision and timm take seconds to import; our residual nets need neither."""
+    code = (
+        "import sys, vision2.sweep; from vision2.config.schema import ModelConfig;"
+        "from vision2.models.build import build_model;"
+        "build_model(ModelConfig('resnet20'), 10, seed=0);"
+        "print([name for name in ('torchvision', 'timm', 'matplotlib', 'pandas') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent)
+    assert done.stdout.strip() == "[]", done.stderr

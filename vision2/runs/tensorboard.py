@@ -11,7 +11,6 @@ import torch
 import yaml
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
-from torchvision.utils import make_grid
 
 from vision2.basics.preprocessing import Preprocessing
 from vision2.runs.records import plain
@@ -110,7 +109,8 @@ class TensorBoardTracker:
         """A grid of up to 32 normalised images (N, 3, H, W), with the normalisation taken back."""
         images = images[:IMAGES_AT_MOST].detach().float().cpu()
         mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
-        self.writer.add_image(tag, make_grid((images * std + mean).clamp(0, 1), nrow=8, padding=2), step)
+        # its own grid: torchvision's would make every run wait seconds for that import
+        self.writer.add_images(tag, (images * std + mean).clamp(0, 1), step)
 
     def log_picture(self, tag: str, picture: np.ndarray, step: int) -> None:
         """(H, W, 3) uint8."""
