@@ -196,6 +196,7 @@ def test_a_contact_sheet_has_a_row_for_every_six_tiles():
         (["images={folder}", "checkpoint={checkpoint}", "gradcam=true"], "out=FOLDER"),
         (["images={picture}", "model=resnet20", "weights.name=none"], "predict at random"),
         (["images={picture}", "model=resnet20"], "resnet20 has no published weights"),
+        (["images={picture}", "model=resnet18", "weights.name=IMAGENET1K_V1"], "resnet18-f37072fd.pth"),
     ],
 )
 def test_mistakes_are_one_sentence_and_exit_code_2(words, told, checkpoint, pictures, tmp_path, capsys):

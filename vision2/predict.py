@@ -47,7 +47,9 @@ def configured(words: Sequence[str]) -> tuple[Config, list[str]]:
     """The configuration, and the words it was made of: whether a model was named cannot be read from the former."""
     from vision2.config.compose import load_without_data
 
-    return load_without_data(words), list(words)
+    named = any(word.startswith("weights.name=") and word != "weights.name=none" for word in words)
+    pretrained = ["strategy=finetune"] if named else []  # scratch knows no published weights
+    return load_without_data([*pretrained, *words]), list(words)
 
 
 def run(given: tuple[Config, list[str]], options: dict) -> None:
