@@ -12,12 +12,14 @@ import re
 import sys
 from pathlib import Path
 
-from vision2.config.location import config_folder, options
+from vision2.config.location import options
 from vision2.report import write_report
 from vision2.runs.read import read_runs
+from vision2.runs.sweep import SweepFolder
 
 ROOT = Path(__file__).resolve().parent.parent
-GUIDES = {"en": ROOT / "docs" / "lecture.md", "es": ROOT / "docs" / "clase.es.md"}
+# English last: the report that stays in the sweep's folder, and that the README quotes
+GUIDES = {"es": ROOT / "docs" / "clase.es.md", "en": ROOT / "docs" / "lecture.md"}
 MEASURED = {"en": "Measured", "es": "Medido"}
 RUNS = {"en": "runs", "es": "corridas"}
 SHOWN = (0, 1, 2, 4)  # configuration, n, test accuracy, train accuracy; the page has the rest
@@ -29,7 +31,7 @@ def main(sweeps: Path) -> None:
     for folder in sorted(path for path in sweeps.iterdir() if (path / "jobs.jsonl").exists()):
         runs, _ = read_runs(folder)
         finished = [run for run in runs if run.completed]
-        if finished and finished[0].get("experiment.name") in options("experiment"):
+        if len(finished) == len(jobs_of(folder)) > 0 and finished[0].get("experiment.name") in options("experiment"):
             newest[finished[0].get("experiment.name")] = (folder, finished)
     rows = []
     for name, (folder, runs) in newest.items():
@@ -40,6 +42,11 @@ def main(sweeps: Path) -> None:
     replace(ROOT / "README.md", "experiments", "\n".join(table))
 
 
+def jobs_of(folder: Path) -> list[dict]:
+    """A sweep that is not finished has no verdict to quote."""
+    return SweepFolder(folder).jobs() if (folder / "report" / "report.md").exists() else []
+
+
 def result(folder: Path, runs: list, language: str) -> str:
     """Verdict, comparisons, table and the command, as Markdown."""
     write_report(folder, language=language)
@@ -48,7 +55,9 @@ def result(folder: Path, runs: list, language: str) -> str:
     comparisons, results = tables(text)[:2]
     results = [[row[index] for index in SHOWN] for row in results]
     minutes = sum(run.get("seconds") or 0 for run in runs) / 60
-    told = f"{MEASURED[language]}: `{command_of(runs)}`; {len(runs)} {RUNS[language]}, {minutes:.0f} min, {size_of(runs)}."
+    told = (
+        f"{MEASURED[language]}: `{command_of(runs)}`; {len(runs)} {RUNS[language]}, {minutes:.0f} min, {size_of(runs)}."
+    )
     return "\n\n".join([verdict.group(0), markdown(comparisons), markdown(results), told])
 
 
@@ -68,16 +77,9 @@ def size_of(runs: list) -> str:
 
 def summary_row(name: str, runs: list, report: str) -> str:
     experiment = runs[0].get("experiment")
-    verdict = re.search(r"^\*\*(\w+)\*\*", report, re.MULTILINE)
-    seeds = len({run.seed for run in runs})
-    return f"| [`{name}`](conf/experiment/{name}.yaml) | {experiment['claim']} | {VERDICTS[verdict.group(1)]} ({len(runs)} runs, {seeds} seeds) |"
-
-
-VERDICTS = {word: english for english, *words in (
-    ("supported", "supported", "respaldada", "respaldado"),
-    ("contradicted", "contradicted", "contradicha", "contradicho"),
-    ("inconclusive", "inconclusive", "no", "inconcluso", "inconclusa"),
-) for word in words}  # fmt: skip
+    verdict = re.search(r"^\*\*(\w+)\*\*", report, re.MULTILINE).group(1)
+    told = f"{verdict} ({len(runs)} runs, {len({run.seed for run in runs})} seeds)"
+    return f"| [`{name}`](conf/experiment/{name}.yaml) | {experiment['claim']} | {told} |"
 
 
 def tables(text: str) -> list[list[list[str]]]:
