@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 import pytest
 import torch
 
+from vision2.basics.errors import UserError
 from vision2.config.compose import load_config
 from vision2.config.saved import config_of_run
 from vision2.experiment import run
@@ -149,9 +151,33 @@ def test_a_stopped_run_leaves_a_checkpoint_that_goes_on(number, code, tmp_path, 
     assert [record["epoch"] for record in RunRecord(folder).history()] == list(range(1, epoch + 2))
 
 
-def test_only_harmless_settings_may_change_on_resume(two_epochs):
-    from vision2.basics.errors import UserError
+def broken_copy(folder, tmp_path, **files):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    for name, text in files.items():
+        (copy / name.replace("_", ".")).write_text(text)
+    return copy
 
+
+@pytest.mark.parametrize(
+    ("files", "words", "told"),
+    [
+        ({}, ["train.epochs=1"], "has 2 epochs already"),
+        ({"metrics_jsonl": 'x\n{"epoch": 2}\n'}, ["train.epochs=3"], "line 1 of metrics.jsonl is broken"),
+        ({"split_json": '{"fingerprint": "of other images"}'}, ["train.epochs=3"], "other images"),
+        ({"split_json": "{"}, ["train.epochs=3"], "split.json"),
+        ({"config_yaml": "hello"}, [], "config.yaml holds no settings"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list | dict) else "",
+)
+def test_a_run_that_cannot_go_on_is_told_so_and_stays_as_it_was(files, words, told, two_epochs, tmp_path):
+    copy = broken_copy(two_epochs[0], tmp_path, **files)
+    with pytest.raises(UserError, match=told):
+        run(config_of_run(str(copy), words), lambda: pytest.fail("claimed"), "")
+    assert json.loads((copy / "summary.json").read_text())["status"] == "completed"
+
+
+def test_only_harmless_settings_may_change_on_resume(two_epochs):
     with pytest.raises(UserError, match=r"a resumed run cannot change strategy\.lr"):
         config_of_run(str(two_epochs[0]), ["strategy.lr=0.5"])
     with pytest.raises(UserError, match="holds no run"):

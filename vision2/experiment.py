@@ -14,7 +14,7 @@ from vision2.analysis.metrics import summarise_predictions
 from vision2.config.schema import Config
 from vision2.models.count import count_costs
 from vision2.models.network import Network
-from vision2.preparation import Job, prepare
+from vision2.preparation import Job, check_going_on, prepare
 from vision2.runs.environment import environment
 from vision2.runs.identity import config_hash
 from vision2.runs.records import RunRecord
@@ -39,6 +39,8 @@ def run(config: Config, claim: Callable[[], Path], command: str) -> dict:
     """
     saved = load_checkpoint(Path(config.resume) / "last.pt") if config.resume else None
     job = prepare(config, saved)
+    if saved:
+        check_going_on(job, Path(config.resume), done=saved["state"]["epoch"])
     record = RunRecord(claim())
     state = _restore(job, saved, record) if saved else State()
     tracker = TensorBoardTracker(record.run_dir, resume_step=state.epoch if saved else None)

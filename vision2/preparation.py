@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import torch
 
@@ -16,6 +17,7 @@ from vision2.models.build import build_model
 from vision2.models.facts import facts_for
 from vision2.models.network import Network
 from vision2.models.weights import WeightsReport, find_weights, load_weights
+from vision2.runs.records import RunRecord
 from vision2.training.learner import Learner
 from vision2.training.precision import choose_device, choose_precision
 from vision2.transfer.extraction import ClassifierLearner, Extraction, extract, uses_stored_features
@@ -184,6 +186,27 @@ def preprocessing_for(network: Network, data: Dataset, size: int, *, pretrained:
         mean, std = data.statistics()
         preprocessing = replace(preprocessing, mean=tuple(mean), std=tuple(std))
     return preprocessing
+
+
+def check_going_on(job: Job, run_dir: Path, *, done: int) -> None:
+    """Refuse to go on with a run of `done` epochs where that would mix two runs, before anything in it changes.
+
+    Raises:
+        UserError: for fewer epochs than are done, other images than it began with, or damaged records.
+    """
+    if job.epochs < done:
+        raise UserError(f"the run has {done} epochs already, train.epochs={job.epochs} is fewer; give {done} or more")
+    record = RunRecord(run_dir)
+    try:
+        record.history()
+        fingerprint = record.split()["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"the run cannot go on, its metrics.jsonl or split.json is damaged: {error}") from error
+    if fingerprint != job.data.fingerprint:
+        raise UserError(
+            "the data set holds other images, labels or splits than the run began with (images it trained on could be"
+            " in its test split now); give dataset.root=PLACE of the same files, or start a new run"
+        )
 
 
 def _check_same_classes(data: Dataset, classes: list[str]) -> None:
