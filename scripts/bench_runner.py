@@ -36,13 +36,13 @@ def epoch_against_bare_steps(images: int = 12_800, batch_size: int = 128) -> Non
     import numpy as np
     import torch
     from torch import nn
-    from vision2.data.batches import Batches
-    from vision2.models.build import build_model
 
     from vision2.basics.preprocessing import Preprocessing
     from vision2.config.schema import AugmentConfig, ModelConfig, StrategyConfig, TrainConfig
+    from vision2.data.batches import Batches
     from vision2.data.dataset import Split
     from vision2.data.sources import ResidentImages
+    from vision2.models.build import build_model
     from vision2.training.learner import Learner
 
     pixels = torch.randint(0, 256, (images, 3, 32, 32), dtype=torch.uint8)

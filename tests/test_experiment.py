@@ -20,7 +20,13 @@ from vision2.runs.records import RunRecord
 from vision2.sweep import run_recorded
 from vision2.training.checkpoint import load_checkpoint
 
-TINY = ["dataset.fraction=0.1", "train.batch_size=32", "train.warmup_epochs=0", "device=cpu", "dataset.image_size_px=16"]
+TINY = [
+    "dataset.fraction=0.1",
+    "train.batch_size=32",
+    "train.warmup_epochs=0",
+    "device=cpu",
+    "dataset.image_size_px=16",
+]
 
 
 def completed(folder, *words):
@@ -50,7 +56,16 @@ def test_the_summary_says_what_a_reader_needs_to_judge_the_number(two_epochs):
     assert test["accuracy_low"] <= test["accuracy"] <= test["accuracy_high"]
     assert test["n"] == len(RunRecord(folder).split()["splits"]["test"]["ids"])
     assert summary["parameters"] == 269_722  # resnet20 with ten classes, He et al. 2016
-    for key in ("seconds", "images_per_second", "peak_memory_mb", "versions", "device", "precision", "command", "config"):
+    for key in (
+        "seconds",
+        "images_per_second",
+        "peak_memory_mb",
+        "versions",
+        "device",
+        "precision",
+        "command",
+        "config",
+    ):
         assert summary[key], key
     assert summary["multiply_adds"] == pytest.approx(40.55e6 / 4, rel=0.01)  # 16 px is a quarter of 32 px
 

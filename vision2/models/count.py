@@ -119,11 +119,16 @@ def _counted(network: Network, image_size_px: int, *, training: bool) -> _Counte
     for name, module in network.named_modules():
         handles.append(module.register_forward_hook(watch(name, not any(True for _ in module.children()))))
     try:
-        with _mode(network, training), FlopCounterMode(display=False) as counter, fields, torch.no_grad():
-            meta = {name: tensor.detach().to("meta") for name, tensor in _tensors(network)}
-            images = torch.empty(PROBE_BATCH, 3, image_size_px, image_size_px, device="meta")
+        images = torch.empty(PROBE_BATCH, 3, image_size_px, image_size_px, device="meta")
+        with (
+            _mode(network, training),
+            _on_meta(network),
+            FlopCounterMode(display=False) as counter,
+            fields,
+            torch.no_grad(),
+        ):
             fields.start(images)
-            torch.func.functional_call(network, meta, (images,))
+            network(images)
     finally:
         for handle in handles:
             handle.remove()
@@ -132,9 +137,22 @@ def _counted(network: Network, image_size_px: int, *, training: bool) -> _Counte
     return _Counted(counts.get("Global", 0), by_module, shapes, values, receptive)
 
 
-def _tensors(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    yield from network.named_parameters()
-    yield from network.named_buffers()
+@contextmanager
+def _on_meta(network: nn.Module) -> Iterator[None]:
+    """Tensors without memory in the place of all parameters and buffers for a while.
+
+    torch.func.functional_call does this too, but loads torch's compiler first, which takes longer than everything here.
+    """
+    tables = [table for module in network.modules() for table in (module._parameters, module._buffers)]
+    kept = [dict(table) for table in tables]
+    try:
+        for table in tables:
+            for name, tensor in table.items():
+                table[name] = tensor if tensor is None else torch.empty_like(tensor, device="meta")
+        yield
+    finally:
+        for table, tensors in zip(tables, kept, strict=True):
+            table.update(tensors)
 
 
 @contextmanager
