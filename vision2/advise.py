@@ -76,10 +76,9 @@ def measure(config, data: Dataset, network: Network, untrained: Network, *, samp
     """
     import numpy as np
 
-    from vision2.data.places import cache_root
     from vision2.transfer.advice import Evidence
     from vision2.transfer.cut import LAST
-    from vision2.transfer.feature_store import features_folder
+    from vision2.transfer.extraction import kept_features
     from vision2.transfer.features import FeatureMaker
     from vision2.transfer.transferability import transferability
 
@@ -89,7 +88,7 @@ def measure(config, data: Dataset, network: Network, untrained: Network, *, samp
         raise UserError(
             f"the adviser needs two training images of each class; {data.classes[counts.argmin()]} has fewer"
         )
-    folder = features_folder(cache_root(config.dataset.cache_dir)) if config.dataset.cache == "disk" else None
+    folder = kept_features(config.dataset)
 
     def scores(net: Network, layers: list[str]) -> dict[str, dict[str, float]]:
         maker = FeatureMaker(net, config.model, layers=layers, pooling="pooled", folder=folder)

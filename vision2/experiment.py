@@ -12,7 +12,7 @@ from vision2.analysis.artifacts import write_artifacts
 from vision2.analysis.dashboard import log_embedding, log_results
 from vision2.analysis.metrics import summarise_predictions
 from vision2.config.schema import Config
-from vision2.models.count import count_costs
+from vision2.models.count import Costs, count_costs
 from vision2.models.network import Network
 from vision2.preparation import Job, check_going_on, prepare
 from vision2.runs.environment import environment
@@ -23,7 +23,9 @@ from vision2.training.checkpoint import load_checkpoint, save_checkpoint
 from vision2.training.evaluate import Predictions, predict
 from vision2.training.precision import peak_memory_mb
 from vision2.training.progress import Progress
+from vision2.transfer.costs import Totals, remembered_costs
 from vision2.transfer.cut import CutNetwork
+from vision2.transfer.extraction import kept_features
 from vision2.transfer.heads import is_differentiable
 from vision2.transfer.rules import format_map, trainable_map
 from vision2.transfer.sources import describe_lineage
@@ -176,7 +178,7 @@ def _finish(
         last = history[-1]
         metrics["train"] = {"accuracy": last["train_accuracy"], "loss": last["train_loss"], "epoch": last["epoch"]}
     _picture(job, network, record, tracker, metrics, predictions["test"])
-    costs = count_costs(job.network, job.preprocessing.image_size_px)
+    costs = _costs(job, config)
     summary = {
         "status": "completed",
         "error": None,
@@ -206,6 +208,13 @@ def _finish(
     tracker.log_hparams(asdict(config), metrics)
     record.write_summary(summary)
     return summary
+
+
+def _costs(job: Job, config: Config) -> Costs | Totals:
+    size = job.preprocessing.image_size_px
+    if job.extraction:
+        return remembered_costs(job.network, config.model, size, kept_features(config.dataset))
+    return count_costs(job.network, size)
 
 
 def _best_network(job: Job, record: RunRecord) -> Network | CutNetwork:

@@ -72,12 +72,11 @@ def run(config: Config, options: dict) -> None:
 
 def _network_features(config: Config, data, network) -> tuple[np.ndarray, np.ndarray]:
     """(N, D) of the training and of the test split, after the last layer."""
-    from vision2.data.places import cache_root
     from vision2.transfer.cut import LAST
-    from vision2.transfer.feature_store import features_folder
+    from vision2.transfer.extraction import kept_features
     from vision2.transfer.features import FeatureMaker
 
-    folder = features_folder(cache_root(config.dataset.cache_dir)) if config.dataset.cache == "disk" else None
+    folder = kept_features(config.dataset)
     maker = FeatureMaker(network, config.model, layers=[LAST], pooling="pooled", folder=folder)
     return tuple(maker.features(split, precision="float32")[LAST][0].numpy() for split in (data.train, data.test))
 

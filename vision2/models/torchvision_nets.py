@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from vision2.models.card import ModelFacts
+from vision2.models.light_torchvision import torchvision_models
 from vision2.models.network import Backbone, take_linear
 from vision2.models.stems import SMALL_STEMS
 
@@ -51,13 +52,11 @@ RESNET_STAGES = {
 
 def build_torchvision(facts: ModelFacts, num_classes: int, *, aux: bool, stem: str) -> Backbone:
     """The network `facts.name` of torchvision with `num_classes`, random weights, and its small stem where asked for."""
-    from torchvision.models import get_model
-
     family, extra = facts.family, {}
     if facts.has_aux:
         # `transform_input` stays off: those statistics are part of the preprocessing, so they are applied once.
         extra = {"aux_logits": aux, "init_weights": True, "transform_input": False}
-    body = get_model(facts.name, weights=None, num_classes=num_classes, **extra)
+    body = torchvision_models().get_model(facts.name, weights=None, num_classes=num_classes, **extra)
     stages, head_key = stages_of(body, family), CLASSIFIERS[family]
     backbone = Backbone(body, take_linear(body, head_key), stages, head_key, AUX_LINEARS[family] if aux else {})
     if stem == "small":

@@ -20,6 +20,7 @@ from vision2.basics.preprocessing import Preprocessing
 from vision2.config.schema import ModelConfig, WeightsConfig
 from vision2.models.card import ModelFacts
 from vision2.models.facts import facts_for
+from vision2.models.light_torchvision import torchvision_models
 from vision2.models.network import Network
 from vision2.models.weights_files import checked_sha256, read_file, tensors_of
 from vision2.models.weights_published import published_file
@@ -110,9 +111,7 @@ def _check_same_model(saved: dict[str, Any], model: ModelConfig, path: Path) -> 
 
 
 def imagenet_classes() -> tuple[str, ...]:
-    from torchvision.models import ResNet18_Weights
-
-    return tuple(ResNet18_Weights.IMAGENET1K_V1.meta["categories"])
+    return tuple(torchvision_models().ResNet18_Weights.IMAGENET1K_V1.meta["categories"])
 
 
 def _classes(tensors: dict[str, Tensor]) -> tuple[str, ...] | None:

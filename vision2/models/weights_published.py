@@ -12,6 +12,7 @@ import torch
 from vision2.basics.errors import UserError, suggest
 from vision2.basics.preprocessing import Preprocessing
 from vision2.models.card import ModelFacts
+from vision2.models.light_torchvision import torchvision_models
 from vision2.models.weights_files import checked_sha256
 
 ANSWER_WITHIN_S = 10  # a server that does not answer this fast counts as absent: offline must fail at once
@@ -45,9 +46,7 @@ def published_file(facts: ModelFacts, name: str) -> Published:
 
 
 def _torchvision_file(facts: ModelFacts, name: str) -> Published:
-    from torchvision.models import get_model_weights
-
-    weights = get_model_weights(facts.name)[name]
+    weights = torchvision_models().get_model_weights(facts.name)[name]
     path, sha256 = _from_hub(weights.url, facts.name)
     transforms = weights.transforms()
     preprocessing = Preprocessing(

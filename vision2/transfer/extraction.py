@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from vision2.analysis.metrics import summarise_predictions
-from vision2.config.schema import Config, StrategyConfig
+from vision2.config.schema import Config, DatasetConfig, StrategyConfig
 from vision2.data.dataset import Dataset
 from vision2.data.places import cache_root
 from vision2.models.network import Network
@@ -174,12 +175,17 @@ def _curve(record: dict) -> dict:
     return {"layers": record["layers"]} if "layers" in record else {}
 
 
+def kept_features(dataset: DatasetConfig) -> Path | None:
+    """Where features are kept; None when nothing is to be kept on disk."""
+    return features_folder(cache_root(dataset.cache_dir)) if dataset.cache == "disk" else None
+
+
 def split_features(
     config: Config, data: Dataset, network: Network, layers: Sequence[str]
 ) -> dict[str, dict[str, torch.Tensor]]:
     """Features (V, N, D) by layer and split: `views` of each training image, one of the others."""
     strategy, dataset = config.strategy, config.dataset
-    folder = features_folder(cache_root(dataset.cache_dir)) if dataset.cache == "disk" else None
+    folder = kept_features(dataset)
     maker = FeatureMaker(
         network, config.model, layers=layers, pooling=strategy.pooling, folder=folder, workers=dataset.workers
     )
