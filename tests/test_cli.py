@@ -67,6 +67,16 @@ def test_a_mistake_ends_with_code_2_one_line_and_nothing_written(words, vision2,
     assert not list(tmp_path.iterdir())
 
 
+def test_a_sweep_writes_to_a_folder_with_accents_and_spaces(vision2, tmp_path):
+    (tmp_path / "empty").mkdir()
+    data = ["dataset=cifar10", "dataset.root=empty", "dataset.download=false"]
+    done = vision2("train", "-m", *data, "output_dir=mis años (1)")
+    assert done.returncode == 1
+    assert "1 of 1 jobs: 1 failed" in done.stdout
+    assert "cifar-10-batches-py" in done.stderr
+    assert list((tmp_path / "mis años (1)" / "sweeps").glob("*/jobs.jsonl"))
+
+
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory):
     """A sweep of two models and two seeds in which one model cannot train."""

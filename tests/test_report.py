@@ -235,3 +235,8 @@ def test_two_hundred_runs_take_less_than_20_seconds_and_500_megabytes(tmp_path):
     )
     seconds, megabytes = map(float, done.stdout.splitlines()[-1].split())
     assert seconds < 20 and megabytes < 500
+
+
+def test_a_second_folder_is_not_dropped_silently(capsys):
+    assert main(["one", "two"]) == 2
+    assert "cannot read 'two'" in capsys.readouterr().err

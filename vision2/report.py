@@ -112,7 +112,8 @@ def _subtitle(material) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """`python -m vision2.report <folder> [report.language=es]`."""
     words = list(sys.argv[1:] if argv is None else argv)
-    words = [word if "=" in word or word.startswith("-") else f"folder={word}" for word in words]
+    first = next((word for word in words if "=" not in word and not word.startswith("-")), None)
+    words = [f"folder={word}" if word is first else word for word in words]
     return run_command(words, doc=__doc__, options=OPTIONS, run=_run, composes=False)
 
 

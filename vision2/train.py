@@ -88,6 +88,7 @@ def _single(config: Config, words: Sequence[str]) -> int:
 def _sweep(words: Sequence[str], node: DictConfig) -> int:
     """Check every job, run them all, then print and write what came out; 1 when a job failed."""
     plan = plan_sweep(words, node)
+    source = _source(plan.first, words)
     folder = SweepFolder(claim_sweep_folder(Path(node.output_dir)))
     print(f"{plan.jobs} jobs; their table and report go to {folder.path}", flush=True)
 
@@ -100,10 +101,9 @@ def _sweep(words: Sequence[str], node: DictConfig) -> int:
             config.strategy.source = str(source) if config.strategy.pretrained else None
         return sweep_job(config, _command(words), SweepFolder(Path(HydraConfig.get().sweep.dir)))
 
-    source = _source(plan.first, words)
     try:
         quiet = [f"hydra.sweep.dir={folder.path}", "hydra.sweep.subdir=.", "hydra.sweeper.params=null"]
-        _hand_to_hydra(job, ["--multirun", *plan.words, *quiet])
+        _hand_to_hydra(job, ["--multirun", *plan.words, *quote_words(quiet)])
     except KeyboardInterrupt:
         print("sweep stopped; start the same command again with skip_finished=true to go on", file=sys.stderr)
     from vision2.sweep import finish_sweep

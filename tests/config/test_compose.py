@@ -56,6 +56,7 @@ def test_all_mistakes_of_a_command_line_are_told_at_once():
         ("~train.epochs", "would remove a setting"),
         ("train.epochs 3", "cannot read"),
         ("strategy.lr=nan", "finite"),
+        ("seed=glob(*)", "cannot read 'seed=glob(*)'"),
         ("seed=null", "seed is null, it must be a whole number"),
         ("strategy.lr=1,5", "add -m"),
         ("model=null", "unknown model 'null'"),

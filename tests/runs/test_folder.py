@@ -5,6 +5,7 @@ import pytest
 from vision2.basics.errors import UserError
 from vision2.runs import folder
 from vision2.runs.folder import claim_run_folder
+from vision2.runs.sweep import claim_sweep_folder
 
 
 def test_folder_is_named_by_dataset_model_strategy_and_time(tmp_path):
@@ -19,6 +20,13 @@ def test_runs_started_together_get_different_folders(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         paths = list(pool.map(lambda _: claim_run_folder(tmp_path, "d", "m", "s"), range(64)))
     assert len(set(paths)) == 64
+
+
+@pytest.mark.parametrize("claim", [lambda place: claim_run_folder(place, "d", "m", "s"), claim_sweep_folder])
+def test_a_place_that_takes_no_folder_is_told_in_one_sentence(claim, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot create a .*set output_dir=FOLDER"):
+        claim(tmp_path / "file")
 
 
 def test_a_name_already_taken_is_tried_again(tmp_path, monkeypatch):

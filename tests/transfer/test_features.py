@@ -159,6 +159,13 @@ def test_features_are_counted_and_can_be_deleted(tmp_path, capsys):
     made(maker(tmp_path / "features"), split())
     assert main([f"dir={tmp_path}"]) == 0
     assert "features of 1 layer," in capsys.readouterr().out
+    own = tmp_path / "features" / "mine" / "thesis.ids.npy"  # somebody's folder that happens to be called so
+    own.parent.mkdir()
+    own.touch()
+    assert main(["clear", f"dir={tmp_path}"]) == 0
+    assert list((tmp_path / "features").iterdir()) == [own.parent]
+    own.unlink()
+    own.parent.rmdir()
     assert main(["clear", f"dir={tmp_path}"]) == 0
     assert not (tmp_path / "features").exists()
     assert main([f"dir={tmp_path}"]) == 0

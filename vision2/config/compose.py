@@ -55,11 +55,9 @@ def check_overrides(words: Sequence[str]) -> None:
     problems = []
     for word in words:
         try:
-            override = OverridesParser.create().parse_override(word)
-        except HydraException:
+            problems += _problems_of(OverridesParser.create().parse_override(word))
+        except HydraException:  # not key=value, or values that cannot be listed such as glob(*)
             problems.append(f"cannot read '{word}': settings are written key=value, e.g. train.epochs=5")
-            continue
-        problems += _problems_of(override)
     keys = {word.lstrip("+").partition("=")[0] for word in words}
     if "dataset.root" in keys and not keys & {"dataset", "dataset.name", "experiment", "resume", "mode"}:
         problems.append(

@@ -8,13 +8,22 @@ import secrets
 from datetime import datetime
 from pathlib import Path
 
+from vision2.basics.errors import UserError
+
 SWEEPS, JOBS = "sweeps", "jobs.jsonl"
 
 
 def claim_sweep_folder(output_dir: Path) -> Path:
-    """Create and return a new `<output_dir>/sweeps/<time>-<id>/`."""
+    """Create and return a new `<output_dir>/sweeps/<time>-<id>/`.
+
+    Raises:
+        UserError: when the folder cannot be created there.
+    """
     path = output_dir.expanduser() / SWEEPS / f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    path.mkdir(parents=True)
+    try:
+        path.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"cannot create a folder in {path.parent}: {error.strerror}; set output_dir=FOLDER") from error
     return path.resolve()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -74,13 +75,21 @@ def features_folder(root: Path) -> Path:
 
 def size_of_features(folder: Path) -> tuple[int, int]:
     """How many stores `folder` holds, and their bytes."""
-    files = list(folder.glob("*/*.npy"))
-    return len({file.parent for file in files if file.name.endswith(".ids.npy")}), sum(f.stat().st_size for f in files)
+    stores = _stores(folder)
+    return len(stores), sum(file.stat().st_size for store in stores for file in store.glob("*.npy"))
 
 
 def delete_features(folder: Path) -> None:
-    """Whoever is reading one goes on with what is open, or computes again what is gone."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Whoever is reading one goes on with what is open, or computes again what is gone. All else stays."""
+    for store in _stores(folder):
+        shutil.rmtree(store, ignore_errors=True)
+    with suppress(OSError):
+        folder.rmdir()  # when nothing else is in it
+
+
+def _stores(folder: Path) -> set[Path]:
+    """Folders named by `store_key` with features in them: someone's own `features` folder is none of ours."""
+    return {file.parent for file in folder.glob("*/*.ids.npy") if re.fullmatch("[0-9a-f]{32}", file.parent.name)}
 
 
 def store_key(**facts: object) -> str:
