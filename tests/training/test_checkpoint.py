@@ -30,7 +30,7 @@ def test_a_failed_write_leaves_the_old_checkpoint_and_no_rest(tmp_path, monkeypa
         raise OSError("disk full")
 
     monkeypatch.setattr(torch, "save", breaks)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(UserError, match="disk full"):
         save_checkpoint(path, {"state": 2})
     assert load_checkpoint(path)["state"] == 1
     assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
