@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -77,13 +82,31 @@ def test_a_sweep_writes_to_a_folder_with_accents_and_spaces(vision2, tmp_path):
     assert list((tmp_path / "mis años (1)" / "sweeps").glob("*/jobs.jsonl"))
 
 
+def test_a_stopped_sweep_starts_no_other_job_and_tells_how_to_go_on(tmp_path):
+    line = [
+        sys.executable,
+        "-m",
+        "vision2.train",
+        "-m",
+        "seed=0,1",
+        *TINY,
+        "train.epochs=300",
+        f"output_dir={tmp_path}",
+    ]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.rglob("last.pt")) and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "1 of 2 jobs: 1 interrupted" in output
+    assert "skip_finished=true to go on" in errors
+    assert "Traceback" not in errors
+
+
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory):
     """A sweep of two models and two seeds in which one model cannot train."""
-    import os
-    import subprocess
-    import sys
-
     folder = tmp_path_factory.mktemp("sweep")
     words = ["-m", "model=plain20,resnet20", "strategy.lr=0.05,1e30", *TINY]
     environment = dict(os.environ)

@@ -17,7 +17,7 @@ from vision2.config.compose import load_config
 from vision2.config.saved import config_of_run
 from vision2.experiment import run
 from vision2.runs.records import RunRecord
-from vision2.sweep import run_recorded
+from vision2.sweep import Stopped, run_recorded
 from vision2.training.checkpoint import load_checkpoint
 
 TINY = [
@@ -145,6 +145,16 @@ def test_an_internal_error_keeps_its_trace_in_the_run_folder(tmp_path, monkeypat
     assert "ZeroDivisionError" in outcome.error
     assert "\n" not in outcome.error
     assert "Traceback" in (outcome.run_dir / "error.txt").read_text()
+
+
+def test_a_run_stopped_in_its_first_epoch_says_how_to_start_again(tmp_path, monkeypatch):
+    def stop(*_):
+        raise Stopped(signal.SIGTERM)
+
+    monkeypatch.setattr("vision2.experiment._one_epoch", stop)
+    outcome = run_recorded(load_config([*TINY, f"output_dir={tmp_path}"]), "the command")
+    assert outcome.exit_code == 143
+    assert outcome.error == "stopped; no epoch was finished. Start again with: the command"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])

@@ -104,8 +104,11 @@ def _interrupted(folders: list[Path], config: Config, command: str, number: int)
         return Outcome("interrupted", None, 128 + number, "stopped before the run began; nothing was written")
     with suppress(UserError):  # how it ended matters more than that it cannot be written
         _write_status(folders[0], "interrupted", None, config, command)
-    saved = "the last finished epoch is saved" if (folders[0] / "last.pt").exists() else "no epoch was finished"
-    text = f"stopped; {saved}. Go on with: python -m vision2.train {shlex.quote(f'resume={folders[0]}')}"
+    if (folders[0] / "last.pt").exists():
+        word = shlex.quote(f"resume={folders[0]}")
+        text = f"stopped; the last finished epoch is saved. Go on with: python -m vision2.train {word}"
+    else:
+        text = f"stopped; no epoch was finished. Start again with: {command}"
     return Outcome("interrupted", folders[0], 128 + number, text)
 
 
@@ -193,7 +196,7 @@ def sweep_job(config: Config, command: str, folder: SweepFolder) -> float | None
     """Run one job of a sweep and note what came of it; the validation accuracy is there for optimising sweepers.
 
     Raises:
-        KeyboardInterrupt: to end the sweep when the user stopped the job.
+        Stopped: to end the sweep when the user stopped the job.
     """
     done = already_finished(config)
     if done is not None:
@@ -206,7 +209,7 @@ def sweep_job(config: Config, command: str, folder: SweepFolder) -> float | None
     if outcome.error:
         print(f"{outcome.status}: {outcome.error}", file=sys.stderr, flush=True)
     if outcome.status == "interrupted":
-        raise KeyboardInterrupt
+        raise Stopped(outcome.exit_code - 128)
     return outcome.summary["metrics"]["val"]["accuracy"] if outcome.summary else None
 
 

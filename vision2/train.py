@@ -6,6 +6,7 @@ Everything is checked before data or weights are touched; then each job runs by 
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
@@ -49,6 +50,9 @@ def main() -> int:
         return _single(_config(compose_config(words), words), words)
     except UserError as error:
         return fail(error)
+    except KeyboardInterrupt:  # before or after a run, which tells by itself how it was stopped
+        print("stopped by the user", file=sys.stderr)
+        return 128 + signal.SIGINT
 
 
 def _arguments() -> Namespace:
@@ -86,7 +90,7 @@ def _single(config: Config, words: Sequence[str]) -> int:
 
 
 def _sweep(words: Sequence[str], node: DictConfig) -> int:
-    """Check every job, run them all, then print and write what came out; 1 when a job failed."""
+    """Check every job, run them all, then print and write what came out; 1 when one failed, 130 or 143 when stopped."""
     plan = plan_sweep(words, node)
     source = _source(plan.first, words)
     folder = SweepFolder(claim_sweep_folder(Path(node.output_dir)))
@@ -101,14 +105,18 @@ def _sweep(words: Sequence[str], node: DictConfig) -> int:
             config.strategy.source = str(source) if config.strategy.pretrained else None
         return sweep_job(config, _command(words), SweepFolder(Path(HydraConfig.get().sweep.dir)))
 
+    from vision2.sweep import Stopped, finish_sweep, stopping_on_signals
+
+    stopped = 0
     try:
         quiet = [f"hydra.sweep.dir={folder.path}", "hydra.sweep.subdir=.", "hydra.sweeper.params=null"]
-        _hand_to_hydra(job, ["--multirun", *plan.words, *quote_words(quiet)])
-    except KeyboardInterrupt:
+        with stopping_on_signals():
+            _hand_to_hydra(job, ["--multirun", *plan.words, *quote_words(quiet)])
+    except Stopped as stop:
+        stopped = 128 + stop.number
         print("sweep stopped; start the same command again with skip_finished=true to go on", file=sys.stderr)
-    from vision2.sweep import finish_sweep
-
-    return finish_sweep(folder, plan)
+    code = finish_sweep(folder, plan)
+    return stopped or code
 
 
 def _source(config: Config, words: Sequence[str]) -> Path | None:

@@ -95,9 +95,9 @@ def run_command(
         return run(values) or 0
     except UserError as error:
         return fail(error)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("stopped by the user", file=sys.stderr)
-        return 128 + signal.SIGINT
+        return 128 + getattr(stop, "number", signal.SIGINT)
     except BrokenPipeError:
         return 0
     except OSError as error:
