@@ -1,8 +1,11 @@
 """Speed of feature extraction, each figure a ratio against a baseline measured in the same minutes.
 
 python scripts/bench_transfer.py [photos=FOLDER/CLASS/*.jpg] [weights=FILE of MobileNet v2] [epochs=10] [size=224]
+    [precision=float32]
 
-Without photos it makes some, without weights it uses random ones: speeds are the same, accuracies then mean nothing.
+Both sides use one number format. With few photos the start of the program (torch, scikit-learn, matplotlib: several
+seconds) weighs on features=once and hides what more photos would show. Without photos it makes some, without weights it
+uses random ones: speeds are the same, accuracies then mean nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ def main() -> None:
         shared = [
             "model=mobilenet_v2", "dataset=folder", f"dataset.root={photos}", f"weights.path={weights}",
             "strategy=feature_extraction", f"dataset.image_size_px={options.get('size', 224)}",
-            f"dataset.cache_dir={work / 'cache'}", f"output_dir={work / 'outputs'}",
+            f"train.precision={options.get('precision', 'float32')}", f"dataset.cache_dir={work / 'cache'}",
+            f"output_dir={work / 'outputs'}",
         ]  # fmt: skip
         epochs = f"train.epochs={options.get('epochs', 10)}"
         _run([*shared, "strategy.features=every_epoch", "train.epochs=1", "dataset.shots_per_class=2"])  # decodes once
