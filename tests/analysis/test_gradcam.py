@@ -32,6 +32,14 @@ def test_the_map_of_a_class_lies_where_its_evidence_is(network, image):
     assert maps[1, 0].tolist() == pytest.approx([0.0, 0.0, 0.0, 1.0])
 
 
+def test_several_classes_of_an_image_are_the_same_maps_one_by_one(network, image):
+    together = grad_cam(network, network.convolution, image, torch.tensor([[0, 1]]))
+    assert together.shape == (1, 2, 4, 4)
+    for of in (0, 1):
+        assert torch.equal(together[:, of], grad_cam(network, network.convolution, image, of))
+    assert cam_overlays(network, image, [[0, 1]], PREPROCESSING).shape == (1, 2, 4, 4, 3)
+
+
 def test_evidence_against_a_class_gives_an_empty_map(network, image):
     with torch.no_grad():
         network.head.weight.neg_()

@@ -75,15 +75,15 @@ def _cam_figure(
     """Each image, then two maps with their classes above; None for a network without a layer that knows places."""
     network.eval()
     explained = _explained(probabilities, labels)
-    maps = [cam_overlays(network, images, column, preprocessing) for column in explained.T]
-    if maps[0] is None:
+    maps = cam_overlays(network, images, explained, preprocessing)
+    if maps is None:
         return None
     names = [str(name)[:14] for name in classes]
     captions = []
     for row, label, pair in zip(probabilities, labels, explained, strict=True):
         captions += [names[label], *(f"{names[of]} {row[of]:.0%}" for of in pair)]
-    triples = zip(as_pictures(images, preprocessing), *maps, strict=True)
-    return captioned_grid([picture for triple in triples for picture in triple], captions)
+    rows = zip(as_pictures(images, preprocessing), maps, strict=True)
+    return captioned_grid([picture for image, pair in rows for picture in (image, *pair)], captions)
 
 
 def save_predictions(run_dir: Path, probabilities: np.ndarray, labels: np.ndarray, ids: Sequence[str]) -> None:

@@ -34,8 +34,8 @@ def last_spatial_layer(network: nn.Module, images: Tensor) -> nn.Module | None:
 def grad_cam(network: nn.Module, layer: nn.Module, images: Tensor, classes: int | Sequence[int] | Tensor) -> Tensor:
     """Heat maps (N, H, W) in [0, 1] at the size of `images` (N, 3, H, W), for one class or one class an image.
 
-    A map is all zero where nothing speaks for the class. Works on frozen networks and leaves no gradient behind;
-    `network` is expected in evaluation mode.
+    Classes (N, M) give maps (N, M, H, W) after one pass. A map is all zero where nothing speaks for the class. Works on
+    frozen networks and leaves no gradient behind; `network` is expected in evaluation mode.
     """
     kept: list[Tensor] = []
 
@@ -48,20 +48,35 @@ def grad_cam(network: nn.Module, layer: nn.Module, images: Tensor, classes: int 
         with torch.enable_grad():
             # The input asks for a gradient so that one also flows through a network whose parameters are all frozen.
             logits = network(images.detach().clone().requires_grad_()).logits
-            chosen = torch.as_tensor(classes, device=logits.device).expand(len(logits))
-            (gradient,) = torch.autograd.grad(logits.gather(1, chosen[:, None]).sum(), kept[-1])
+            asked = torch.as_tensor(classes, device=logits.device)
+            asked = asked.expand(len(logits)) if asked.ndim == 0 else asked
+            chosen = logits.gather(1, asked.reshape(len(logits), -1)).sum(0)
+            gradients = [torch.autograd.grad(score, kept[-1], retain_graph=True)[0] for score in chosen]
     finally:
         hook.remove()
+    maps = torch.stack([_map(gradient, kept[-1].detach(), images.shape[2:]) for gradient in gradients], dim=1)
+    return maps if asked.ndim == 2 else maps[:, 0]
+
+
+def _map(gradient: Tensor, activation: Tensor, size: Sequence[int]) -> Tensor:
+    """Equations 1 and 2 of the paper: the activation's channels weighted by their mean gradient, positive part."""
     weights = gradient.mean((2, 3), keepdim=True)
-    maps = (weights * kept[-1].detach()).sum(1, keepdim=True).relu().float()
-    maps = interpolate(maps, size=images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
+    maps = (weights * activation).sum(1, keepdim=True).relu().float()
+    maps = interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)[:, 0]
     return maps / maps.amax((1, 2), keepdim=True).clamp_min(1e-12)
 
 
 def cam_overlays(network: nn.Module, images: Tensor, classes: Sequence[int] | np.ndarray, preprocessing: Preprocessing):
-    """Pictures (N, H, W, 3) uint8 with the map of each image's class over it; None for a network without such a layer."""
+    """Pictures with the map of each image's class over it; None for a network without a layer that knows places.
+
+    Returns:
+        uint8 (N, H, W, 3) for one class an image, (N, M, H, W, 3) for classes (N, M).
+    """
     layer = last_spatial_layer(network, images[:1]) if len(images) else None
     if layer is None:
         return None
     heat = grad_cam(network, layer, images, torch.as_tensor(classes)).cpu().numpy()
-    return np.stack([overlay(*pair) for pair in zip(as_pictures(images, preprocessing), heat, strict=True)])
+    pictures = as_pictures(images, preprocessing)
+    if heat.ndim == 3:
+        return np.stack([overlay(*pair) for pair in zip(pictures, heat, strict=True)])
+    return np.stack([[overlay(picture, map_) for map_ in maps] for picture, maps in zip(pictures, heat, strict=True)])

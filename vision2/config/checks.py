@@ -71,7 +71,10 @@ def _strategy(config: Config, facts) -> list[str]:
     if strategy.classifier != "linear" and strategy.name != "feature_extraction":
         problems.append(f"strategy.classifier={strategy.classifier} goes with strategy=feature_extraction")
     if strategy.classifier != "linear" and strategy.features != "once":
-        problems.append(f"strategy.classifier={strategy.classifier} needs strategy.features=once")
+        problems.append(
+            f"strategy.classifier={strategy.classifier} needs strategy.features=once;"
+            " the usual loop trains strategy.classifier=linear"
+        )
     if strategy.name == "feature_extraction" and strategy.features != "once":
         stored_only = {"layer": "last", "pooling": "pooled", "views": 1}
         given = {key: getattr(strategy, key) for key in stored_only}

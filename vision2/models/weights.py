@@ -26,6 +26,7 @@ from vision2.models.weights_files import checked_sha256, read_file, tensors_of
 from vision2.models.weights_published import published_file
 
 SHOWN = 3  # names in a message
+IMAGENET_CLASSES = 1000
 OLD_DENSENET = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)")  # torchvision's files: norm.1 for norm1
 OUR_SETTINGS = ("name", "library", "shortcut", "width")  # that decide which tensors a network has
 
@@ -38,8 +39,22 @@ class WeightsSource:
     path: Path
     sha256: str
     preprocessing: Preprocessing
-    classes: tuple[str, ...] | None  # of the head in the file
     tensors: dict[str, Tensor] = field(repr=False)
+    own_classes: tuple[str, ...] | None = None  # as our checkpoint tells them
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Of the head in the file: our own, ImageNet's when it ends in 1000 outputs, else unknown."""
+        return self.own_classes or (imagenet_classes() if self._is_of_imagenet() else None)
+
+    def is_of_other_classes(self, classes: Sequence[str]) -> bool:
+        """Whether a head of that many outputs in the file is known to stand for others than `classes`."""
+        if self.own_classes is None and len(classes) != IMAGENET_CLASSES:
+            return False
+        return self.classes is not None and tuple(classes) != self.classes
+
+    def _is_of_imagenet(self) -> bool:
+        return any(t.ndim == 1 and len(t) == IMAGENET_CLASSES and "bias" in name for name, t in self.tensors.items())
 
 
 @dataclass(frozen=True)
@@ -86,7 +101,7 @@ def find_weights(config: WeightsConfig, model: ModelConfig) -> WeightsSource | N
         return None
     found = published_file(facts, "default" if config.name == "auto" else config.name)
     tensors = tensors_of(read_file(found.path), found.path)
-    return WeightsSource(found.name, found.path, found.sha256, found.preprocessing, _classes(tensors), tensors)
+    return WeightsSource(found.name, found.path, found.sha256, found.preprocessing, tensors)
 
 
 def _local(config: WeightsConfig, model: ModelConfig, facts: ModelFacts) -> WeightsSource:
@@ -98,10 +113,10 @@ def _local(config: WeightsConfig, model: ModelConfig, facts: ModelFacts) -> Weig
     sha256, content = checked_sha256(path, config.sha256), read_file(path)
     tensors = tensors_of(content, path)
     if "model_config" not in content:
-        return WeightsSource(path.name, path, sha256, facts.preprocessing, _classes(tensors), tensors)
+        return WeightsSource(path.name, path, sha256, facts.preprocessing, tensors)
     _check_same_model(content["model_config"], model, path)
     preprocessing = Preprocessing.from_dict(content["preprocessing"])
-    return WeightsSource(f"our checkpoint {path}", path, sha256, preprocessing, tuple(content["classes"]), tensors)
+    return WeightsSource(f"our checkpoint {path}", path, sha256, preprocessing, tensors, tuple(content["classes"]))
 
 
 def _check_same_model(saved: dict[str, Any], model: ModelConfig, path: Path) -> None:
@@ -111,14 +126,8 @@ def _check_same_model(saved: dict[str, Any], model: ModelConfig, path: Path) -> 
 
 
 def imagenet_classes() -> tuple[str, ...]:
+    """Read from torchvision only when asked for: loading it takes half a second."""
     return tuple(torchvision_models().ResNet18_Weights.IMAGENET1K_V1.meta["categories"])
-
-
-def _classes(tensors: dict[str, Tensor]) -> tuple[str, ...] | None:
-    """ImageNet's class names when the file ends in 1000 outputs."""
-    return (
-        imagenet_classes() if any(t.ndim == 1 and len(t) == 1000 and "bias" in n for n, t in tensors.items()) else None
-    )
 
 
 def load_weights(
@@ -175,7 +184,7 @@ def _unusable(network: Network, source: WeightsSource, classes: Sequence[str] | 
     own_layout = any(name.startswith("body.") for name in source.tensors)
     if network.facts.family == "googlenet" and not own_layout:
         prefixes.append("body.aux")  # torchvision's file has them, untrained
-    if classes is not None and source.classes is not None and tuple(classes) != source.classes:
+    if classes is not None and source.is_of_other_classes(classes):
         prefixes += ["head.", *(f"{linear}." for linear in network.aux_linear_names())]
     return tuple(prefixes)
 

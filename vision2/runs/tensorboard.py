@@ -44,7 +44,7 @@ HPARAMS = (
 HPARAM_METRICS = (
     "test.accuracy", "test.balanced_accuracy", "test.macro_f1", "test.loss", "val.accuracy", "train.accuracy",
 )  # fmt: skip
-IMAGES_AT_MOST = 32
+IMAGES_AT_MOST = 16
 EMBEDDINGS_AT_MOST = 2000
 PR_CURVES_AT_MOST = 20
 
@@ -106,7 +106,7 @@ class TensorBoardTracker:
         self.writer.flush()
 
     def log_images(self, tag: str, images: torch.Tensor, preprocessing: Preprocessing, step: int = 0) -> None:
-        """A grid of up to 32 normalised images (N, 3, H, W), with the normalisation taken back."""
+        """A grid of up to 16 normalised images (N, 3, H, W), with the normalisation taken back."""
         images = images[:IMAGES_AT_MOST].detach().float().cpu()
         mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
         # its own grid: torchvision's would make every run wait seconds for that import
