@@ -50,10 +50,10 @@ def run(config: Config, claim: Callable[[], Path], command: str) -> dict:
     progress = Progress(job.epochs, done=state.epoch)
     try:
         while not state.finished(job.epochs, config.train.patience):
-            entry = _one_epoch(job, state.epoch + 1, progress)
+            entry, gradient_norms = _one_epoch(job, state.epoch + 1, progress)
             state = state.after(entry)
             record.log_epoch(entry)
-            tracker.log_epoch(entry)
+            tracker.log_epoch(entry, gradient_norms)
             _save(job, state, record.run_dir, config)
             progress.finish_epoch(entry)
         return _finish(job, state, record, tracker, config, command)
@@ -117,14 +117,14 @@ def _introduce(job: Job, record: RunRecord, tracker: TensorBoardTracker, config:
     tracker.log_images("samples/train", batch.images, job.preprocessing)
 
 
-def _one_epoch(job: Job, epoch: int, progress: Progress) -> dict:
-    """Train and validate once; the record that goes to metrics.jsonl and TensorBoard."""
+def _one_epoch(job: Job, epoch: int, progress: Progress) -> tuple[dict, dict[str, list[float]]]:
+    """Train and validate once; the record that goes to metrics.jsonl and TensorBoard, and each parameter's gradient norm."""
     start = time.perf_counter()
     progress.start(job.train.num_samples, f"epoch {epoch} train")
     result = job.learner.train_epoch(job.train, epoch, progress)
     progress.start(job.val.num_samples, f"epoch {epoch} val")
     val = summarise_predictions(*predict(job.learner.evaluated, job.val, progress.advance))
-    return {
+    entry = {
         "epoch": epoch,
         "train_loss": result.loss,
         "train_accuracy": result.accuracy,
@@ -135,11 +135,18 @@ def _one_epoch(job: Job, epoch: int, progress: Progress) -> dict:
         "lr": result.lr,
         "images_per_second": result.images / result.seconds,
         "data_wait_share": job.train.wait_seconds / result.seconds,
-        "gradient_norms": result.gradient_norms,
+        "gradient_norms": _by_stage(result.gradient_norms),
         "train_images": result.images,
         "train_seconds": result.seconds,
         "seconds": time.perf_counter() - start,
     }
+    return entry, result.gradient_norms
+
+
+def _by_stage(norms: dict[str, list[float]]) -> dict[str, float]:
+    """Norm of the whole gradient of each stage; a stage whose gradient overflowed is left out."""
+    whole = {stage: math.hypot(*of_parameters) for stage, of_parameters in norms.items()}
+    return {stage: norm for stage, norm in whole.items() if math.isfinite(norm)}
 
 
 def checkpoint_content(job: Job, config: Config) -> dict:

@@ -46,7 +46,7 @@ def main() -> int:
             options = [word for word in sys.argv[1:] if word not in arguments.overrides]
             return _hand_to_hydra(lambda node: None, [*options, *words])
         if arguments.multirun or node.hydra.mode == RunMode.MULTIRUN:
-            return _sweep(words, node)
+            return _sweep(words, node, asked=arguments.multirun)
         return _single(_config(compose_config(words), words), words)
     except UserError as error:
         return fail(error)
@@ -89,11 +89,15 @@ def _single(config: Config, words: Sequence[str]) -> int:
     return report_outcome(run_recorded(config, _command(words)))
 
 
-def _sweep(words: Sequence[str], node: DictConfig) -> int:
-    """Check every job, run them all, then print and write what came out; 1 when one failed, 130 or 143 when stopped."""
+def _sweep(words: Sequence[str], node: DictConfig, *, asked: bool) -> int:
+    """Check every job, run them all, then print and write what came out; 1 when one failed, 130 or 143 when stopped.
+
+    `asked`: with -m; an experiment is a sweep by itself.
+    """
     plan = plan_sweep(words, node)
     source = _source(plan.first, words)
     folder = SweepFolder(claim_sweep_folder(Path(node.output_dir)))
+    folder.write_command(_command(["-m", *words] if asked else words))
     print(f"{plan.jobs} jobs; their table and report go to {folder.path}", flush=True)
 
     def job(node: DictConfig) -> float | None:

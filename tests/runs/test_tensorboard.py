@@ -33,6 +33,15 @@ def test_train_and_validation_share_a_chart_and_events_lie_in_the_run_folder_its
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
+def test_gradient_norms_are_histograms_of_their_logarithm_named_by_depth(tmp_path):
+    with TensorBoardTracker(tmp_path) as tracker:
+        tracker.log_epoch(EPOCH | {"epoch": 1}, {"stem": [0.01, 0.1], "layer1": [1.0, 0.0]})
+    found = events(tmp_path)
+    assert found.Tags()["histograms"] == ["gradient_norms/01_stem", "gradient_norms/02_layer1"]
+    stem = found.Histograms("gradient_norms/01_stem")[0].histogram_value
+    assert (stem.num, round(stem.min), round(stem.max)) == (2, -2, -1)
+
+
 def test_a_resumed_run_has_one_value_an_epoch(tmp_path):
     with TensorBoardTracker(tmp_path) as tracker:
         for epoch in (1, 2, 3):

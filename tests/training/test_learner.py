@@ -75,6 +75,15 @@ def test_plain_sgd_moves_each_weight_by_rate_times_gradient():
     assert torch.allclose(subject.network.head.weight, before - 0.05 * gradient, atol=1e-7)
 
 
+def test_gradient_norms_are_those_of_each_parameter_of_a_stage_in_the_first_step():
+    subject, (batch, *_) = learner(aux_weight=0.0), batches()
+    reference = Small().train()
+    nn.functional.cross_entropy(reference(batch.images).logits, batch.labels).backward()
+    norms = subject.train_epoch(FixedBatches([batch]), 1).gradient_norms
+    assert norms["head"] == pytest.approx([float(p.grad.norm()) for p in reference.head.parameters()])
+    assert len(norms["stem"]) == 4  # convolution and batch norm, weight and bias of each
+
+
 def test_accumulating_two_batches_averages_their_gradients():
     """Batch-norm sees each batch alone, so the reference is the mean of the two gradients, taken by hand."""
     subject, both = learner(accumulate=2), batches()

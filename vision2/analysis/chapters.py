@@ -12,6 +12,7 @@ from vision2.analysis.document import Document, Gallery, Picture, Table, Text, V
 from vision2.analysis.intervals import mean_interval
 from vision2.analysis.material import Material
 from vision2.runs.confusion import confusion_figure
+from vision2.runs.sweep import SweepFolder
 from vision2.runs.table import table, varying_keys
 
 RESPONSES_AT_MOST = 3
@@ -214,10 +215,13 @@ def add_provenance(document: Document, material: Material) -> None:
         if values:
             rows.append([key, " | ".join(list(values)[:NAMED_AT_MOST])])
     document.add(say("Environment"), Table([say("item"), say("value")], rows))
+    sweep = SweepFolder(material.folder).command()
     commands = list(dict.fromkeys(run.summary["command"] for run in material.runs if run.summary.get("command")))
     more = len(commands) - COMMANDS_AT_MOST
     document.add(
         say("How to make it again"),
+        Text(say("The command of the whole sweep:")) if sweep else None,
+        Verbatim(sweep) if sweep else None,
         Text(say("The exact command of each run:")) if commands else None,
         Verbatim("\n".join(commands[:COMMANDS_AT_MOST])) if commands else None,
         Text(say("… and {count} more, each in its run's summary.json", count=more), quiet=True) if more > 0 else None,

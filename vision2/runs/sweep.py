@@ -9,8 +9,9 @@ from datetime import datetime
 from pathlib import Path
 
 from vision2.basics.errors import UserError
+from vision2.basics.files import write_text
 
-SWEEPS, JOBS = "sweeps", "jobs.jsonl"
+SWEEPS, JOBS, COMMAND = "sweeps", "jobs.jsonl", "command.txt"
 
 
 def claim_sweep_folder(output_dir: Path) -> Path:
@@ -32,6 +33,15 @@ class SweepFolder:
 
     def __init__(self, path: Path):
         self.path = path
+
+    def write_command(self, command: str) -> None:
+        """What makes the whole sweep again."""
+        write_text(self.path / COMMAND, command + "\n")
+
+    def command(self) -> str | None:
+        """None for a folder that is not a sweep's."""
+        file = self.path / COMMAND
+        return file.read_text(encoding="utf-8").strip() if file.is_file() else None
 
     def add(self, job: dict) -> None:
         """`job` holds command, status, error and run (the run folder, or None)."""

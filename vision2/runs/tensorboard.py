@@ -71,13 +71,20 @@ class TensorBoardTracker:
     def close(self) -> None:
         self.writer.close()
 
-    def log_epoch(self, record: Mapping[str, Any]) -> None:
-        """The scalars of one epoch record (see `SCALARS`), and on disk before it returns."""
+    def log_epoch(self, record: Mapping[str, Any], gradient_norms: Mapping[str, Sequence[float]] | None = None) -> None:
+        """The scalars of one epoch record (see `SCALARS`), and on disk before it returns.
+
+        `gradient_norms` (of each parameter, by stage from input to output) become one histogram a stage, of log10.
+        """
         for key, tag in SCALARS.items():
             if record.get(key) is not None:
                 self.writer.add_scalar(tag, record[key], record["epoch"])
         for stage, norm in (record.get("gradient_norms") or {}).items():
             self.writer.add_scalar(f"gradient_norm/{stage}", norm, record["epoch"])
+        for depth, (stage, norms) in enumerate((gradient_norms or {}).items(), start=1):
+            self.log_histogram(
+                f"gradient_norms/{depth:02}_{stage}", np.log10(np.maximum(norms, 1e-12)), record["epoch"]
+            )
         self.writer.flush()
 
     def log_scalars(self, values: Mapping[str, float], step: int) -> None:

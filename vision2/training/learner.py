@@ -29,7 +29,7 @@ class EpochResult(NamedTuple):
     images: int
     seconds: float
     lr: float
-    gradient_norms: dict[str, float]  # by stage, in the first step of the epoch
+    gradient_norms: dict[str, list[float]]  # by stage, of each of its parameters, in the first step of the epoch
 
 
 class Learner:
@@ -122,15 +122,15 @@ class Learner:
         if self.averaged is not None:
             self.averaged.update_parameters(self.network)
 
-    def _gradient_norms(self) -> dict[str, float]:
-        """Root of the summed squares by stage (in the loss's own units, the scaler's factor taken out)."""
-        parameters, squares = dict(self.network.named_parameters()), {}
+    def _gradient_norms(self) -> dict[str, list[float]]:
+        """Norm of each parameter's gradient by stage (in the loss's own units, the scaler's factor taken out)."""
+        parameters, norms = dict(self.network.named_parameters()), {}
         for entry in self.plan:
             gradient = parameters[entry.name].grad
             if gradient is not None:
-                squares[entry.stage] = squares.get(entry.stage, 0.0) + gradient.detach().float().square().sum()
-        norms = {stage: float(total) ** 0.5 / self.scaler.get_scale() for stage, total in squares.items()}
-        return {stage: norm for stage, norm in norms.items() if math.isfinite(norm)}
+                norms.setdefault(entry.stage, []).append(gradient.detach().float().norm())
+        scale = self.scaler.get_scale()
+        return {stage: (torch.stack(found) / scale).tolist() for stage, found in norms.items()}
 
     def state_dict(self) -> dict:
         return {
