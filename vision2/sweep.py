@@ -24,7 +24,7 @@ from vision2.config.sweep import SweepPlan
 from vision2.evaluation import evaluate
 from vision2.experiment import run
 from vision2.runs.environment import environment
-from vision2.runs.folder import claim_run_folder
+from vision2.runs.folder import check_can_write, claim_run_folder
 from vision2.runs.identity import config_hash, finished_run
 from vision2.runs.records import RunRecord
 from vision2.runs.sweep import SweepFolder
@@ -67,6 +67,8 @@ def run_recorded(config: Config, command: str) -> Outcome:
         with stopping_on_signals():
             if config.mode == "eval":
                 return Outcome("completed", None, 0, summary=evaluate(config))
+            if not config.resume:
+                check_can_write(config.output_dir)
             summary = run(config, claim, command)
             return Outcome("completed", claim(), 0, summary=summary)
     except Stopped as stop:

@@ -73,6 +73,13 @@ def test_a_bad_file_of_an_export_is_left_out_and_listed(export):
     assert red == data.train.labels.tolist()
 
 
+def test_nothing_is_downloaded_into_a_folder_of_other_photographs(tmp_path):
+    (tmp_path / "daisy").mkdir()
+    with pytest.raises(UserError, match="holds other files and no CIFAR-10.*use dataset=folder"):
+        opened(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["daisy"]
+
+
 def test_exports_that_are_not_cifar10_are_refused(export):
     Image.new("RGB", (40, 32)).save(export / "train" / "cat" / "0001.png")
     with pytest.raises(UserError, match=r"0001\.png is not 32 x 32 px"):

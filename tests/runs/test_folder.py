@@ -4,7 +4,7 @@ import pytest
 
 from vision2.basics.errors import UserError
 from vision2.runs import folder
-from vision2.runs.folder import claim_run_folder
+from vision2.runs.folder import check_can_write, claim_run_folder
 from vision2.runs.sweep import claim_sweep_folder
 
 
@@ -54,3 +54,11 @@ def test_an_output_dir_that_is_a_file_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="set output_dir=FOLDER"):
         claim_run_folder(tmp_path / "file", "d", "m", "s")
+
+
+def test_a_place_that_cannot_be_written_is_told_beforehand_and_nothing_is_created(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file is not a folder; set output_dir=FOLDER"):
+        check_can_write(tmp_path / "file" / "outputs")
+    check_can_write(tmp_path / "a" / "b")
+    assert not (tmp_path / "a").exists()

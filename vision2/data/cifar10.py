@@ -83,6 +83,12 @@ def _read_official(place: Path, config: DatasetConfig, show_progress: bool) -> C
 
 
 def _archive(place: Path, config: DatasetConfig, show_progress: bool) -> Path:
+    ours = [entry.name.lstrip(".").startswith(ARCHIVE.name) for entry in place.iterdir()] if place.is_dir() else []
+    if not all(ours):  # somebody's own folder: a download would end up among their files
+        raise UserError(
+            f"dataset=cifar10: {place} holds other files and no CIFAR-10 (train/ and test/, or cifar-10-batches-py/):"
+            " use dataset=folder for your own images, or leave dataset.root out to download"
+        )
     if not (place / ARCHIVE.name).exists() and not config.download:
         remedy = "set dataset.root=FOLDER to where they are, or dataset.download=true (163 MiB)"
         raise absent(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 from datetime import datetime
@@ -32,6 +33,19 @@ def claim_run_folder(output_dir: str | Path, dataset: str, model: str, strategy:
         reason = error.strerror or str(error)
         raise UserError(f"cannot create a run folder in {parent}: {reason}; set output_dir=FOLDER") from error
     raise UserError(f"could not claim a run folder in {parent} after {ATTEMPTS} tries; set output_dir=FOLDER")
+
+
+def check_can_write(output_dir: str | Path) -> None:
+    """Tell before an hour of decoding what `claim_run_folder` would tell after it; nothing is created.
+
+    Raises:
+        UserError: when `output_dir` is no folder, or could not be created.
+    """
+    place = Path(output_dir).expanduser().absolute()
+    present = next(path for path in (place, *place.parents) if path.exists())
+    if not present.is_dir() or not os.access(present, os.W_OK | os.X_OK):
+        reason = "may not be written to" if present.is_dir() else "is not a folder"
+        raise UserError(f"cannot create a run folder in {place}: {present} {reason}; set output_dir=FOLDER")
 
 
 def _safe(name: str) -> str:
