@@ -75,7 +75,7 @@ def test_a_bad_file_of_an_export_is_left_out_and_listed(export):
 
 def test_nothing_is_downloaded_into_a_folder_of_other_photographs(tmp_path):
     (tmp_path / "daisy").mkdir()
-    with pytest.raises(UserError, match="holds other files and no CIFAR-10.*use dataset=folder"):
+    with pytest.raises(UserError, match=r"holds other files and no CIFAR-10.*use dataset=folder"):
         opened(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["daisy"]
 
