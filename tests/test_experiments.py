@@ -25,7 +25,7 @@ def test_every_experiment_composes_and_states_a_claim_that_can_be_judged(name, b
 
 
 @pytest.mark.parametrize("name", options("experiment"))
-def test_every_experiment_runs_on_digits_with_no_download(name):
+def test_every_experiment_can_be_planned_on_digits_with_no_download(name):
     words = [f"experiment={name}", "dataset=digits", "seed=0"]
     if name in ("transfer_vgg19_cats_vs_dogs", "transfer_resnet18_cifar10"):
         words.append("dataset.image_size_px=32")

@@ -82,7 +82,7 @@ def measure(config, data: Dataset, network: Network, untrained: Network, *, samp
     from vision2.transfer.features import FeatureMaker
     from vision2.transfer.transferability import transferability
 
-    split = sample_of(data.train, sample, config.seed)
+    split = sample_of(data.train, max(sample, 2 * len(data.classes)), config.seed)
     counts = np.bincount(data.train.labels, minlength=len(data.classes))
     if np.bincount(split.labels, minlength=len(data.classes)).min() < 2:
         raise UserError(
@@ -130,7 +130,7 @@ def check_advice(words: list[str], advice, evidence: Evidence) -> dict:
     """
     from vision2.analysis.intervals import newcombe_difference
     from vision2.config.compose import load_config
-    from vision2.sweep import run_recorded
+    from vision2.sweep import run_recorded, stop_if_interrupted
     from vision2.transfer.transferability import rank_correlation
 
     budget = [] if any(word.startswith("train.epochs=") for word in words) else ["train.epochs=3"]
@@ -149,6 +149,7 @@ def check_advice(words: list[str], advice, evidence: Evidence) -> dict:
         line = [*words, *budget, *own]
         print(f"\ncandidate {name}: {shlex.join(line)}", flush=True)
         outcome = run_recorded(load_config(line), shlex.join(["python", "-m", "vision2.train", *line]))
+        stop_if_interrupted(outcome)
         val = outcome.summary["metrics"]["val"] if outcome.summary else {}
         row = {"name": name, "error": outcome.error, "run": str(outcome.run_dir) if outcome.run_dir else None}
         rows.append(row | {"val_accuracy": val.get("accuracy"), "n": val.get("n")})

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vision2.analysis.artifacts import write_artifacts
 from vision2.analysis.dashboard import log_embedding, log_results
 from vision2.analysis.metrics import summarise_predictions
 from vision2.config.schema import Config
-from vision2.models.count import Costs, count_costs
 from vision2.models.network import Network
 from vision2.preparation import Job, check_going_on, prepare
 from vision2.runs.environment import environment
@@ -30,6 +30,9 @@ from vision2.transfer.heads import is_differentiable
 from vision2.transfer.rules import format_map, trainable_map
 from vision2.transfer.sources import describe_lineage
 
+if TYPE_CHECKING:
+    from vision2.models.count import Costs
+
 
 def run(config: Config, claim: Callable[[], Path], command: str) -> dict:
     """Train (or go on with) one run and evaluate its best epoch; returns the summary.
@@ -39,12 +42,14 @@ def run(config: Config, claim: Callable[[], Path], command: str) -> dict:
     Raises:
         UserError: for what the user can mend (absent data or weights, a diverged loss).
     """
+    start = time.perf_counter()
     saved = load_checkpoint(Path(config.resume) / "last.pt") if config.resume else None
     job = prepare(config, saved)
     if saved:
         check_going_on(job, Path(config.resume), done=saved["state"]["epoch"])
     record = RunRecord(claim())
     state = _restore(job, saved, record) if saved else State()
+    state = replace(state, seconds=state.seconds + time.perf_counter() - start)
     tracker = TensorBoardTracker(record.run_dir, resume_step=state.epoch if saved else None)
     _introduce(job, record, tracker, config, fresh=saved is None)
     progress = Progress(job.epochs, done=state.epoch)
@@ -70,7 +75,7 @@ class State:
     best_epoch: int = 0
     best_accuracy: float = -1.0
     best_loss: float = math.inf
-    seconds: float = 0.0
+    seconds: float = 0.0  # preparation (decoding, features) and epochs, over all that went on
     images: int = 0
 
     def after(self, entry: dict) -> State:
@@ -177,6 +182,7 @@ def _finish(
     job: Job, state: State, record: RunRecord, tracker: TensorBoardTracker, config: Config, command: str
 ) -> dict:
     """Evaluate the best epoch on validation and, once, on test; write the summary."""
+    start = time.perf_counter()
     network = _best_network(job, record) if state.epoch else job.learner.evaluated
     predictions = {"val": predict(network, job.val), "test": predict(network, job.test)}
     metrics = {name: summarise_predictions(*found) for name, found in predictions.items()}
@@ -193,7 +199,7 @@ def _finish(
         "metrics": metrics,
         "best_epoch": state.best_epoch,
         "epochs_done": state.epoch,
-        "seconds": state.seconds,
+        "seconds": state.seconds + time.perf_counter() - start,
         "images_per_second": state.images / max(sum(entry["train_seconds"] for entry in history), 1e-9)
         if history
         else None,
@@ -220,7 +226,10 @@ def _finish(
 def _costs(job: Job, config: Config) -> Costs | Totals:
     size = job.preprocessing.image_size_px
     if job.extraction:
-        return remembered_costs(job.network, config.model, size, kept_features(config.dataset))
+        cut = job.extraction.learner.evaluated
+        return remembered_costs(job.network, cut, config.model, size, kept_features(config.dataset))
+    from vision2.models.count import count_costs  # loads what a run on known features does without
+
     return count_costs(job.network, size)
 
 

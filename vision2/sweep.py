@@ -124,10 +124,15 @@ def _failed(
 
 
 def _write_status(run_dir: Path, status: str, error: str | None, config: Config, command: str) -> None:
-    values = asdict(config)
-    identity = {"config": values, "config_hash": config_hash(values), "epochs_done": len(RunRecord(run_dir).history())}
-    record = {"status": status, "error": error, **identity, **environment(), "command": command}
-    RunRecord(run_dir).write_summary(record)
+    """What the summary told before (a completed run may have been resumed) stays in it."""
+    record, values = RunRecord(run_dir), asdict(config)
+    before: dict = {}
+    with suppress(OSError, ValueError):
+        before = record.summary()
+    told = {"status": status, "error": error, "config": values, "config_hash": config_hash(values)}
+    with suppress(ValueError):  # a broken metrics.jsonl must not hide the error that is being told
+        told["epochs_done"] = len(record.history())
+    record.write_summary({**before, **told, **environment(), "command": command})
 
 
 def _memory_advice(config: Config) -> str:
@@ -151,12 +156,14 @@ def run_before(config: Config, words: Sequence[str]) -> Path:
     own = [f"train.epochs={config.train.epochs}", f"dataset.image_size_px={config.dataset.image_size_px or 'null'}"]
     own += [f"output_dir={config.output_dir}", f"train.batch_size={config.train.batch_size or 'null'}"]
     root = [f"dataset.root={config.experiment.before_root}"] if config.experiment.before_root else []
-    words = [f"model={config.model.name}", *shared, *own, *config.experiment.before, *root, "skip_finished=true"]
+    model = [] if any(word.startswith("model=") for word in shared) else [f"model={config.model.name}"]
+    words = [*model, *shared, *own, *config.experiment.before, *root, "skip_finished=true"]
     source = load_config(words)
     done = already_finished(source)
     if done is None:
         print("\nfirst the run to transfer from: " + " ".join(words), flush=True)
         outcome = run_recorded(source, shlex.join(["python", "-m", "vision2.train", *words]))
+        stop_if_interrupted(outcome)
         if outcome.status != "completed":
             raise UserError(f"the run to transfer from did not finish: {outcome.error}")
         done = outcome.run_dir
@@ -210,9 +217,18 @@ def sweep_job(config: Config, command: str, folder: SweepFolder) -> float | None
     folder.add({"command": command, "status": outcome.status, "error": outcome.error, "run": run_dir})
     if outcome.error:
         print(f"{outcome.status}: {outcome.error}", file=sys.stderr, flush=True)
+    stop_if_interrupted(outcome)
+    return outcome.summary["metrics"]["val"]["accuracy"] if outcome.summary else None
+
+
+def stop_if_interrupted(outcome: Outcome) -> None:
+    """Whoever runs several jobs ends with the one that the user stopped.
+
+    Raises:
+        Stopped: with the signal that stopped the job.
+    """
     if outcome.status == "interrupted":
         raise Stopped(outcome.exit_code - 128)
-    return outcome.summary["metrics"]["val"]["accuracy"] if outcome.summary else None
 
 
 def finish_sweep(folder: SweepFolder, plan: SweepPlan) -> int:

@@ -8,10 +8,14 @@ from tiny_network import PREPROCESSING, FakeBatches, TinyNetwork
 
 from vision2.analysis.artifacts import _explained, write_artifacts
 from vision2.analysis.filters import first_layer_filters, grid
-from vision2.analysis.mistakes import find_mistakes, read_mistakes
+from vision2.analysis.mistakes import MISTAKES_FILE, find_mistakes
 from vision2.analysis.pictures import as_pictures, collect_images
 
 CLASSES = ["cat", "dog", "eel"]
+
+
+def mistakes_of(run_dir):
+    return json.loads((run_dir / "artifacts" / MISTAKES_FILE).read_text())
 
 
 def test_mistakes_are_the_surest_first_then_the_worst_of_the_others():
@@ -50,8 +54,7 @@ def test_a_run_leaves_predictions_without_pickle_and_pictures(tmp_path):
         assert saved["ids"].tolist()[3] == "cat/3.jpg"
         np.testing.assert_allclose(saved["probabilities"], probabilities, rtol=1e-6)
         assert saved["labels"].tolist() == labels.tolist()
-    assert {mistake.index for mistake in read_mistakes(tmp_path)} == {2, 5}
-    assert len(json.loads((tmp_path / "artifacts" / "mistakes.json").read_text())) == 2
+    assert {mistake["index"] for mistake in mistakes_of(tmp_path)} == {2, 5}
 
 
 def test_a_classifier_without_a_network_and_without_mistakes_leaves_its_predictions(tmp_path):
@@ -66,7 +69,7 @@ def test_a_classifier_without_a_network_and_without_mistakes_leaves_its_predicti
         ids=["a", "b"],
         preprocessing=PREPROCESSING,
     )
-    assert written == {} and (tmp_path / "predictions.npz").exists() and read_mistakes(tmp_path) == []
+    assert written == {} and (tmp_path / "predictions.npz").exists() and mistakes_of(tmp_path) == []
 
 
 def test_maps_explain_the_prediction_and_the_truth_or_the_runner_up():

@@ -123,16 +123,21 @@ def test_a_negative_margin_asks_only_for_not_being_worse(verdict_of):
     assert verdict_of(accuracies, CLAIM | {"margin": -0.02}).overall == "supported"
 
 
-def test_pairs_can_share_more_than_the_seed(tmp_path):
-    for model, gain in (("resnet56", 0.05), ("plain56", 0.0)):
-        for seed in (0, 1):
-            for fraction in (0.1, 1.0):
-                config = configuration(**{"model.name": model, "seed": seed, "dataset.fraction": fraction})
-                accuracy = 0.6 + 0.2 * fraction + gain * (1 + 0.1 * seed)
-                make_run(tmp_path, f"{model}-{seed}-{fraction}", config, accuracy=accuracy)
-    runs, _ = read_runs(tmp_path)
+def test_several_pairs_of_a_seed_count_once_and_only_what_both_sides_have(tmp_path):
+    """A seed's runs on a tenth and on all of the images share images: four differences, but two observations."""
+    runs = [("resnet56", seed, fraction) for seed in (0, 1) for fraction in (0.1, 1.0)]
+    runs += [("plain56", 0, 0.1), ("plain56", 0, 1.0), ("plain56", 1, 0.1)]  # seed 1 lacks plain-56 on all images
+    for model, seed, fraction in runs:
+        config = configuration(**{"model.name": model, "seed": seed, "dataset.fraction": fraction})
+        accuracy = 0.6 + 0.2 * fraction + (0.04 + 0.04 * seed if model == "resnet56" else 0.0)
+        make_run(tmp_path, f"{model}-{seed}-{fraction}", config, accuracy=accuracy)
+    found, _ = read_runs(tmp_path)
     by_seed, by_both = parse_comparisons([CLAIM, CLAIM | {"pair_on": ["dataset.fraction"]}])
-    assert [judge(runs, [comparison]).findings[0].difference.n for comparison in (by_seed, by_both)] == [2, 4]
+    (of_seed,), (of_both,) = (judge(found, [comparison]).findings for comparison in (by_seed, by_both))
+    assert (of_seed.difference.n, of_both.difference.n) == (2, 2)
+    assert of_both.difference.mean == pytest.approx((0.04 + 0.08) / 2)
+    assert of_seed.difference.mean == pytest.approx((0.04 + 0.08 + 0.2 * (0.55 - 0.1)) / 2)  # unlike images compared
+
 
 
 def test_metrics_can_be_read_from_the_epochs(tmp_path):

@@ -126,7 +126,8 @@ def test_several_layers_give_a_curve_and_the_best_on_validation_is_used(source, 
     assert [row["layer"] for row in curve] == ["layer1", "layer2", "last"]
     best = max(curve, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
     assert summary["classifier"]["layer"] == best["layer"]
-    assert summary["metrics"]["test"]["accuracy"] == pytest.approx(best["test_accuracy"])
+    assert summary["metrics"]["val"]["accuracy"] == pytest.approx(best["val_accuracy"])
+    assert not [key for row in curve for key in row if "test" in key]  # the test split is for the chosen layer alone
     written = json.loads(Path(tmp_path / "run" / "summary.json").read_text())
     assert written["classifier"]["layers"] == curve
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -86,15 +85,6 @@ def save_mistakes(
             save_figure(figure, path)
             written[f"mistakes_{kind}"] = path
     return written
-
-
-def read_mistakes(run_dir: Path) -> list[Mistake]:
-    """The mistakes a run wrote; [] where there are none or the file is broken."""
-    try:
-        rows = json.loads((run_dir / "artifacts" / MISTAKES_FILE).read_text(encoding="utf-8"))
-        return [Mistake(**row) for row in rows]
-    except (OSError, ValueError, TypeError):
-        return []
 
 
 def _short(name: str) -> str:

@@ -11,6 +11,7 @@ A claim is a list of comparisons, each a plain dict of the experiment's configur
     says: "..."   says_es: "..."         # optional sentence
 
 Rules. Runs are paired by seed; each pair gives one difference, and the verdict reads Student's 95 % interval of their mean.
+With `pair_on` a seed has several pairs (on the same images, so they are no repetitions): their mean counts as one pair.
   supported     the whole interval lies on the claimed side of the margin
   contradicted  the whole interval lies on the other side
   inconclusive  everything else: the interval includes the margin, fewer than two pairs, or no spread between pairs (then
@@ -114,11 +115,11 @@ def judge(runs: Iterable[Run], comparisons: Sequence[Comparison]) -> Verdict:
 
 def _find(runs: Sequence[Run], comparison: Comparison, strict: float) -> Finding:
     side_a, side_b = (_by_pair(runs, chosen, comparison) for chosen in (comparison.a, comparison.b))
-    keys = [key for key in side_a if key in side_b]
+    keys = sorted(key for key in side_a if key in side_b)
     unpaired = tuple(run.path.name for side in (side_a, side_b) for key in side if key not in keys for run in side[key])
     if not keys:
         return Finding(comparison, INCONCLUSIVE, "no_pairs", unpaired=unpaired)
-    values_a, values_b = ([_mean(side[key], comparison.metric) for key in keys] for side in (side_a, side_b))
+    values_a, values_b = (_by_seed({key: side[key] for key in keys}, comparison.metric) for side in (side_a, side_b))
     difference = paired_difference(values_a, values_b)
     verdict, reason, firmly, noise = INCONCLUSIVE, "interval", False, None
     if comparison.metric in EXACT:
@@ -132,7 +133,7 @@ def _find(runs: Sequence[Run], comparison: Comparison, strict: float) -> Finding
     else:
         verdict = _side(comparison, difference)
         firmly = _side(comparison, paired_difference(values_a, values_b, strict)) == CONTRADICTED
-    means = sum(values_a) / len(keys), sum(values_b) / len(keys)
+    means = _mean(values_a), _mean(values_b)
     return Finding(comparison, verdict, reason, difference, *means, firmly, noise, unpaired)
 
 
@@ -162,9 +163,15 @@ def _matches(found: Any, wanted: Any) -> bool:
     return found in wanted if isinstance(wanted, list) else found == wanted
 
 
-def _mean(runs: Sequence[Run], metric: str) -> float:
-    """Runs that differ only in what the comparison leaves open count as one, by their mean: they are no repetitions."""
-    values = [number_of(run, metric) for run in runs]
+def _by_seed(pairs: dict[tuple, list[Run]], metric: str) -> list[float]:
+    """One value a seed, in the order of `pairs`: what a seed has several runs of is no repetition, so means are taken."""
+    seeds: dict[Any, list[float]] = {}
+    for (seed, *_), runs in pairs.items():
+        seeds.setdefault(seed, []).append(_mean([number_of(run, metric) for run in runs]))
+    return [_mean(values) for values in seeds.values()]
+
+
+def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 PURPOSES = ("split", "subset", "noise", "init", "shuffle", "augment", "mix", "episodes", "probe", "classifier")
 
@@ -30,9 +30,3 @@ def derive_seed(seed: int, purpose: str, *steps: int) -> int:
 
 def numpy_stream(seed: int, purpose: str, *steps: int) -> np.random.Generator:
     return np.random.default_rng(derive_seed(seed, purpose, *steps))
-
-
-def torch_stream(seed: int, purpose: str, *steps: int, device: str = "cpu") -> torch.Generator:
-    import torch
-
-    return torch.Generator(device=device).manual_seed(derive_seed(seed, purpose, *steps))

@@ -83,6 +83,16 @@ def _strategy(config: Config, facts) -> list[str]:
             for key, value in given.items()
             if value != stored_only[key]
         ]
+    if strategy.classifier != "linear" and config.train.sampler != "shuffle":
+        problems.append(
+            f"train.sampler={config.train.sampler} does not go with strategy.classifier={strategy.classifier}, which sees all"
+            " images at once; give train.class_weights=balanced"
+        )
+    if strategy.classifier in ("knn", "mlp") and config.train.class_weights != "none":
+        problems.append(
+            f"train.class_weights={config.train.class_weights} does not go with strategy.classifier={strategy.classifier};"
+            " leave it out"
+        )
     if strategy.name == "feature_extraction" and (strategy.unfreeze_from or strategy.head_first_epochs):
         problems.append("strategy=feature_extraction trains no backbone; use strategy=finetune to unfreeze a part")
     problems += [

@@ -67,7 +67,7 @@ def audit(config: DatasetConfig, *, seed: int, show_progress: bool = True) -> Au
         "files": len(collection),
         "bytes": sum(fact.bytes for fact in facts),
         "classes": list(collection.classes),
-        "counts": _counts(collection, facts),
+        "counts": _counts(collection),
         "seed_of_split": seed,
         "split_problem": split_problem,
         "notes": collection.notes,
@@ -98,7 +98,7 @@ def _parts(collection: Collection, facts: Sequence[FileFacts], config: DatasetCo
     return parts, None
 
 
-def _counts(collection: Collection, facts: Sequence[FileFacts]) -> dict[str, dict[str, int]]:
+def _counts(collection: Collection) -> dict[str, dict[str, int]]:
     """{part: {class: images}}, and the files left out under "left out"."""
     names = {**{part: part for part in PARTS}, "out": "left out", "": "all"}
     return {

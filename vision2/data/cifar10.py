@@ -83,8 +83,8 @@ def _read_official(place: Path, config: DatasetConfig, show_progress: bool) -> C
 
 
 def _archive(place: Path, config: DatasetConfig, show_progress: bool) -> Path:
-    ours = [entry.name.lstrip(".").startswith(ARCHIVE.name) for entry in place.iterdir()] if place.is_dir() else []
-    if not all(ours):  # somebody's own folder: a download would end up among their files
+    others = [path for path in place.glob("[!.]*") if not path.name.startswith(ARCHIVE.name)]
+    if config.root is not None and others:  # somebody's own folder: a download would end up among their files
         raise UserError(
             f"dataset=cifar10: {place} holds other files and no CIFAR-10 (train/ and test/, or cifar-10-batches-py/):"
             " use dataset=folder for your own images, or leave dataset.root out to download"

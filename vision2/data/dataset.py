@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vision2.config.schema import DatasetConfig
     from vision2.data.sources import ImageSource
 
+LEAST_STD = 1 / 255  # of a channel that is the same everywhere, so that nothing is divided by zero
 STATISTICS_IMAGES = 2048  # enough for three digits of mean and std; reading every photograph would take minutes
 
 
@@ -55,7 +56,8 @@ class Dataset:
             seen += [np.bincount(image[..., channel].ravel(), minlength=256) for channel in range(3)]
         values, share = np.arange(256) / 255, seen / seen.sum(1, keepdims=True)
         mean = share @ values
-        return tuple(mean.tolist()), tuple(np.sqrt(share @ values**2 - mean**2).tolist())
+        std = np.sqrt(np.maximum(share @ values**2 - mean**2, 0))
+        return tuple(mean.tolist()), tuple(np.maximum(std, LEAST_STD).tolist())
 
     def split_record(self) -> dict:
         """Who was in which split, for split.json; with `label_noise`, the labels that were changed."""

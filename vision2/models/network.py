@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from vision2.basics.errors import UserError, suggest
@@ -93,14 +91,6 @@ class Network(nn.Module):
         features, aux = self._run_body(images)
         return Output(self.head(features), aux)
 
-    def replace_head(self, num_classes: int, generator: torch.Generator | None = None) -> None:
-        """A new head, and new last layers of the auxiliary classifiers, for another class count."""
-        self.head = new_linear(self.head, num_classes, generator)
-        for name in self._aux_linears.values():
-            parent, _, last = name.rpartition(".")
-            linear = new_linear(self.body.get_submodule(name), num_classes, generator)
-            setattr(self.body.get_submodule(parent), last, linear)
-
     def stage_modules(self, stage: str) -> tuple[str, ...]:
         """Full names of a stage's modules from input to output (a lone parameter counts as one)."""
         if stage in self._stage_modules:
@@ -130,16 +120,6 @@ class Network(nn.Module):
     def _attribute(self, name: str) -> object:
         parent, _, last = name.rpartition(".")
         return getattr(self.get_submodule(parent), last)
-
-
-def new_linear(old: nn.Linear, num_classes: int, generator: torch.Generator | None = None) -> nn.Linear:
-    """A linear layer of the old one's width, type and device, drawn on the CPU so that every device starts alike."""
-    width, bound = old.in_features, 1 / math.sqrt(old.in_features)
-    new = nn.Linear(width, num_classes, device="meta").to_empty(device="cpu")
-    with torch.no_grad():
-        new.weight.uniform_(-bound, bound, generator=generator)  # the range of torch's own default
-        new.bias.zero_()
-    return new.to(old.weight.device, old.weight.dtype).train(old.training)
 
 
 def take_linear(model: nn.Module, name: str) -> nn.Linear:

@@ -87,10 +87,6 @@ class TensorBoardTracker:
             )
         self.writer.flush()
 
-    def log_scalars(self, values: Mapping[str, float], step: int) -> None:
-        for tag, value in values.items():
-            self.writer.add_scalar(tag, value, step)
-
     def log_text(self, tag: str, values: dict) -> None:
         """Nested values as YAML; an indented block is verbatim in TensorBoard's Markdown."""
         text = yaml.safe_dump(plain(values), sort_keys=False, allow_unicode=True)

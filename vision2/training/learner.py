@@ -156,7 +156,8 @@ def build_optimizer(network: nn.Module, plan: list[ParameterPlan], strategy: Str
     parameters, groups = dict(network.named_parameters()), {}
     for entry in plan:
         if entry.learns_from is not None:
-            groups.setdefault((entry.lr_scale, entry.decays), []).append(parameters[entry.name])
+            decays = entry.decays and not (strategy.l2_sp and entry.name.startswith("body."))  # L2-SP stands in for it
+            groups.setdefault((entry.lr_scale, decays), []).append(parameters[entry.name])
     settings = [
         {"params": members, "lr_scale": scale, "weight_decay": strategy.weight_decay if decays else 0.0}
         for (scale, decays), members in groups.items()

@@ -50,10 +50,14 @@ def choose_precision(wanted: str, network: nn.Module, device: torch.device, imag
         return wanted
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
-    if device.type != "cpu" or image_size_px < PROBE_FROM_PX or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if device.type != "cpu" or image_size_px < PROBE_FROM_PX or not _cpu_has_bfloat16():
         return "float32"
     seconds = {name: _seconds_a_step(network, device, name, image_size_px) for name in ("float32", "bfloat16")}
     return min(seconds, key=seconds.__getitem__)
+
+
+def _cpu_has_bfloat16() -> bool:
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def _seconds_a_step(network: nn.Module, device: torch.device, precision: str, image_size_px: int) -> float:

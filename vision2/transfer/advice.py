@@ -26,7 +26,7 @@ class Evidence:
 
     @property
     def best_layer(self) -> str:
-        """The deepest layer whose probe is as good as the best: later features are smaller and more general in use."""
+        """The deepest layer whose probe is as good as the best: its features are smaller and nearest to a decision."""
         best = max(score["probe_accuracy"] for score in self.scores.values())
         return [name for name, score in self.scores.items() if score["probe_accuracy"] >= best - AS_GOOD][-1]
 
@@ -73,9 +73,9 @@ def _case(evidence: Evidence) -> tuple[str, str, str, tuple[str, ...]]:
         settings = (f"strategy.layer={evidence.best_layer}", "strategy.classifier=logistic")
         return "b", "small and different: a classifier on features of an earlier layer", "feature_extraction", settings
     if evidence.similar:
-        settings = ("strategy.lr=0.01", "strategy.backbone_lr_scale=0.1")
+        settings = ("strategy.backbone_lr_scale=0.1",)
         return "c", "large and similar: fine-tune the whole network at a low rate", "finetune", settings
-    settings = ("strategy.lr=0.01", "strategy.backbone_lr_scale=1.0")
+    settings = ("strategy.backbone_lr_scale=1.0",)
     return (
         "d",
         "large and different: fine-tune every layer at the full rate, or train from scratch",

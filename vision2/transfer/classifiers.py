@@ -116,7 +116,8 @@ def _fit_ridge(task: Task) -> Iterator[tuple[dict, Head]]:
 def _fit_lda(task: Task) -> Iterator[tuple[dict, Head]]:
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-    priors = np.full(task.num_classes, 1 / task.num_classes) if task.balanced else None
+    present = len(np.unique(task.y))
+    priors = np.full(present, 1 / present) if task.balanced else None
     for shrinkage in (0.01, 0.1, 0.5, 0.9):
         model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage, priors=priors)
         yield {"shrinkage": shrinkage}, _affine(_quietly(model.fit, task), task)
@@ -124,8 +125,10 @@ def _fit_lda(task: Task) -> Iterator[tuple[dict, Head]]:
 
 def _fit_centroid(task: Task) -> Iterator[tuple[dict, Head]]:
     """-|x - c|^2 / 2 is c.x - |c|^2 / 2 up to a term that all classes share: an affine score."""
-    centroids = np.stack([task.x[task.y == label].mean(0) for label in range(task.num_classes)])
-    yield {}, _filled_affine(centroids, -np.square(centroids).sum(1) / 2)
+    present = np.unique(task.y)
+    centroids = np.stack([task.x[task.y == label].mean(0) for label in present])
+    rows = _rows_for_all(centroids, -np.square(centroids).sum(1) / 2, present, task.num_classes)
+    yield {}, _filled_affine(*rows)
 
 
 def _fit_knn(task: Task) -> Iterator[tuple[dict, Head]]:
@@ -216,7 +219,7 @@ def _calibrate(head: Head, val: Labelled) -> None:
     """
     from scipy.optimize import minimize_scalar
 
-    logits, labels = head(val.features).double(), val.labels
+    logits, labels = head(val.features).cpu().double(), val.labels.cpu()  # MPS has no float64
     doubt = 1 / (len(labels) + 2)
     spread = float(logits.std()) + 1e-12
 
@@ -230,5 +233,5 @@ def _calibrate(head: Head, val: Labelled) -> None:
 @torch.no_grad()
 def _accuracy_and_loss(head: Head, val: Labelled) -> tuple[float, float]:
     logits = head(val.features)
-    accuracy = (logits.argmax(1) == val.labels).double().mean()
+    accuracy = (logits.argmax(1) == val.labels).float().mean()
     return float(accuracy), float(torch.nn.functional.cross_entropy(logits, val.labels))
