@@ -36,4 +36,7 @@ def test_the_page_of_settings_is_what_the_schema_says():
     spec = importlib.util.spec_from_file_location("document_settings", script)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    assert "|  |\n" not in module.page(), (
+        "a setting without a meaning: a comment in vision2/config/schema.py is missing"
+    )
     assert module.PAGE.read_text() == module.page(), "run: python scripts/document_settings.py"

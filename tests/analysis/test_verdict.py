@@ -139,7 +139,6 @@ def test_several_pairs_of_a_seed_count_once_and_only_what_both_sides_have(tmp_pa
     assert of_seed.difference.mean == pytest.approx((0.04 + 0.08 + 0.2 * (0.55 - 0.1)) / 2)  # unlike images compared
 
 
-
 def test_metrics_can_be_read_from_the_epochs(tmp_path):
     for model, accuracy in (("resnet56", 0.9), ("plain56", 0.5)):
         make_run(tmp_path, model, configuration(**{"model.name": model}), accuracy=accuracy)

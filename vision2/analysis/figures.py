@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from vision2.analysis.intervals import mean_interval
 from vision2.analysis.texts import Say
@@ -18,6 +18,9 @@ WIDE = 5.6
 DPI = 150
 LINES_AT_MOST = 10
 LABELS_AT_MOST = 14
+LABELS_INSIDE = 4  # of a legend; more would hide what is drawn
+LABEL_IN_TWO_COLUMNS = 40  # characters
+LEGEND_ROW = 0.18  # inches
 BARS_UP_TO = 6  # lines with an interval at each point; more would cover each other
 # Okabe and Ito's palette (colour-blind safe), then greys.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#6B6B6B", "#A6761D", "#111111")
@@ -64,8 +67,19 @@ def learning_curves(groups: Sequence[Group], quantity: str, say: Say) -> Figure 
         return None
     axes.set(xlabel=say("epoch"), ylabel=say(quantity))
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(fontsize=7, framealpha=0.8)
+    _legend(axes)
     return figure
+
+
+def _legend(axes: Axes) -> None:
+    """Inside when it is short, else below, where it hides no line; in two columns when names are short enough."""
+    handles, labels = axes.get_legend_handles_labels()
+    if len(labels) <= LABELS_INSIDE:
+        axes.legend(fontsize=7, framealpha=0.8)
+        return
+    columns = 2 if max(map(len, labels)) <= LABEL_IN_TWO_COLUMNS else 1
+    axes.figure.set_figheight(axes.figure.get_figheight() + LEGEND_ROW * -(-len(labels) // columns))
+    axes.figure.legend(handles, labels, fontsize=7, frameon=False, loc="outside lower center", ncols=columns)
 
 
 def _by_epoch(group: Group, key: str) -> tuple[list[int], list[list[float]]]:
@@ -129,7 +143,7 @@ def response(groups: Sequence[Group], key: str, metric: str, ylabel: str) -> Fig
         axes.set_xticks(range(len(values)), [str(value) for value in values], rotation=30, ha="right", fontsize=8)
     axes.set(xlabel=key, ylabel=ylabel)
     if len(lines) > 1:
-        axes.legend(fontsize=7, framealpha=0.8)
+        _legend(axes)
     return figure
 
 
@@ -159,9 +173,17 @@ def against_cost(
 
 
 def _log_x(axes: Axes) -> None:
-    """A logarithmic axis in plain numbers, labelled 1, 2, 5, 10, ... or, over many decades, 1, 10, 100, ..."""
+    """A logarithmic axis in plain numbers, labelled 1, 2, 5, 10, ... or, over many decades, 1, 10, 100, ...
+
+    Values that lie so near to each other that it would have no label stay on a linear one.
+    """
     axes.set_xscale("log")
     low, high = axes.get_xlim()
+    if high / low < 2:
+        axes.set_xscale("linear")
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+        return
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low < 100 else (1.0,)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
@@ -195,7 +217,7 @@ def calibration(groups: Sequence[Group], say: Say) -> Figure | None:
     if not drawn:
         return None
     axes.set(xlabel=say("confidence"), ylabel=say("accuracy"), xlim=(0, 1.02), ylim=(0, 1.02))
-    axes.legend(fontsize=7, framealpha=0.8)
+    _legend(axes)
     return figure
 
 
@@ -225,7 +247,7 @@ def class_scores(groups: Sequence[Group], classes: Sequence[str], say: Say, at_m
     axes.set(xlabel="F1", ylim=(len(order) - 0.5, -0.5))
     if len(order) < len(classes):
         axes.set_ylabel(say("the {count} lowest classes", count=len(order)))
-    axes.legend(fontsize=7, framealpha=0.8)
+    _legend(axes)
     return figure
 
 
@@ -260,7 +282,7 @@ def gradient_norms(groups: Sequence[Group], say: Say) -> Figure | None:
     axes.set(xlabel=say("input → output"), ylabel=say("gradient norm"))
     if all(stages == names[0] for stages in names):
         axes.set_xticks(np.linspace(0, 1, len(names[0])), names[0], rotation=30, ha="right", fontsize=8)
-    axes.legend(fontsize=7, framealpha=0.8)
+    _legend(axes)
     return figure
 
 
