@@ -121,6 +121,8 @@ def test_an_absent_package_is_named_with_what_to_install(run_folder, tmp_path, m
         (["checkpoint=absent.pt"], "no checkpoint at absent.pt"),
         (["checkpoint={folder}", "format=tflite"], "onnx or torch_export"),
         (["checkpoint={folder}", "format=torch_export", "out={folder}"], "is a folder"),
+        (["checkpoint={folder}", "out={folder}/best.pt"], "best.pt must end in .onnx"),
+        (["checkpoint={folder}", "tolerance=-1"], "it must be above 0"),
         (["checkpoint={folder}", "model=resnet18"], "unknown setting 'model=resnet18'"),
     ],
 )

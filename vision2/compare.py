@@ -15,9 +15,13 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vision2.basics.errors import UserError, suggest
 from vision2.config.command import Option, run_command
+
+if TYPE_CHECKING:
+    from vision2.config.schema import Config
 
 STRATEGIES = ("scratch", "feature_extraction", "finetune")
 OPTIONS = {
@@ -40,6 +44,7 @@ def run(words: list[str], options: dict) -> int:
     from vision2.sweep import sweep_job
     from vision2.transfer.comparison import as_text, effects
 
+    _check_sources(jobs)
     baseline = jobs[0][0]
     folder = SweepFolder(claim_sweep_folder(Path(jobs[0][2].output_dir)))
     print(f"{len(jobs)} jobs; the comparison goes to {folder.path}", flush=True)
@@ -55,6 +60,9 @@ def run(words: list[str], options: dict) -> int:
         raise UserError(f"no run of {baseline} finished, so there is nothing to compare with")
     found = effects(results, baseline)
     print("\n" + as_text(found, baseline))
+    failed = [job for job in folder.jobs() if job["status"] == "failed"]
+    for job in failed:
+        print(f"failed, and left out above: {job['command']}: {job['error']}", file=sys.stderr)
     record = [
         {"strategy": e.name, "verdict": e.verdict, "accuracy": e.accuracy._asdict(), "by_seed": results[e.name]}
         | {"difference": e.difference._asdict() if e.difference else None}
@@ -62,10 +70,10 @@ def run(words: list[str], options: dict) -> int:
     ]
     write_json(folder.path / "comparison.json", plain({"baseline": baseline, "strategies": record}))
     print(f"written: {folder.path / 'comparison.json'}")
-    return int(any(job["status"] == "failed" for job in folder.jobs()))
+    return int(bool(failed))
 
 
-def plan(words: list[str], options: dict) -> list[tuple[str, list[str], object]]:
+def plan(words: list[str], options: dict) -> list[tuple[str, list[str], Config]]:
     """(name of the strategy, words, configuration) of every job, by seed.
 
     Raises:
@@ -87,6 +95,20 @@ def plan(words: list[str], options: dict) -> list[tuple[str, list[str], object]]
     if problems:
         raise UserError(*problems)
     return jobs
+
+
+def _check_sources(jobs: list[tuple[str, list[str], Config]]) -> None:
+    """What one arm transfers from is looked at before another one is trained.
+
+    Raises:
+        UserError: for weights or a source run that cannot be used.
+    """
+    from vision2.models.weights import find_weights
+    from vision2.preparation import wanted_weights
+
+    first = {name: config for name, _, config in reversed(jobs)}
+    for config in first.values():
+        find_weights(wanted_weights(config), config.model)
 
 
 def _seeds(text: str) -> list[int]:

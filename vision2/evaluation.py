@@ -23,6 +23,7 @@ from vision2.training.checkpoint import load_checkpoint
 from vision2.training.evaluate import predict
 from vision2.training.precision import choose_device
 from vision2.transfer.cut import CutNetwork, with_saved_classifier
+from vision2.transfer.sources import trained_on
 
 
 def network_of(checkpoint: dict, device: torch.device) -> Network | CutNetwork:
@@ -56,6 +57,9 @@ def evaluate(config: Config) -> dict:
     size = network.preprocessing.image_size_px
     data = open_dataset(config.dataset, seed=config.seed, store_px=round(size / CROP_SHARE))
     data = in_classes_of(data, checkpoint["classes"])
+    path = Path(config.checkpoint).expanduser()
+    folder = path if path.is_dir() else path.parent
+    _check_not_trained_on(data, trained_on(folder, config.dataset))
     batch_size = config.train.batch_size or 64
     _, *splits = open_batches(config, data, network.preprocessing, device=device, batch_size=batch_size)
     metrics = {
@@ -63,13 +67,21 @@ def evaluate(config: Config) -> dict:
         for name, batches in zip(("val", "test"), splits, strict=True)
     }
     result = {"status": "completed", "checkpoint": config.checkpoint, "classes": list(data.classes), "metrics": metrics}
-    path = Path(config.checkpoint).expanduser()
-    folder = path if path.is_dir() else path.parent
     write_json(
         folder / f"evaluation-{config.dataset.name}.json",
         plain(result | {"dataset": asdict(config.dataset)} | environment()),
     )
     return result
+
+
+def _check_not_trained_on(data: Dataset, trained: frozenset[str]) -> None:
+    for split in (data.val, data.test):
+        seen = len(trained.intersection(split.ids))
+        if seen:
+            raise UserError(
+                f"{seen:,} of the {len(split):,} images of the {split.name} split are images the checkpoint was trained on;"
+                " leave out seed, dataset.val_fraction and dataset.test_fraction, so that the split is the run's own"
+            )
 
 
 def in_classes_of(data: Dataset, classes: list[str]) -> Dataset:

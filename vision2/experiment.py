@@ -61,6 +61,8 @@ def run(config: Config, claim: Callable[[], Path], command: str) -> dict:
             tracker.log_epoch(entry, gradient_norms)
             _save(job, state, record.run_dir, config)
             progress.finish_epoch(entry)
+        if job.extraction:
+            print(job.extraction.describe(), flush=True)
         return _finish(job, state, record, tracker, config, command)
     finally:
         progress.close()
@@ -108,6 +110,9 @@ def _introduce(job: Job, record: RunRecord, tracker: TensorBoardTracker, config:
     if job.origin["lineage"]:
         print(describe_lineage(job.origin["lineage"]))
     print(format_map(rows))
+    late = [row["stage"] for row in rows if (row["from_epoch"] or 1) > job.epochs > 0]
+    if late:
+        print(f"warning: {', '.join(late)} would learn only after epoch {job.epochs}, the last one: that is never")
     device = job.learner.device
     print(
         f"{device}, {job.precision}, batch {job.batch_size}, {job.preprocessing.image_size_px} px -> {record.run_dir}",

@@ -44,6 +44,8 @@ def run(options: dict) -> None:
     """
     if options["format"] not in SUFFIXES:
         raise UserError(f"format is '{options['format']}', it must be {' or '.join(SUFFIXES)}")
+    if options["tolerance"] <= 0:
+        raise UserError(f"tolerance is {options['tolerance']:g}, it must be above 0")
     if not options["checkpoint"]:
         raise UserError("which checkpoint? give checkpoint=FILE or checkpoint=RUN_FOLDER")
     import torch
@@ -79,12 +81,15 @@ def run(options: dict) -> None:
 
 
 def destination(options: dict) -> Path:
-    """Where the file goes. Raises UserError for a folder."""
+    """Where the file goes. Raises UserError for a folder, and for a name that does not say what the file is."""
     given = Path(options["checkpoint"]).expanduser()
     checkpoint = given / "best.pt" if given.is_dir() else given
     out = Path(options["out"]).expanduser() if options["out"] else checkpoint.with_suffix(SUFFIXES[options["format"]])
     if out.is_dir():
         raise UserError(f"out={options['out']} is a folder; name the file to write")
+    suffix = SUFFIXES[options["format"]]
+    if out.suffix != suffix:  # nor can it be the checkpoint then
+        raise UserError(f"out={options['out']} must end in {suffix}, as format={options['format']} does")
     return out
 
 

@@ -9,12 +9,12 @@ import torch
 
 from vision2.basics.errors import UserError
 from vision2.basics.preprocessing import Preprocessing
+from vision2.config.checks import image_size_px
 from vision2.config.schema import Config, WeightsConfig
 from vision2.data.batches import Batches
 from vision2.data.dataset import Dataset, open_dataset
 from vision2.data.sampling import class_weights
 from vision2.models.build import build_model
-from vision2.models.facts import facts_for
 from vision2.models.network import Network
 from vision2.models.weights import WeightsReport, find_weights, load_weights
 from vision2.runs.records import RunRecord
@@ -22,7 +22,7 @@ from vision2.training.learner import Learner
 from vision2.training.precision import choose_device, choose_precision
 from vision2.transfer.extraction import ClassifierLearner, Extraction, extract, uses_stored_features
 from vision2.transfer.feature_batches import FeatureBatches
-from vision2.transfer.sources import lineage, preprocessing_note, scale_warning, source_checkpoint
+from vision2.transfer.sources import lineage, preprocessing_note, scale_warning, source_checkpoint, trained_on
 
 SMALL_IMAGE_PX = 64  # up to here a batch of 128 fits everywhere, above it 32 does
 CROP_SHARE = 0.875  # images are kept at size / 0.875: the 256 for 224 that ImageNet evaluation is used to
@@ -81,6 +81,7 @@ def prepare(config: Config, saved: dict | None = None) -> Job:
         origin = {"weights": weights, "lineage": lineage(source.path if source else None, weights)}
     if report:
         _tell_about_source(report, usual, size, data)
+        _tell_what_it_saw(source.path.parent, config, data)
     network.to(device, memory_format=torch.channels_last if config.train.channels_last else torch.contiguous_format)
     batch_size = config.train.batch_size or (128 if size <= SMALL_IMAGE_PX else 32)
     train, val, test = open_batches(config, data, network.preprocessing, device=device, batch_size=batch_size)
@@ -101,10 +102,6 @@ def prepare(config: Config, saved: dict | None = None) -> Job:
         class_weights=weights,
     )
     return Job(data, network, learner, train, val, test, report, origin, config.train.epochs, images)
-
-
-def image_size_px(config: Config) -> int:
-    return config.dataset.image_size_px or facts_for(config.model).image_size_px
 
 
 def open_data_and_network(config: Config) -> tuple[Dataset, Network]:
@@ -223,6 +220,17 @@ def _tell_about_source(report: WeightsReport, usual: Preprocessing, size: int, d
     for line in (note, warning):
         if line:
             print(line, flush=True)
+
+
+def _tell_what_it_saw(run_dir: Path, config: Config, data: Dataset) -> None:
+    """A source that was trained on images of this test split makes the result look better than it is."""
+    seen = len(trained_on(run_dir, config.dataset).intersection(data.test.ids))
+    if seen:
+        print(
+            f"warning: the source was trained on {seen:,} of these {len(data.test):,} test images, so that the test figures"
+            " are too good; use the seed (and the split) of that run",
+            flush=True,
+        )
 
 
 def _class_weights(config: Config, data: Dataset) -> torch.Tensor | None:

@@ -204,6 +204,12 @@ def test_cats_and_dogs_in_every_form_people_have(tmp_path, layout, packed):
     assert sorted(collection.labels.tolist()) == [0, 0, 1]
 
 
+def test_cats_and_dogs_of_several_places_are_not_mixed(tmp_path):
+    names = ["photos/cat/1.jpg", "photos/dog/1.jpg", "train/cat/2.jpg", "train/dog/2.jpg"]
+    with pytest.raises(UserError, match=r"in several places \(\., photos\).*give one of them"):
+        read_cats_and_dogs(write_images(tmp_path, names))
+
+
 def test_cats_and_dogs_in_split_folders_keep_their_split(tmp_path):
     names = ["c/train/cats/1.jpg", "c/train/dogs/1.jpg", "c/validation/cats/2.jpg", "c/validation/dogs/2.jpg"]
     assert found(read_cats_and_dogs(write_images(tmp_path, names)))["c/validation/dogs/2.jpg"] == ("dog", "val")

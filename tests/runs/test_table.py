@@ -62,6 +62,16 @@ def test_each_seeds_own_source_run_is_the_same_configuration(tmp_path, groups_of
     assert [len(group.runs) for group in groups_of()] == [2, 1]
 
 
+def test_several_sources_of_one_seed_are_rows_of_their_own(tmp_path, groups_of):
+    """Like a sweep over strategy.source: none of its runs repeats another one."""
+    for number, accuracy in enumerate((0.77, 0.89)):
+        source = f"/x/outputs/digits/resnet20-scratch/2025-{number}"
+        make_run(tmp_path, f"t{number}", configuration(**{"strategy.source": source}), accuracy=accuracy)
+    groups = groups_of()
+    assert [group.values("metrics.test.accuracy") for group in groups] == [[0.77], [0.89]]
+    assert [group.label for group in groups] == [f"source=digits/resnet20-scratch/2025-{n}" for n in (0, 1)]
+
+
 def test_labels_say_what_tells_configurations_apart_and_no_more(tmp_path, groups_of):
     for model, stem in (("resnet20", "a"), ("vgg16", "b")):
         for fraction in (0.1, 1.0):

@@ -90,3 +90,22 @@ def test_a_checkpoint_of_an_unknown_kind_is_one_sentence():
         empty_head("afine", {})
     with pytest.raises(UserError, match="lacks tensors"):
         empty_head("affine", {})
+
+
+def test_what_lda_cannot_do_is_one_sentence():
+    one_each, wide = (torch.randn(3, 4), torch.tensor([0, 1, 2])), (torch.zeros(4, 9000), torch.tensor([0, 1, 0, 1]))
+    for (features, labels), sentence in ((one_each, "more than one image a class"), (wide, "pooling=pooled")):
+        part = Labelled(features, labels)
+        with pytest.raises(UserError, match=sentence):
+            fit_classifier("lda", part, part, num_classes=3, seed=0)
+
+
+@pytest.mark.parametrize("name", [name for name in FITS if name not in ("knn", "mlp")])
+def test_a_class_without_a_training_image_is_never_predicted_and_breaks_nothing(name, digits):
+    train, val, test = digits
+    kept = Labelled(train.features[train.labels != 3], train.labels[train.labels != 3])
+    head = fit_classifier(name, kept, val, num_classes=10, seed=0, balanced=True).head
+    predicted = head.probabilities(test.features).argmax(1)
+    others = test.labels != 3
+    assert (predicted != 3).all()
+    assert float((predicted == test.labels)[others].double().mean()) > 0.85

@@ -8,8 +8,9 @@ import pytest
 
 from vision2.basics.errors import UserError
 from vision2.basics.preprocessing import Preprocessing
-from vision2.config.compose import load_config
-from vision2.config.saved import config_of_run
+from vision2.config.compose import compose_config, load_config
+from vision2.config.saved import config_of_checkpoint, config_of_run
+from vision2.evaluation import evaluate
 from vision2.experiment import run
 from vision2.transfer.sources import lineage, preprocessing_note, scale_warning, source_checkpoint
 
@@ -85,6 +86,25 @@ def test_the_preprocessing_of_a_source_is_adopted_and_said(source, tmp_path, cap
     before, after = (load_checkpoint(folder)["preprocessing"] for folder in (source, tmp_path / "run"))
     assert (after["mean"], after["std"]) == (before["mean"], before["std"])
     assert after["image_size_px"] == 32
+
+
+def test_test_images_that_the_source_was_trained_on_are_counted_aloud(source, tmp_path, capsys):
+    trained(tmp_path / "same", "strategy=finetune", f"strategy.source={source}")
+    assert "the source was trained on" not in capsys.readouterr().out
+    summary = trained(tmp_path / "other", "strategy=finetune", f"strategy.source={source}", "seed=3")
+    ids = {name: set(json.loads((folder / "split.json").read_text())["splits"][part]["ids"])
+           for name, folder, part in (("seen", source, "train"), ("test", tmp_path / "other", "test"))}  # fmt: skip
+    seen = len(ids["seen"] & ids["test"])
+    assert seen > 0
+    assert f"trained on {seen} of these {summary['metrics']['test']['n']} test images" in capsys.readouterr().out
+
+
+def test_an_evaluation_refuses_images_the_checkpoint_was_trained_on(source, capsys):
+    words = ["mode=eval", f"checkpoint={source}", "device=cpu"]
+    with pytest.raises(UserError, match=r"images the checkpoint was trained on; leave out seed"):
+        evaluate(config_of_checkpoint(compose_config([*words, "seed=3"]), [*words, "seed=3"]))
+    with pytest.raises(UserError, match="keeps the image size of its checkpoint"):
+        config_of_checkpoint(compose_config(words), [*words, "dataset.image_size_px=32"])
 
 
 def test_a_strategy_that_starts_at_random_leaves_the_source_alone(source, tmp_path):

@@ -9,6 +9,8 @@ from vision2.basics.errors import UserError
 from vision2.config.schema import Config
 from vision2.models.facts import facts_for, minimum_size
 
+FEATURES_ONLY = {"layer": "last", "pooling": "pooled", "views": 1, "neighbors": None}  # usual values
+
 
 def contradictions(config: Config) -> list[str]:
     """One line for each contradiction; an empty list when the run can be tried."""
@@ -75,13 +77,17 @@ def _strategy(config: Config, facts) -> list[str]:
             f"strategy.classifier={strategy.classifier} needs strategy.features=once;"
             " the usual loop trains strategy.classifier=linear"
         )
-    if strategy.name == "feature_extraction" and strategy.features != "once":
-        stored_only = {"layer": "last", "pooling": "pooled", "views": 1}
-        given = {key: getattr(strategy, key) for key in stored_only}
+    if strategy.name != "feature_extraction":
         problems += [
-            f"strategy.{key}={value} needs strategy.features=once"
-            for key, value in given.items()
-            if value != stored_only[key]
+            f"strategy.{key}={getattr(strategy, key)} goes with strategy=feature_extraction"
+            for key, usual in FEATURES_ONLY.items()
+            if getattr(strategy, key) != usual
+        ]
+    if strategy.name == "feature_extraction" and strategy.features != "once":
+        problems += [
+            f"strategy.{key}={getattr(strategy, key)} needs strategy.features=once"
+            for key, usual in FEATURES_ONLY.items()
+            if getattr(strategy, key) != usual
         ]
     if strategy.classifier != "linear" and config.train.sampler != "shuffle":
         problems.append(

@@ -15,7 +15,7 @@ from vision2.config.schema import Config
 
 # What may differ when a run goes on: how long, where and how it is watched, but nothing that made its first epochs.
 CHANGES_ON_RESUME = ("train.epochs", "train.patience", "device", "dataset.root", "dataset.cache_dir", "dataset.workers")
-CHANGES_ON_EVAL = ("dataset", "device", "train.batch_size", "output_dir", "seed")
+CHANGES_ON_EVAL = ("dataset", "device", "train.batch_size", "seed")
 
 
 def config_of_run(folder: str, words: Sequence[str]) -> Config:
@@ -45,6 +45,8 @@ def config_of_checkpoint(node: DictConfig, words: Sequence[str]) -> Config:
 
     saved = load_checkpoint(node.checkpoint)["config"]
     changes = _changes(words, CHANGES_ON_EVAL, "an evaluation", ignored=("mode", "checkpoint"))
+    if any(key == "dataset.image_size_px" for key, _ in changes):
+        raise UserError("an evaluation keeps the image size of its checkpoint; leave out dataset.image_size_px")
     values = saved | {"mode": "eval", "checkpoint": node.checkpoint, "resume": None}
     if any(key == "dataset" for key, _ in changes):
         size = saved["dataset"]["image_size_px"]

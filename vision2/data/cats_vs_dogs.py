@@ -86,6 +86,12 @@ def read_cats_and_dogs(root: Path) -> Collection:
             f"{root} holds images, but none in a folder called cat or dog or with a name such as cat.0.jpg: "
             "use dataset=folder for other classes"
         )
+    places = sorted({_place_of(entry.id) for entry in files})
+    if len(places) > 1:
+        raise UserError(
+            f"{root} holds cats and dogs in several places ({', '.join(place or '.' for place in places[:4])}), which may be"
+            " several data sets: give one of them as dataset.root"
+        )
     parts = [_part_of(entry.id) for entry in files]
     if "train" not in parts:
         parts = [""] * len(parts)
@@ -105,6 +111,12 @@ def class_of(name: str) -> str | None:
             return NAMES[folder.lower()]
     match = FLAT_NAME.match(path.name)
     return match[1].lower() if match else None
+
+
+def _place_of(name: str) -> str:
+    """The folders above the image that name neither a class nor a split."""
+    folders = PurePosixPath(name).parts[:-1]
+    return "/".join(folder for folder in folders if folder.lower() not in (*NAMES, *PART_NAMES))
 
 
 def _part_of(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def read_file(path: Path) -> dict[str, Any]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_tensors(path)
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} is damaged or holds code besides tensors, which is never run; save it again as"
@@ -56,11 +57,20 @@ def read_file(path: Path) -> dict[str, Any]:
         ) from error
     except Exception as error:
         if isinstance(error, READ_ERRORS) or type(error).__module__.startswith("safetensors"):
-            raise UserError(f"{path} cannot be read as weights: {_first_line(error)}") from error
+            raise UserError(
+                f"{path} is damaged or holds no weights ({_first_line(error)}); fetch or save it again"
+            ) from error
         raise
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}, not a dict of tensors; save model.state_dict()")
     return content
+
+
+def load_tensors(path: Path) -> Any:
+    """What `torch.save` wrote, on the CPU; nothing in it is executed, and torch's remarks on odd files are not shown."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def tensors_of(content: dict[str, Any], path: Path) -> dict[str, Tensor]:

@@ -73,16 +73,34 @@ def configuration(run: Run) -> dict[str, Any]:
         flat["checkpoint"] = run.config.get("checkpoint")  # two networks of one configuration are not one run twice
     if source := flat.get("strategy.source"):
         # Each seed may transfer from its own source run: what counts is which model learnt what there.
-        folder = Path(source).parent if Path(source).suffix else Path(source)
-        flat["strategy.source"] = "/".join(folder.parent.parts[-2:])
+        flat["strategy.source"] = "/".join(Path(source).parent.parts[-2:])
     return flat
+
+
+def _one_source_a_row(runs: Sequence[Run]) -> dict[int, dict[str, Any]]:
+    """Configurations by `id(run)`; where one seed transferred from several source runs, each of these is a row of its own."""
+    configs = {id(run): configuration(run) for run in runs}
+    sources: dict[tuple, set] = {}
+
+    def place(run: Run) -> tuple:
+        return json.dumps(configs[id(run)], sort_keys=True, default=str), run.seed
+
+    for run in runs:
+        sources.setdefault(place(run), set()).add(run.get("strategy.source"))
+    several = {config for (config, _), found in sources.items() if len(found) > 1}
+    for run in runs:
+        if place(run)[0] in several:
+            configs[id(run)] |= {"strategy.source": "/".join(Path(str(run.get("strategy.source"))).parts[-3:])}
+    return configs
 
 
 def group_runs(runs: Iterable[Run]) -> list[Group]:
     """Groups in order of their first run. A seed that was run twice counts once, by its latest completed run."""
     groups: dict[str, Group] = {}
-    for run in sorted(runs, key=lambda run: (run.path.name, str(run.path))):
-        config = configuration(run)
+    ordered = sorted(runs, key=lambda run: (run.path.name, str(run.path)))
+    configs = _one_source_a_row(ordered)
+    for run in ordered:
+        config = configs[id(run)]
         group = groups.setdefault(json.dumps(config, sort_keys=True, default=str), Group(config))
         if not run.completed:
             group.failed.append(run)

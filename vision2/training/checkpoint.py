@@ -9,6 +9,7 @@ import torch
 
 from vision2.basics.errors import UserError
 from vision2.basics.files import replacing
+from vision2.models.weights_files import load_tensors
 
 FORMAT = 1
 
@@ -31,7 +32,7 @@ def load_checkpoint(path: str | Path) -> dict:
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}; a run folder holds best.pt and last.pt")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_tensors(path)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
         raise UserError(f"{path} cannot be read as a checkpoint (damaged, or holding more than tensors)") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:

@@ -18,6 +18,7 @@ from vision2.transfer.heads import Affine, Head, Neighbours, Perceptron
 
 HIDDEN_UNITS = 128
 MLP_EPOCHS = 50
+LDA_FEATURES = 8192  # it solves a system of this size for each setting
 ONE_THREAD_BELOW = 5_000_000  # numbers; smaller products are over before a second thread has begun
 
 
@@ -117,6 +118,13 @@ def _fit_lda(task: Task) -> Iterator[tuple[dict, Head]]:
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
     present = len(np.unique(task.y))
+    if len(task.y) <= present:
+        raise UserError("strategy.classifier=lda needs more than one image a class; give more, or classifier=centroid")
+    if task.x.shape[1] > LDA_FEATURES:
+        raise UserError(
+            f"strategy.classifier=lda on {task.x.shape[1]:,} features would take hours, it takes up to {LDA_FEATURES:,}; give"
+            " strategy.pooling=pooled, or strategy.classifier=ridge"
+        )
     priors = np.full(present, 1 / present) if task.balanced else None
     for shrinkage in (0.01, 0.1, 0.5, 0.9):
         model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage, priors=priors)

@@ -62,6 +62,13 @@ class Extraction:
         used.load_state_dict(state)
         return used.eval()
 
+    def describe(self) -> str:
+        """What validation picked, for the terminal."""
+        record = self.full_record()
+        chosen = "".join(f", {name}={value:g}" for name, value in record.get("chosen", {}).items())
+        over = f", the best of {' and '.join(row['layer'] for row in record['layers'])}" if "layers" in record else ""
+        return f"classifier: {record['name']}{chosen} on {record['features']} features after {record['layer']}{over}"
+
     def full_record(self, head: torch.nn.Module | None = None) -> dict:
         """What a checkpoint must say so that the network can be built again, and what a reader wants to know."""
         head = self.learner.evaluated.head if head is None else head
@@ -199,9 +206,9 @@ def split_features(
     seconds = time.perf_counter() - start
     total = sum(len(split) for split in (data.train, data.val, data.test)) + len(data.train) * (strategy.views - 1)
     rate = f" at {maker.images_computed / seconds:.0f} img/s" if maker.images_computed else ""
+    known = "" if maker.images_computed == total else ", the others looked up"
     print(
-        f"features after {', '.join(layers)}: {maker.images_computed} of {total} computed{rate}, the others looked up;"
-        f" {seconds:.1f} s",
+        f"features after {', '.join(layers)}: {maker.images_computed} of {total} computed{rate}{known}; {seconds:.1f} s",
         flush=True,
     )
     return {layer: {split: by_layer[layer] for split, by_layer in made.items()} for layer in layers}

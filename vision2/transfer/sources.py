@@ -6,9 +6,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
 from vision2.basics.errors import UserError
 from vision2.basics.preprocessing import Preprocessing
-from vision2.runs.records import SUMMARY
+from vision2.config.schema import DatasetConfig
+from vision2.runs.records import CONFIG, SPLIT, SUMMARY
 
 BEST = "best.pt"
 LARGE_RATIO = 1.5  # sizes that differ by more than this are worth a warning
@@ -21,7 +24,7 @@ def source_checkpoint(folder: str) -> Path:
         UserError: when there is no such run, it failed, or it has no checkpoint.
     """
     run_dir = Path(folder).expanduser()
-    run_dir = run_dir.parent if run_dir.is_file() else run_dir
+    run_dir = run_dir.parent if run_dir.name == BEST else run_dir
     summary = _summary(run_dir)
     if summary is not None and summary.get("status") == "failed":
         raise UserError(
@@ -61,6 +64,21 @@ def lineage(weights_file: Path | None, weights: dict | None) -> list[dict]:
         "weights": origin,
     }
     return [entry, *(summary.get("lineage") or [])]
+
+
+def trained_on(run_dir: Path, dataset: DatasetConfig) -> frozenset[str]:
+    """Ids of the images that the run in `run_dir` was trained on, when they come from the same place as `dataset`'s."""
+    try:
+        config = yaml.safe_load((run_dir / CONFIG).read_text(encoding="utf-8"))["dataset"]
+        split = json.loads((run_dir / SPLIT).read_text(encoding="utf-8"))["splits"]["train"]["ids"]
+        same = _place(config["name"], config["root"], config["source"])
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return frozenset()
+    return frozenset(split) if same == _place(dataset.name, dataset.root, dataset.source) else frozenset()
+
+
+def _place(name: str, root: str | None, source: str | None) -> tuple:
+    return name, Path(root).expanduser().resolve() if root else None, source
 
 
 def describe_lineage(steps: Sequence[dict]) -> str:
