@@ -65,18 +65,22 @@ class ModelSummary:
 
     @property
     def as_published(self) -> bool:
-        """Whether our counts may be compared with the published ones: the same network, and published by somebody."""
-        same = self.num_classes == self.facts.num_classes and not self.facts.variant
-        return same and OWN_COUNT not in self.facts.facts_source
+        """Whether this is the network that was published, so that its published accuracy may stand beside it."""
+        return self.num_classes == self.facts.num_classes and not self.facts.variant
+
+    @property
+    def counts_published(self) -> bool:
+        """Whether somebody else's counts are known, so that ours may be compared with them."""
+        return self.as_published and OWN_COUNT not in self.facts.facts_source
 
     @property
     def published_multiply_adds(self) -> float | None:
         same_size = self.costs.image_size_px == self.facts.image_size_px
-        return self.facts.multiply_adds if self.as_published and same_size else None
+        return self.facts.multiply_adds if self.counts_published and same_size else None
 
     @property
     def published_parameters(self) -> int | None:
-        return self.facts.parameters if self.as_published else None
+        return self.facts.parameters if self.counts_published else None
 
 
 def summarise_model(
@@ -141,7 +145,7 @@ def totals_table(summary: ModelSummary) -> tuple[list[str], list[list[str]]]:
         ["parameters", f"{costs.parameters:,}", _or_dash(parameters), exact_difference(costs.parameters, parameters)]
     ]
     if costs.parameters_aux > costs.parameters:
-        published = facts.parameters_aux if summary.as_published else None
+        published = facts.parameters_aux if summary.counts_published else None
         difference = exact_difference(costs.parameters_aux, published)
         rows.append(["parameters with aux", f"{costs.parameters_aux:,}", _or_dash(published), difference])
     counted = giga(costs.multiply_adds)
