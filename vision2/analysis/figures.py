@@ -47,15 +47,18 @@ def _colours(count: int) -> Callable[[int], str]:
 
 
 def learning_curves(groups: Sequence[Group], quantity: str, say: Say) -> Figure | None:
-    """`quantity` ("loss" or "accuracy") by epoch: mean over seeds, a band from the lowest to the highest seed."""
+    """`quantity` ("loss" or "accuracy") by epoch: mean over seeds, a band from the lowest to the highest seed.
+
+    None when no run has a second epoch, as for classifiers that are fitted at once: points are no curve.
+    """
     figure, axes = new_axes()
-    drawn = False
+    longest = 0
     for index, group in enumerate(groups):
         for split, style in (("val", "-"), ("train", "--")):
             epochs, values = _by_epoch(group, f"{split}_{quantity}")
             if not epochs:
                 continue
-            drawn = True
+            longest = max(longest, len(epochs))
             label = group.label if split == "val" else None
             means = [np.mean(found) for found in values]
             mark = "." if len(epochs) == 1 else ""
@@ -63,7 +66,7 @@ def learning_curves(groups: Sequence[Group], quantity: str, say: Say) -> Figure 
             if max(map(len, values)) > 1:
                 low, high = [min(found) for found in values], [max(found) for found in values]
                 axes.fill_between(epochs, low, high, color=colour(index), alpha=0.15, linewidth=0)
-    if not drawn:
+    if longest < 2:
         return None
     axes.set(xlabel=say("epoch"), ylabel=say(quantity))
     axes.xaxis.get_major_locator().set_params(integer=True)
