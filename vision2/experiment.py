@@ -23,11 +23,11 @@ from vision2.training.checkpoint import load_checkpoint, save_checkpoint
 from vision2.training.evaluate import Predictions, predict
 from vision2.training.precision import peak_memory_mb
 from vision2.training.progress import Progress
+from vision2.training.rules import format_map, trainable_map
 from vision2.transfer.costs import Totals, remembered_costs
 from vision2.transfer.cut import CutNetwork
 from vision2.transfer.extraction import kept_features
 from vision2.transfer.heads import is_differentiable
-from vision2.transfer.rules import format_map, trainable_map
 from vision2.transfer.sources import describe_lineage
 
 if TYPE_CHECKING:

@@ -79,7 +79,9 @@ def _config(node: DictConfig, words: Sequence[str]) -> Config:
     if node.resume:
         return config_of_run(node.resume, words)
     if node.mode == "eval" and node.checkpoint:
-        return config_of_checkpoint(node, words)
+        from vision2.training.checkpoint import load_checkpoint
+
+        return config_of_checkpoint(load_checkpoint(node.checkpoint)["config"], node, words)
     return to_config(node)
 
 

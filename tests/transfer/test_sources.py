@@ -12,6 +12,7 @@ from vision2.config.compose import compose_config, load_config
 from vision2.config.saved import config_of_checkpoint, config_of_run
 from vision2.evaluation import evaluate
 from vision2.experiment import run
+from vision2.training.checkpoint import load_checkpoint
 from vision2.transfer.sources import lineage, preprocessing_note, scale_warning, source_checkpoint
 
 TINY = ["dataset.fraction=0.1", "device=cpu", "dataset.image_size_px=16", "train.epochs=1", "train.warmup_epochs=0"]
@@ -77,8 +78,6 @@ def test_a_source_of_another_architecture_is_one_sentence(source, tmp_path):
 
 
 def test_the_preprocessing_of_a_source_is_adopted_and_said(source, tmp_path, capsys):
-    from vision2.training.checkpoint import load_checkpoint
-
     trained(tmp_path / "run", "strategy=finetune", f"strategy.source={source}", "dataset.image_size_px=32")
     told = capsys.readouterr().out
     assert "preprocessing of the source adopted: mean" in told
@@ -100,11 +99,11 @@ def test_test_images_that_the_source_was_trained_on_are_counted_aloud(source, tm
 
 
 def test_an_evaluation_refuses_images_the_checkpoint_was_trained_on(source, capsys):
-    words = ["mode=eval", f"checkpoint={source}", "device=cpu"]
+    words, saved = ["mode=eval", f"checkpoint={source}", "device=cpu"], load_checkpoint(source)["config"]
     with pytest.raises(UserError, match=r"images the checkpoint was trained on; leave out seed"):
-        evaluate(config_of_checkpoint(compose_config([*words, "seed=3"]), [*words, "seed=3"]))
+        evaluate(config_of_checkpoint(saved, compose_config([*words, "seed=3"]), [*words, "seed=3"]))
     with pytest.raises(UserError, match="keeps the image size of its checkpoint"):
-        config_of_checkpoint(compose_config(words), [*words, "dataset.image_size_px=32"])
+        config_of_checkpoint(saved, compose_config(words), [*words, "dataset.image_size_px=32"])
 
 
 def test_a_strategy_that_starts_at_random_leaves_the_source_alone(source, tmp_path):

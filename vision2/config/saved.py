@@ -39,11 +39,8 @@ def config_of_run(folder: str, words: Sequence[str]) -> Config:
     return from_dict(_changed(saved | {"resume": str(run_dir)}, changes))
 
 
-def config_of_checkpoint(node: DictConfig, words: Sequence[str]) -> Config:
-    """The configuration in a checkpoint, with another data set or device when the words name one."""
-    from vision2.training.checkpoint import load_checkpoint
-
-    saved = load_checkpoint(node.checkpoint)["config"]
+def config_of_checkpoint(saved: dict, node: DictConfig, words: Sequence[str]) -> Config:
+    """The configuration `saved` in a checkpoint, with another data set or device when the words name one."""
     changes = _changes(words, CHANGES_ON_EVAL, "an evaluation", ignored=("mode", "checkpoint"))
     if any(key == "dataset.image_size_px" for key, _ in changes):
         raise UserError("an evaluation keeps the image size of its checkpoint; leave out dataset.image_size_px")

@@ -16,8 +16,8 @@ from vision2.basics.errors import TrainingDiverged
 from vision2.basics.randomness import derive_seed
 from vision2.config.schema import StrategyConfig, TrainConfig
 from vision2.training.precision import autocast
+from vision2.training.rules import ParameterPlan, apply_phase, plan_parameters, set_training_mode
 from vision2.training.schedule import rate_factor
-from vision2.transfer.rules import ParameterPlan, apply_phase, plan_parameters, set_training_mode
 
 # A GPU must wait for the loss to be read, so there it is looked at only now and then.
 FINITE_CHECK_STEPS = 16

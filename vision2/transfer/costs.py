@@ -14,9 +14,9 @@ from typing import NamedTuple
 from vision2.basics.files import write_json
 from vision2.config.schema import ModelConfig
 from vision2.models.network import Network
+from vision2.training.rules import stage_of
 from vision2.transfer.cut import LAST, CutNetwork
 from vision2.transfer.feature_store import store_key
-from vision2.transfer.rules import stage_of
 
 
 class Totals(NamedTuple):

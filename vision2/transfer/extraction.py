@@ -20,13 +20,13 @@ from vision2.data.places import cache_root
 from vision2.models.network import Network
 from vision2.training.evaluate import predict
 from vision2.training.learner import EpochResult, Learner
+from vision2.training.rules import ParameterPlan, plan_parameters
 from vision2.transfer.classifiers import fit_classifier
 from vision2.transfer.cut import CutNetwork, parse_layers
 from vision2.transfer.feature_batches import FeatureBatches
 from vision2.transfer.feature_store import features_folder
 from vision2.transfer.features import FeatureMaker, training_precision
 from vision2.transfer.heads import Affine, empty_head, kind_of
-from vision2.transfer.rules import ParameterPlan, plan_parameters
 
 STEPS_AN_EPOCH = 64  # wanted on features, where a step costs next to nothing
 BATCH_SIZES = (32, 256)  # the range for that

@@ -11,7 +11,7 @@ from vision2.config.schema import ModelConfig, RuleConfig, StrategyConfig, Train
 from vision2.models.build import build_model, meta_network
 from vision2.models.published import FACTS
 from vision2.training.learner import Learner
-from vision2.transfer.rules import apply_phase, plan_parameters, set_training_mode, stage_of, trainable_map
+from vision2.training.rules import apply_phase, plan_parameters, set_training_mode, stage_of, trainable_map
 
 STAGES = ("stem", "layer1", "layer2", "layer3")  # resnet20, from input to output
 
