@@ -270,4 +270,5 @@ def _picture(
     log_results(tracker, pictures, probabilities=test.probabilities, labels=test.labels, classes=classes)
     known = job.extraction.val.features[0] if job.extraction else None
     log_embedding(tracker, network, job.images["val"], classes, job.preprocessing, known=known)
-    tracker.log_confusion("confusion/test", metrics["test"]["confusion"], classes)
+    if metrics["test"]["confusion"] is not None:
+        tracker.log_confusion("confusion/test", metrics["test"]["confusion"], classes)

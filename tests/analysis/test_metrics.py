@@ -54,3 +54,9 @@ def test_certainty_of_one_falls_in_the_last_bin_and_zero_has_a_finite_loss():
 def test_shapes_that_do_not_fit_are_named(shape):
     with pytest.raises(ValueError, match="need"):
         summarise_predictions(np.zeros(shape), np.zeros(shape[0], dtype=int))
+
+
+def test_a_thousand_classes_make_no_table_of_a_million_numbers():
+    probabilities = np.full((2, 1000), 1e-3)
+    found = summarise_predictions(probabilities, np.array([0, 1]))
+    assert found["confusion"] is None and found["accuracy"] == 0.5
