@@ -54,9 +54,8 @@ def result(folder: Path, runs: list, language: str) -> str:
     verdict = re.search(r"^\*\*.*$", text, re.MULTILINE)
     comparisons, results = tables(text)[:2]
     results = [[row[index] for index in SHOWN] for row in results]
-    minutes = sum(run.get("seconds") or 0 for run in runs) / 60
     told = (
-        f"{MEASURED[language]}: `{command_of(runs)}`; {len(runs)} {RUNS[language]}, {minutes:.0f} min, {size_of(runs)}."
+        f"{MEASURED[language]}: `{command_of(runs)}`; {len(runs)} {RUNS[language]}, {time_of(runs)}, {size_of(runs)}."
     )
     return "\n\n".join([verdict.group(0), markdown(comparisons), markdown(results), told])
 
@@ -68,6 +67,11 @@ def command_of(runs: list) -> str:
     kept = [word for word in shared if not word.startswith(("output_dir", "device", "skip_finished"))]
     kept.sort(key=lambda word: not word.startswith("experiment"))
     return FOLDER.sub(r"=.../\1", " ".join(["python -m vision2.train", *kept]))
+
+
+def time_of(runs: list) -> str:
+    seconds = sum(run.get("seconds") or 0 for run in runs)
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 def size_of(runs: list) -> str:
