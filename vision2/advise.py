@@ -129,19 +129,33 @@ def check_advice(words: list[str], advice, evidence: Evidence) -> dict:
     The scores' rank correlation is that with the validation accuracy of a classifier on each layer.
     """
     from vision2.analysis.intervals import newcombe_difference
+
+    rows, curve = _train_candidates(words, advice, evidence)
+    finished = [row for row in rows if row["val_accuracy"] is not None]
+    if not finished:
+        raise UserError(f"no candidate could be trained: {rows[0]['error']}")
+    best = max(finished, key=lambda row: row["val_accuracy"])
+    advised = next((row for row in finished if row["name"] == advice.strategy), best)
+    low, high = newcombe_difference(advised["val_accuracy"], advised["n"], best["val_accuracy"], best["n"])
+    right = "right" if advised is best else "not shown wrong" if low <= 0 <= high else "wrong"
+    print("\n" + "\n".join(f"{row['name']:20} validation accuracy {row['val_accuracy']:.2%}" for row in finished))
+    print(f"the advice ({advice.strategy}) was {right} on this budget; best: {best['name']} (n = {best['n']:,})")
+    ranks = _rank_correlations(evidence, curve)
+    told = ", ".join(f"{name} {value:+.2f}" for name, value in ranks.items() if value is not None)
+    print(f"rank correlation over {len(curve)} layers with the trained classifier: {told or 'no spread'}")
+    return {"candidates": rows, "verdict": right, "best": best["name"], "layers": curve, "rank_correlation": ranks}
+
+
+def _train_candidates(words: list[str], advice, evidence: Evidence) -> tuple[list[dict], list[dict]]:
+    """(name, run, error, validation accuracy and n of each strategy; the curve over layers of feature extraction)."""
     from vision2.config.compose import load_config
     from vision2.sweep import run_recorded, stop_if_interrupted
-    from vision2.transfer.transferability import rank_correlation
 
     budget = [] if any(word.startswith("train.epochs=") for word in words) else ["train.epochs=3"]
-    layers = "+".join(evidence.scores)
+    layers = f"strategy.layer={'+'.join(evidence.scores)}"
     candidates = {
         "scratch": ["strategy=scratch"],
-        "feature_extraction": [
-            "strategy=feature_extraction",
-            f"strategy.layer={layers}",
-            "strategy.classifier=logistic",
-        ],
+        "feature_extraction": ["strategy=feature_extraction", layers, "strategy.classifier=logistic"],
         "finetune": ["strategy=finetune", *(advice.settings if advice.strategy == "finetune" else ())],
     }
     rows, curve = [], []
@@ -155,23 +169,18 @@ def check_advice(words: list[str], advice, evidence: Evidence) -> dict:
         rows.append(row | {"val_accuracy": val.get("accuracy"), "n": val.get("n")})
         if outcome.summary and name == "feature_extraction":
             curve = outcome.summary["classifier"]["layers"]
-    finished = [row for row in rows if row["val_accuracy"] is not None]
-    if not finished:
-        raise UserError(f"no candidate could be trained: {rows[0]['error']}")
-    best = max(finished, key=lambda row: row["val_accuracy"])
-    advised = next((row for row in finished if row["name"] == advice.strategy), best)
-    low, high = newcombe_difference(advised["val_accuracy"], advised["n"], best["val_accuracy"], best["n"])
-    right = "right" if advised is best else "not shown wrong" if low <= 0 <= high else "wrong"
-    print("\n" + "\n".join(f"{row['name']:20} validation accuracy {row['val_accuracy']:.2%}" for row in finished))
-    print(f"the advice ({advice.strategy}) was {right} on this budget; best: {best['name']} (n = {best['n']:,})")
+    return rows, curve
+
+
+def _rank_correlations(evidence: Evidence, curve: list[dict]) -> dict[str, float | None]:
+    """Of each score of a layer with what a classifier trained on it reached on validation."""
+    from vision2.transfer.transferability import rank_correlation
+
     trained = {row["layer"]: row["val_accuracy"] for row in curve}
-    ranks = {
+    return {
         score: rank_correlation([evidence.scores[layer][score] for layer in trained], list(trained.values()))
         for score in evidence.untrained
     }
-    told = ", ".join(f"{name} {value:+.2f}" for name, value in ranks.items() if value is not None)
-    print(f"rank correlation over {len(trained)} layers with the trained classifier: {told or 'no spread'}")
-    return {"candidates": rows, "verdict": right, "best": best["name"], "layers": curve, "rank_correlation": ranks}
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from vision2.basics.errors import UserError
 from vision2.config.schema import Config
 from vision2.models.facts import facts_for, minimum_size
 
-FEATURES_ONLY = {"layer": "last", "pooling": "pooled", "views": 1, "neighbors": None}  # usual values
+# What is not this when features are not computed once and kept would be ignored.
+STORED_FEATURES_ONLY = {"classifier": "linear", "layer": "last", "pooling": "pooled", "views": 1, "neighbors": None}
 
 
 def contradictions(config: Config) -> list[str]:
@@ -18,7 +19,9 @@ def contradictions(config: Config) -> list[str]:
         facts = facts_for(config.model)
     except UserError as error:
         return list(error.problems)
-    problems = _size(config) + _weights(config, facts) + _strategy(config, facts) + _training(config)
+    problems = (
+        _size(config) + _weights(config, facts) + _strategy(config, facts) + _features(config) + _training(config)
+    )
     return problems + _places(config)
 
 
@@ -70,35 +73,6 @@ def _strategy(config: Config, facts) -> list[str]:
     strategy, problems = config.strategy, []
     if config.model.aux and not facts.has_aux:
         problems.append(f"{facts.name} has no auxiliary classifiers; leave out model.aux=true")
-    if strategy.classifier != "linear" and strategy.name != "feature_extraction":
-        problems.append(f"strategy.classifier={strategy.classifier} goes with strategy=feature_extraction")
-    if strategy.classifier != "linear" and strategy.features != "once":
-        problems.append(
-            f"strategy.classifier={strategy.classifier} needs strategy.features=once;"
-            " the usual loop trains strategy.classifier=linear"
-        )
-    if strategy.name != "feature_extraction":
-        problems += [
-            f"strategy.{key}={getattr(strategy, key)} goes with strategy=feature_extraction"
-            for key, usual in FEATURES_ONLY.items()
-            if getattr(strategy, key) != usual
-        ]
-    if strategy.name == "feature_extraction" and strategy.features != "once":
-        problems += [
-            f"strategy.{key}={getattr(strategy, key)} needs strategy.features=once"
-            for key, usual in FEATURES_ONLY.items()
-            if getattr(strategy, key) != usual
-        ]
-    if strategy.classifier != "linear" and config.train.sampler != "shuffle":
-        problems.append(
-            f"train.sampler={config.train.sampler} does not go with strategy.classifier={strategy.classifier}, which sees all"
-            " images at once; give train.class_weights=balanced"
-        )
-    if strategy.classifier in ("knn", "mlp") and config.train.class_weights != "none":
-        problems.append(
-            f"train.class_weights={config.train.class_weights} does not go with strategy.classifier={strategy.classifier};"
-            " leave it out"
-        )
     if strategy.name == "feature_extraction" and (strategy.unfreeze_from or strategy.head_first_epochs):
         problems.append("strategy=feature_extraction trains no backbone; use strategy=finetune to unfreeze a part")
     problems += [
@@ -113,6 +87,31 @@ def _strategy(config: Config, facts) -> list[str]:
         )
     if strategy.unfreeze_every_epochs and strategy.unfreeze_from:
         problems.append("strategy.unfreeze_every_epochs and strategy.unfreeze_from contradict; give one of them")
+    return problems
+
+
+def _features(config: Config) -> list[str]:
+    """Settings of a classifier on stored features, and of training in epochs that such a classifier does not know."""
+    strategy, train, problems = config.strategy, config.train, []
+    stored = strategy.name == "feature_extraction" and strategy.features == "once"
+    if not stored:
+        once = "needs strategy.features=once; the usual loop trains strategy.classifier=linear on the last layer"
+        needs = once if strategy.name == "feature_extraction" else "goes with strategy=feature_extraction"
+        problems += [
+            f"strategy.{key}={getattr(strategy, key)} {needs}"
+            for key, usual in STORED_FEATURES_ONLY.items()
+            if getattr(strategy, key) != usual
+        ]
+    if strategy.classifier != "linear" and train.sampler != "shuffle":
+        problems.append(
+            f"train.sampler={train.sampler} does not go with strategy.classifier={strategy.classifier}, which sees all images"
+            " at once; give train.class_weights=balanced"
+        )
+    if strategy.classifier in ("knn", "mlp") and train.class_weights != "none":
+        problems.append(
+            f"train.class_weights={train.class_weights} does not go with strategy.classifier={strategy.classifier}; leave it"
+            " out"
+        )
     return problems
 
 
