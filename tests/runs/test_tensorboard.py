@@ -100,3 +100,13 @@ def test_figures_histograms_curves_and_embeddings_can_be_written(tmp_path):
     assert tags["histograms"] == ["gradients"]
     assert {"pr/cat", "pr/dog", "configuration/text_summary"} <= set(tags["tensors"])
     assert (tmp_path / "projector_config.pbtxt").exists()
+
+
+def test_the_embedding_of_a_resumed_run_replaces_the_one_before_in_silence(tmp_path, capsys):
+    for value in (0.0, 1.0):
+        with TensorBoardTracker(tmp_path) as tracker:
+            tracker.log_embedding(torch.full((2, 3), value), ["a", "b"])
+    captured = capsys.readouterr()
+    assert captured.out + captured.err == ""
+    (file,) = tmp_path.rglob("tensors.tsv")
+    assert set(file.read_text().split()) == {"1.0"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,8 @@ class TensorBoardTracker:
     ) -> None:
         """Features (N, D) with their class names and thumbnails (N, 3, h, w) in [0, 1]; the first 2,000 are kept."""
         keep = slice(0, EMBEDDINGS_AT_MOST)
+        # of the run before it was resumed; TensorBoard would keep it and complain
+        shutil.rmtree(Path(self.writer.log_dir) / f"{step:05}" / tag, ignore_errors=True)
         pictures = None if thumbnails is None else thumbnails[keep].float().cpu()
         self.writer.add_embedding(
             features[keep].float().cpu(), metadata=list(labels[keep]), label_img=pictures, global_step=step, tag=tag
