@@ -37,7 +37,7 @@ def main(sweeps: Path) -> None:
     for name, (folder, runs) in newest.items():
         for language, guide in GUIDES.items():
             replace(guide, f"result: {name}", result(folder, runs, language))
-        rows.append(summary_row(name, runs, (folder / "report" / "report.md").read_text()))
+        rows.append(summary_row(name, folder, runs))
     table = ["| `experiment=` | claim | measured by us (lite) |", "|---|---|---|", *sorted(rows)]
     replace(ROOT / "README.md", "experiments", "\n".join(table))
 
@@ -79,11 +79,13 @@ def size_of(runs: list) -> str:
     return "n = " + " / ".join(f"{n:,}" for n in tests) + " test"
 
 
-def summary_row(name: str, runs: list, report: str) -> str:
-    experiment = runs[0].get("experiment")
+def summary_row(name: str, folder: Path, runs: list) -> str:
+    stated = SweepFolder(folder).description().get("experiment") or runs[-1].get("experiment")
+    report = (folder / "report" / "report.md").read_text()
     verdict = re.search(r"^\*\*(\w+)\*\*", report, re.MULTILINE).group(1)
-    told = f"{verdict} ({len(runs)} runs, {len({run.seed for run in runs})} seeds)"
-    return f"| [`{name}`](conf/experiment/{name}.yaml) | {experiment['claim']} | {told} |"
+    seeds = len({run.seed for run in runs})
+    told = f"{verdict} ({len(runs)} runs, {seeds} seed{'s' if seeds > 1 else ''})"
+    return f"| [`{name}`](conf/experiment/{name}.yaml) | {stated['claim']} | {told} |"
 
 
 def tables(text: str) -> list[list[list[str]]]:

@@ -19,6 +19,7 @@ from PIL import Image
 from vision2.analysis.texts import spanish
 from vision2.basics.errors import UserError
 from vision2.report import main, write_report
+from vision2.runs.sweep import SweepFolder
 
 ANALYSIS = Path(__file__).resolve().parent.parent / "vision2"
 EXPERIMENT = {
@@ -125,6 +126,15 @@ def test_everything_is_written_beside_the_page(folder):
     rows = list(csv.DictReader((out / "table.csv").open()))
     assert [(row["configuration"], row["n"]) for row in rows] == [("plain56", "3"), ("resnet56", "3")]
     assert (out / "table.md").exists()
+
+
+def test_the_claim_of_a_sweep_is_judged_although_its_runs_were_made_under_another_one(folder):
+    """A sweep with skip_finished takes runs of an earlier one, whose claim may have been worded otherwise."""
+    comparison = {"metric": "parameters", "a": {"model.name": "plain20"}, "b": {"model.name": "resnet20"}}
+    experiment = {"name": "smoke", "claim": "A new claim.", "comparisons": [comparison]}
+    SweepFolder(folder).describe("python -m vision2.train experiment=smoke", experiment)
+    text = Page(write_report(folder).page.read_text()).text
+    assert "A new claim." in text and "python -m vision2.train experiment=smoke" in text
 
 
 def test_a_second_report_replaces_the_first_and_is_not_read_as_a_run(folder):

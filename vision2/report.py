@@ -35,11 +35,8 @@ class Report:
     verdict: str | None  # supported | contradicted | inconclusive; None without a claim to judge
 
 
-def write_report(folder: str | Path, *, language: str = "en", experiment: ExperimentConfig | None = None) -> Report:
+def write_report(folder: str | Path, *, language: str = "en") -> Report:
     """Write the report of the runs below `folder` (or of a sweep's jobs) into `<folder>/report/`.
-
-    Args:
-        experiment: claim and comparisons of the configuration; None takes those the runs themselves name.
 
     Raises:
         UserError: when there is no run to report, or a comparison cannot be read.
@@ -53,7 +50,7 @@ def write_report(folder: str | Path, *, language: str = "en", experiment: Experi
 
     material = _gather(Path(folder).expanduser(), language)
     say, out = material.say, material.out
-    experiment = experiment or experiment_of(material)
+    experiment = experiment_of(material)
     document = Document(_title(material, experiment), _subtitle(material), language)
     verdict = add_claim(document, material, experiment)
     chapters.add_results(document, material)

@@ -10,6 +10,7 @@ import signal
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 
@@ -99,7 +100,7 @@ def _sweep(words: Sequence[str], node: DictConfig, *, asked: bool) -> int:
     plan = plan_sweep(words, node)
     source = _source(plan.first, words)
     folder = SweepFolder(claim_sweep_folder(Path(node.output_dir)))
-    folder.write_command(_command(["-m", *words] if asked else words))
+    folder.describe(_command(["-m", *words] if asked else words), asdict(plan.first.experiment))
     print(f"{plan.jobs} jobs; their table and report go to {folder.path}", flush=True)
 
     def job(node: DictConfig) -> float | None:

@@ -215,7 +215,7 @@ def add_provenance(document: Document, material: Material) -> None:
         if values:
             rows.append([key, " | ".join(list(values)[:NAMED_AT_MOST])])
     document.add(say("Environment"), Table([say("item"), say("value")], rows))
-    sweep = SweepFolder(material.folder).command()
+    sweep = SweepFolder(material.folder).description().get("command")
     commands = list(dict.fromkeys(run.summary["command"] for run in material.runs if run.summary.get("command")))
     more = len(commands) - COMMANDS_AT_MOST
     document.add(

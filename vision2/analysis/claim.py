@@ -10,6 +10,7 @@ from vision2.analysis.material import Material
 from vision2.analysis.texts import Say
 from vision2.analysis.verdict import CONTRADICTED, INCONCLUSIVE, SUPPORTED, Finding, Verdict, judge, parse_comparisons
 from vision2.config.schema import ExperimentConfig
+from vision2.runs.sweep import SweepFolder
 from vision2.runs.table import SHARES
 
 SENTENCES = {
@@ -27,13 +28,15 @@ UNPAIRED_NAMED = 5
 
 
 def experiment_of(material: Material) -> ExperimentConfig | None:
-    """The experiment all these runs belong to, or None."""
-    found = [run.config.get("experiment") or {} for run in material.runs]
+    """The experiment of the sweep, else the one that all these runs belong to (as the newest of them states it), or None."""
+    newest_first = sorted(material.runs, key=lambda run: run.path.name, reverse=True)
+    found = [run.config.get("experiment") or {} for run in newest_first]
     names = {experiment.get("name") for experiment in found}
-    if len(names) != 1 or not found[0].get("name"):
+    stated = SweepFolder(material.folder).description().get("experiment") or found[0]
+    if len(names) != 1 or not stated.get("name"):
         return None
     known = {field.name for field in fields(ExperimentConfig)}
-    return ExperimentConfig(**{key: value for key, value in found[0].items() if key in known})
+    return ExperimentConfig(**{key: value for key, value in stated.items() if key in known})
 
 
 def add_claim(document: Document, material: Material, experiment: ExperimentConfig | None) -> Verdict | None:

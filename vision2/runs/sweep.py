@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 
 from vision2.basics.errors import UserError
-from vision2.basics.files import write_text
+from vision2.basics.files import write_json
 
-SWEEPS, JOBS, COMMAND = "sweeps", "jobs.jsonl", "command.txt"
+SWEEPS, JOBS, WHAT = "sweeps", "jobs.jsonl", "sweep.json"
 
 
 def claim_sweep_folder(output_dir: Path) -> Path:
@@ -34,14 +34,15 @@ class SweepFolder:
     def __init__(self, path: Path):
         self.path = path
 
-    def write_command(self, command: str) -> None:
-        """What makes the whole sweep again."""
-        write_text(self.path / COMMAND, command + "\n")
+    def describe(self, command: str, experiment: dict) -> None:
+        """Note what makes the whole sweep again, and its claim: runs that it finds finished may have another one."""
+        write_json(self.path / WHAT, {"command": command, "experiment": experiment})
 
-    def command(self) -> str | None:
-        """None for a folder that is not a sweep's."""
-        file = self.path / COMMAND
-        return file.read_text(encoding="utf-8").strip() if file.is_file() else None
+    def description(self) -> dict:
+        """{"command", "experiment"} as noted; {} for a folder that is not a sweep's."""
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads((self.path / WHAT).read_text(encoding="utf-8"))
+        return {}
 
     def add(self, job: dict) -> None:
         """`job` holds command, status, error and run (the run folder, or None)."""
