@@ -64,7 +64,9 @@ def command_of(runs: list) -> str:
     """The command of the sweep: what its jobs have in common, without the folders of the machine."""
     words = [run.get("command").split()[3:] for run in runs]
     shared = [word for word in words[0] if all(word in others for others in words)]
-    kept = [word for word in shared if not word.startswith(("output_dir", "device", "skip_finished", "dataset.cache_dir"))]
+    kept = [
+        word for word in shared if not word.startswith(("output_dir", "device", "skip_finished", "dataset.cache_dir"))
+    ]
     kept.sort(key=lambda word: not word.startswith("experiment"))
     return FOLDER.sub(r"=.../\1", " ".join(["python -m vision2.train", *kept]))
 
