@@ -130,10 +130,11 @@ def test_everything_is_written_beside_the_page(folder):
 
 def test_the_claim_of_a_sweep_is_judged_although_its_runs_were_made_under_another_one(folder):
     """A sweep with skip_finished takes runs of an earlier one, whose claim may have been worded otherwise."""
-    comparison = {"metric": "parameters", "a": {"model.name": "plain20"}, "b": {"model.name": "resnet20"}}
+    comparison = {"metric": "parameters", "a": {"model.name": "plain56"}, "b": {"model.name": "resnet56"}}
     experiment = {"name": "smoke", "claim": "A new claim.", "comparisons": [comparison]}
     SweepFolder(folder).describe("python -m vision2.train experiment=smoke", experiment)
     text = Page(write_report(folder).page.read_text()).text
+    assert "Networks: plain56, resnet56. Weights: none. Data:" in text
     assert "A new claim." in text and "python -m vision2.train experiment=smoke" in text
 
 

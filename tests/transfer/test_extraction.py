@@ -153,7 +153,9 @@ def test_an_unknown_layer_is_one_sentence_before_anything_is_written(source, tmp
 
 def test_settings_of_stored_features_do_not_pass_silently_without_them(source):
     words = ["strategy=feature_extraction", f"strategy.source={source}", "strategy.features=every_epoch"]
-    with pytest.raises(
-        UserError, match=r"strategy\.layer=layer2 needs strategy\.features=once\nstrategy\.views=3 needs"
-    ):
+    with pytest.raises(UserError) as error:
         load_config([*words, "strategy.layer=layer2", "strategy.views=3"])
+    assert error.value.problems == tuple(
+        f"strategy.{given} needs strategy.features=once (the loop over all epochs takes {usual})"
+        for given, usual in (("classifier=logistic", "linear"), ("layer=layer2", "last"), ("views=3", "1"))
+    )

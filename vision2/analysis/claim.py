@@ -56,9 +56,21 @@ def add_claim(document: Document, material: Material, experiment: ExperimentConf
         Table(_headings(say), [_row(finding, material.language, say) for finding in verdict.findings]),
         Text(say(HOW_TO_READ), quiet=True) if verdict.findings else None,
         Text(say("What this cannot show: {note}", note=note)) if note else None,
+        Text(_what_was_run(material)),
         Text(say("Source: {source}", source=experiment.source), quiet=True) if experiment.source else None,
     )
     return verdict if verdict.findings else None
+
+
+def _what_was_run(material: Material) -> str:
+    """Networks, weights and data as they were: another network may have stood in for the one the experiment names."""
+    found = {
+        key: dict.fromkeys(str(value) for run in material.runs if (value := run.get(key)))
+        for key in ("model.name", "weights.source", "dataset.name")
+    }
+    say = material.say
+    networks, weights, data = (", ".join(values) or say("none") for values in found.values())
+    return say("Networks: {networks}. Weights: {weights}. Data: {data}.", networks=networks, weights=weights, data=data)
 
 
 def _banner(verdict: Verdict, say: Say) -> Banner | Text:

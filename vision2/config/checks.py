@@ -95,10 +95,12 @@ def _features(config: Config) -> list[str]:
     strategy, train, problems = config.strategy, config.train, []
     stored = strategy.name == "feature_extraction" and strategy.features == "once"
     if not stored:
-        once = "needs strategy.features=once; the usual loop trains strategy.classifier=linear on the last layer"
-        needs = once if strategy.name == "feature_extraction" else "goes with strategy=feature_extraction"
+        if strategy.name == "feature_extraction":
+            needs = "needs strategy.features=once (the loop over all epochs takes {usual})"
+        else:
+            needs = "goes with strategy=feature_extraction"
         problems += [
-            f"strategy.{key}={getattr(strategy, key)} {needs}"
+            f"strategy.{key}={getattr(strategy, key)} {needs.format(usual=usual)}"
             for key, usual in STORED_FEATURES_ONLY.items()
             if getattr(strategy, key) != usual
         ]
