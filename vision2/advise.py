@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vision2.models.network import Network
     from vision2.transfer.advice import Evidence
 
-MOST_LAYERS = 5  # looked at besides the last one
+MOST_LAYERS = 10  # looked at besides the last one
 OPTIONS = {
     "sample": Option(1000, "training images that are looked at", int),
     "check": Option(False, "train the candidates (train.epochs, 3 unless given) and compare", bool),
