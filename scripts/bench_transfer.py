@@ -1,6 +1,6 @@
 """Speed of feature extraction, each figure a ratio against a baseline measured in the same minutes.
 
-python scripts/bench_transfer.py [photos=FOLDER/CLASS/*.jpg] [weights=FILE of MobileNet v2] [epochs=10] [size=224]
+python scripts/bench_transfer.py [photos=FOLDER/CLASS/*.jpg] [weights=FILE of MobileNet v2] [epochs=10]
 
 The usual loop runs the frozen network in every epoch. It is measured twice: as people write it by hand
 (scripts/plain_transfer.py: PIL, float32), which the aims are about, and as our own `strategy.features=every_epoch`, which
@@ -30,7 +30,7 @@ def main() -> None:
         weights = Path(options["weights"]) if "weights" in options else _random_weights(work / "random.safetensors")
         shared = [
             "model=mobilenet_v2", "dataset=folder", f"dataset.root={photos}", f"weights.path={weights}",
-            "strategy=feature_extraction", f"dataset.image_size_px={options.get('size', 224)}",
+            "strategy=feature_extraction", "dataset.image_size_px=224",
             f"dataset.cache_dir={work / 'cache'}", f"output_dir={work / 'outputs'}",
         ]  # fmt: skip
         linear = [*shared, "strategy.classifier=linear", f"train.epochs={options.get('epochs', 10)}"]
