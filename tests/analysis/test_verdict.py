@@ -123,6 +123,17 @@ def test_a_negative_margin_asks_only_for_not_being_worse(verdict_of):
     assert verdict_of(accuracies, CLAIM | {"margin": -0.02}).overall == "supported"
 
 
+def test_noise_of_test_images_is_not_told_for_several_pairs_of_one_seed(tmp_path):
+    """An interval of the first pair alone would stand beside the mean difference of all."""
+    for model in ("resnet56", "plain56"):
+        for fraction in (0.1, 1.0):
+            config = configuration(**{"model.name": model, "seed": 0, "dataset.fraction": fraction})
+            make_run(tmp_path, f"{model}-{fraction}", config, accuracy=0.5 + 0.2 * fraction)
+    (comparison,) = parse_comparisons([CLAIM | {"pair_on": ["dataset.fraction"]}])
+    (finding,) = judge(read_runs(tmp_path)[0], [comparison]).findings
+    assert (finding.reason, finding.test_noise) == ("one_pair", None)
+
+
 def test_several_pairs_of_a_seed_count_once_and_only_what_both_sides_have(tmp_path):
     """A seed's runs on a tenth and on all of the images share images: four differences, but two observations."""
     runs = [("resnet56", seed, fraction) for seed in (0, 1) for fraction in (0.1, 1.0)]

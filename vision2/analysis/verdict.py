@@ -115,7 +115,7 @@ def judge(runs: Iterable[Run], comparisons: Sequence[Comparison]) -> Verdict:
 
 def _find(runs: Sequence[Run], comparison: Comparison, strict: float) -> Finding:
     side_a, side_b = (_by_pair(runs, chosen, comparison) for chosen in (comparison.a, comparison.b))
-    keys = sorted(key for key in side_a if key in side_b)
+    keys = [key for key in side_a if key in side_b]
     unpaired = tuple(run.path.name for side in (side_a, side_b) for key in side if key not in keys for run in side[key])
     if not keys:
         return Finding(comparison, INCONCLUSIVE, "no_pairs", unpaired=unpaired)
@@ -127,7 +127,8 @@ def _find(runs: Sequence[Run], comparison: Comparison, strict: float) -> Finding
         reason, verdict = "exact", _side(comparison, exact)
         firmly = verdict == CONTRADICTED
     elif difference.n == 1:
-        reason, noise = "one_pair", _test_noise(comparison, side_a[keys[0]], side_b[keys[0]])
+        reason = "one_pair"
+        noise = _test_noise(comparison, side_a[keys[0]], side_b[keys[0]]) if len(keys) == 1 else None
     elif difference.std <= 1e-9 * max(1.0, abs(difference.mean)):
         reason = "no_spread"
     else:
