@@ -19,8 +19,7 @@ def accuracy_against_cost(summaries: Sequence[ModelSummary]) -> Figure | None:
     """A plot for each data set with published accuracies (ImageNet, CIFAR-10); None when no model has one."""
     sets: dict[str, list[ModelSummary]] = {}
     for summary in summaries:
-        own_size = summary.costs.image_size_px == summary.facts.image_size_px  # the accuracy was reached at this cost
-        if summary.as_published and own_size and summary.facts.top1_percent is not None:
+        if summary.as_published and summary.at_own_size and summary.facts.top1_percent is not None:
             sets.setdefault(accuracy_set(summary.facts), []).append(summary)
     if not sets:
         return None

@@ -6,7 +6,9 @@ import numpy as np
 
 from vision2.analysis.intervals import wilson_interval
 
-CLASSES_IN_CONFUSION = 200  # 1,000 classes make a million numbers, which nobody reads and every report would load
+CONFUSION_KEPT_UP_TO = (
+    200  # classes; 1,000 classes make a million numbers, which nobody reads and every report would load
+)
 ECE_BINS = 15  # Guo et al. 2017, "On Calibration of Modern Neural Networks"
 SMALLEST_PROBABILITY = 1e-12  # a softmax in float32 can underflow to 0; the loss of one sample then is at most 27.6
 
@@ -22,7 +24,7 @@ def summarise_predictions(probabilities: np.ndarray, labels: np.ndarray) -> dict
         accuracy with its Wilson 95 % interval (accuracy_low, accuracy_high), balanced_accuracy (mean recall of the
         classes present), macro_f1 (mean over classes present or predicted), top5 when K > 5, loss (mean negative
         log-likelihood, nats), ece, calibration (the bins behind it), n, per_class (a dict a class, in order) and
-        confusion (K x K, rows are the truth; None for more than `CLASSES_IN_CONFUSION`).
+        confusion (K x K, rows are the truth; None for more than `CONFUSION_KEPT_UP_TO`).
 
     Raises:
         ValueError: for no samples or shapes that do not fit.
@@ -49,7 +51,7 @@ def summarise_predictions(probabilities: np.ndarray, labels: np.ndarray) -> dict
         "calibration": calibration_bins(probabilities, labels),
         "n": n,
         "per_class": per_class,
-        "confusion": confusion.tolist() if num_classes <= CLASSES_IN_CONFUSION else None,
+        "confusion": confusion.tolist() if num_classes <= CONFUSION_KEPT_UP_TO else None,
     }
     if num_classes > 5:
         rank = (probabilities > true_probability[:, None]).sum(1)

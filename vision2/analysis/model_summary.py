@@ -74,9 +74,13 @@ class ModelSummary:
         return self.as_published and OWN_COUNT not in self.facts.facts_source
 
     @property
+    def at_own_size(self) -> bool:
+        """Whether multiply-adds were counted at the image size that the published figures are for."""
+        return self.costs.image_size_px == self.facts.image_size_px
+
+    @property
     def published_multiply_adds(self) -> float | None:
-        same_size = self.costs.image_size_px == self.facts.image_size_px
-        return self.facts.multiply_adds if self.counts_published and same_size else None
+        return self.facts.multiply_adds if self.counts_published and self.at_own_size else None
 
     @property
     def published_parameters(self) -> int | None:

@@ -6,12 +6,8 @@ Adding an augmentation must not change the split, so no two purposes ever share 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    pass
 
 PURPOSES = ("split", "subset", "noise", "init", "shuffle", "augment", "mix", "episodes", "probe", "classifier")
 

@@ -77,31 +77,30 @@ def configuration(run: Run) -> dict[str, Any]:
     return flat
 
 
-def _one_source_a_row(runs: Sequence[Run]) -> dict[int, dict[str, Any]]:
-    """Configurations by `id(run)`; where one seed transferred from several source runs, each of these is a row of its own."""
-    configs = {id(run): configuration(run) for run in runs}
+def _configurations(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """The configuration of each run; where one seed transferred from several source runs, each of these is its own."""
+    configs = [configuration(run) for run in runs]
+    keys = [_key(config) for config in configs]
     sources: dict[tuple, set] = {}
-
-    def place(run: Run) -> tuple:
-        return json.dumps(configs[id(run)], sort_keys=True, default=str), run.seed
-
-    for run in runs:
-        sources.setdefault(place(run), set()).add(run.get("strategy.source"))
-    several = {config for (config, _), found in sources.items() if len(found) > 1}
-    for run in runs:
-        if place(run)[0] in several:
-            configs[id(run)] |= {"strategy.source": "/".join(Path(str(run.get("strategy.source"))).parts[-3:])}
+    for key, run in zip(keys, runs, strict=True):
+        sources.setdefault((key, run.seed), set()).add(run.get("strategy.source"))
+    several = {key for (key, _), found in sources.items() if len(found) > 1}
+    for key, config, run in zip(keys, configs, runs, strict=True):
+        if key in several:
+            config["strategy.source"] = "/".join(Path(str(run.get("strategy.source"))).parts[-3:])
     return configs
+
+
+def _key(config: dict[str, Any]) -> str:
+    return json.dumps(config, sort_keys=True, default=str)
 
 
 def group_runs(runs: Iterable[Run]) -> list[Group]:
     """Groups in order of their first run. A seed that was run twice counts once, by its latest completed run."""
     groups: dict[str, Group] = {}
     ordered = sorted(runs, key=lambda run: (run.path.name, str(run.path)))
-    configs = _one_source_a_row(ordered)
-    for run in ordered:
-        config = configs[id(run)]
-        group = groups.setdefault(json.dumps(config, sort_keys=True, default=str), Group(config))
+    for run, config in zip(ordered, _configurations(ordered), strict=True):
+        group = groups.setdefault(_key(config), Group(config))
         if not run.completed:
             group.failed.append(run)
             continue
