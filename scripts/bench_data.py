@@ -22,11 +22,12 @@ from bench_runner import make_photos, say
 from torch import nn
 
 from vision2.basics.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
-from vision2.config.schema import AugmentConfig, ModelConfig
 from vision2.data.batches import Batches
-from vision2.data.listing import FileEntry, list_images
-from vision2.data.store import open_store
+from vision2.data.files.listing import FileEntry, list_images
+from vision2.data.settings import AugmentConfig
+from vision2.data.store.store import open_store
 from vision2.models.build import build_model
+from vision2.models.settings import ModelConfig
 from vision2.training.precision import autocast, choose_precision
 
 BATCH_SIZE = 32

@@ -38,12 +38,15 @@ def epoch_against_bare_steps(images: int = 12_800, batch_size: int = 128) -> Non
     from torch import nn
 
     from vision2.basics.preprocessing import Preprocessing
-    from vision2.config.schema import AugmentConfig, ModelConfig, StrategyConfig, TrainConfig
     from vision2.data.batches import Batches
     from vision2.data.dataset import Split
-    from vision2.data.sources import ResidentImages
+    from vision2.data.settings import AugmentConfig
+    from vision2.data.store.image_sources import ResidentImages
     from vision2.models.build import build_model
+    from vision2.models.settings import ModelConfig
+    from vision2.strategies.settings import StrategyConfig
     from vision2.training.learner import Learner
+    from vision2.training.settings import TrainConfig
 
     pixels = torch.randint(0, 256, (images, 3, 32, 32), dtype=torch.uint8)
     labels = np.arange(images, dtype=np.int64) % 10

@@ -74,8 +74,8 @@ def feature_rate(words: list[str]) -> None:
     import torch
 
     from vision2.config.compose import load_config
+    from vision2.features.compute import BATCH_SIZE, FeatureMaker
     from vision2.preparation import open_for_transfer
-    from vision2.transfer.features import BATCH_SIZE, FeatureMaker
 
     config = load_config(words)
     data, network, _ = open_for_transfer(config)

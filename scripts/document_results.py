@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 from vision2.config.location import options
-from vision2.report import write_report
+from vision2.report.build import write_report
 from vision2.runs.read import read_runs
-from vision2.runs.sweep import SweepFolder
+from vision2.runs.sweep_folder import SweepFolder
 
 ROOT = Path(__file__).resolve().parent.parent
 # English last: the report that stays in the sweep's folder, and that the README quotes

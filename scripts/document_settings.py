@@ -5,6 +5,7 @@ python scripts/document_settings.py
 
 from __future__ import annotations
 
+import inspect
 import re
 import typing
 from dataclasses import MISSING, fields, is_dataclass
@@ -14,7 +15,6 @@ from vision2.config import schema
 from vision2.config.location import GROUPS, options
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
-SOURCE = Path(schema.__file__).read_text(encoding="utf-8")
 HEAD = """# Every setting
 
 Made by `python scripts/document_settings.py` from `vision2/config/schema.py`. Type any of these as `key=value` behind
@@ -73,8 +73,7 @@ def allowed(field) -> str:
 
 def comment(section: type, name: str) -> str:
     """What stands behind the field in the schema's source."""
-    body = SOURCE.split(f"class {section.__name__}:")[1].split("\n@dataclass")[0]
-    found = re.search(rf"^    {name}: .*?  # (.*)$", body, re.MULTILINE)
+    found = re.search(rf"^    {name}: .*?  # (.*)$", inspect.getsource(section), re.MULTILINE)
     return found.group(1).replace("|", "\\|") if found else ""
 
 

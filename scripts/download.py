@@ -20,9 +20,10 @@ OPTIONS = {
 
 def run(options: dict) -> None:
     from vision2.config.compose import check_overrides
-    from vision2.config.schema import DatasetConfig, ModelConfig, WeightsConfig
     from vision2.data.dataset import find_collection
-    from vision2.models.weights import find_weights
+    from vision2.data.settings import DatasetConfig
+    from vision2.models.settings import ModelConfig, WeightsConfig
+    from vision2.models.weights.load import find_weights
 
     if options["dataset"]:
         check_overrides([f"dataset={options['dataset']}"])

@@ -8,10 +8,11 @@ from pathlib import Path
 import torch
 
 from vision2.basics.preprocessing import Preprocessing
-from vision2.config.schema import Config, ModelConfig
+from vision2.config.schema import Config
+from vision2.features.heads import Affine, Head, Neighbours
 from vision2.models.build import build_model
+from vision2.models.settings import ModelConfig
 from vision2.training.checkpoint import load_checkpoint, save_checkpoint
-from vision2.transfer.heads import Affine, Head, Neighbours
 
 CLASSES = ["blue", "green", "red"]  # not the order of the channels
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
@@ -27,11 +28,11 @@ def colour_checkpoint(path: Path) -> Path:
     model = ModelConfig(name="resnet20")
     network = build_model(model, len(CLASSES), seed=0, image_size_px=SIZE_PX)
     with torch.no_grad():
-        for name, parameter in network.body.named_parameters():
+        for name, parameter in network.backbone.named_parameters():
             if name.endswith(".weight") and parameter.ndim == 4:
                 parameter.zero_()  # every block becomes its shortcut
-        network.body.conv1.weight[0, 0, 1, 1] = network.body.conv1.weight[1, 1, 1, 1] = 1.0
-        network.body.conv1.weight[2, 2, 1, 1] = 1.0
+        network.backbone.conv1.weight[0, 0, 1, 1] = network.backbone.conv1.weight[1, 1, 1, 1] = 1.0
+        network.backbone.conv1.weight[2, 2, 1, 1] = 1.0
         network.head.weight.zero_()
         # Option A pads half of the new channels in front: 16 -> 32 -> 64 moves channel c to c + 8 + 16.
         for channel, colour in enumerate(("red", "green", "blue")):

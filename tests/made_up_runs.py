@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vision2.analysis.metrics import summarise_predictions
 from vision2.runs.records import RunRecord
+from vision2.stats.metrics import summarise_predictions
 
 CONFIG = {
     "model": {"name": "resnet20", "stem": None},

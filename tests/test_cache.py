@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from tests.data.pictures import class_folders
+from made_up_images import class_folders
+
 from vision2 import cache
-from vision2.data.listing import list_images
-from vision2.data.store import open_store
+from vision2.data.files.listing import list_images
+from vision2.data.store.store import open_store
 
 
 def fill(tmp_path):

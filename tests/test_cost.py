@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from vision2.analysis.cost_lesson import design_rows
 from vision2.cost import main
-from vision2.models.arithmetic import Setting, lessons
+from vision2.profiling.arithmetic import Setting, lessons
+from vision2.profiling.cost_lesson import design_rows
 
 
 @pytest.mark.parametrize("given", [Setting(), Setting(size=5, channels=7, filters_1x1=3, reduce=2, n=4)])

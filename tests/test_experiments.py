@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from vision2.analysis.verdict import parse_comparisons
 from vision2.config.compose import check_overrides, compose_config, to_config
 from vision2.config.location import options
-from vision2.config.sweep import fixed_words, plan_sweep
+from vision2.config.sweep_plan import fixed_words, plan_sweep
+from vision2.stats.verdict import parse_comparisons
 
 
 @pytest.mark.parametrize("budget", ["lite", "full"])

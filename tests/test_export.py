@@ -11,7 +11,7 @@ import torch
 from made_up_checkpoint import CLASSES, SIZE_PX, colour_checkpoint, cut_checkpoint, neighbour_head, reading_head
 
 from vision2.export import main
-from vision2.models import exported
+from vision2.inference import exported
 
 KINDS = {"onnx": "best.onnx", "torch_export": "best.pt2"}
 

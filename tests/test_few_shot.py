@@ -9,8 +9,8 @@ from sklearn.neighbors import NearestCentroid
 from vision2.basics.errors import UserError
 from vision2.config.compose import load_config
 from vision2.experiment import run
+from vision2.features.learning_curves import check_shots, draw_support, learning_curves, nearest_centroid
 from vision2.few_shot import main
-from vision2.transfer.episodes import check_shots, draw_support, learning_curves, nearest_centroid
 
 TINY = ["dataset=digits", "device=cpu", "dataset.image_size_px=16"]
 

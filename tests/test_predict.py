@@ -14,12 +14,12 @@ from made_up_checkpoint import COLOURS, colour_checkpoint, cut_checkpoint, neigh
 from PIL import Image
 from safetensors.torch import save_file
 
-from vision2.analysis.contact_sheet import Tile, contact_sheet
-from vision2.analysis.prediction import Predictions, find_images, folders, network_inputs
-from vision2.config.schema import ModelConfig
-from vision2.data.listing import FileEntry
+from vision2.data.files.listing import FileEntry
+from vision2.inference.predictor import Predictions, find_images, folders, network_inputs
 from vision2.models.build import build_model
-from vision2.models.weights import imagenet_classes
+from vision2.models.settings import ModelConfig
+from vision2.models.weights.load import imagenet_classes
+from vision2.pictures.contact_sheet import Tile, contact_sheet
 from vision2.predict import from_checkpoint, main
 
 ORIENTATION_TAG = 0x0112
@@ -141,7 +141,9 @@ def test_local_weights_keep_their_classifier_and_imagenets_class_names(tmp_path,
     network = build_model(ModelConfig("mobilenet_v3_small"), 1000, seed=3, image_size_px=32)
     network.head.bias.data[281] += 100.0
     renamed = {
-        name.replace("body.", "", 1) if name.startswith("body.") else name.replace("head.", "classifier.3."): tensor
+        name.replace("backbone.", "", 1)
+        if name.startswith("backbone.")
+        else name.replace("head.", "classifier.3."): tensor
         for name, tensor in network.state_dict().items()
     }
     save_file(renamed, tmp_path / "weights.safetensors")
@@ -155,7 +157,7 @@ def test_local_weights_keep_their_classifier_and_imagenets_class_names(tmp_path,
 
 def test_weights_without_their_classifier_are_refused(tmp_path, pictures, capsys):
     network = build_model(ModelConfig("mobilenet_v3_small"), 1000, seed=3, image_size_px=32)
-    body = {n.removeprefix("body."): t for n, t in network.state_dict().items() if n.startswith("body.")}
+    body = {n.removeprefix("backbone."): t for n, t in network.state_dict().items() if n.startswith("backbone.")}
     save_file(body, tmp_path / "weights.safetensors")
     words = ["model=mobilenet_v3_small", f"weights.path={tmp_path / 'weights.safetensors'}", f"images={pictures}"]
     assert main(words) == 2

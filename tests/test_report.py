@@ -16,10 +16,11 @@ import pytest
 from made_up_runs import break_run, configuration, make_run
 from PIL import Image
 
-from vision2.analysis.texts import spanish
 from vision2.basics.errors import UserError
-from vision2.report import main, write_report
-from vision2.runs.sweep import SweepFolder
+from vision2.report.__main__ import main
+from vision2.report.build import write_report
+from vision2.report.texts import spanish
+from vision2.runs.sweep_folder import SweepFolder
 
 ANALYSIS = Path(__file__).resolve().parent.parent / "vision2"
 EXPERIMENT = {
@@ -38,7 +39,7 @@ EXPERIMENT = {
 MEASURED = """
 import sys, time
 from pathlib import Path
-from vision2.report import main
+from vision2.report.__main__ import main
 assert main(sys.argv[1:]) == 0
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 print(time.process_time(), int(status["VmHWM"].split()[0]) / 1000)
@@ -160,7 +161,7 @@ def test_the_page_speaks_spanish(folder):
 
 def test_every_text_that_is_said_has_its_spanish_with_the_same_gaps():
     said = set()
-    for file in [*(ANALYSIS / "analysis").glob("*.py"), ANALYSIS / "report.py"]:
+    for file in sorted((ANALYSIS / "report").glob("*.py")):
         for call in ast.walk(ast.parse(file.read_text())):
             if (
                 isinstance(call, ast.Call)

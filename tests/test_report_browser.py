@@ -13,7 +13,7 @@ import pytest
 from made_up_runs import configuration, make_run
 from PIL import Image
 
-from vision2.report import write_report
+from vision2.report.build import write_report
 from vision2.runs.tensorboard import TensorBoardTracker
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vision2.analysis.accuracy_cost import accuracy_against_cost
-from vision2.analysis.model_summary import as_record, stage_table, summarise_model
 from vision2.basics.errors import UserError
-from vision2.config.schema import ModelConfig
+from vision2.models.settings import ModelConfig
+from vision2.profiling import speed
+from vision2.profiling.accuracy_cost import accuracy_against_cost
+from vision2.profiling.model_summary import as_record, stage_table, summarise_model
 from vision2.summary import _names, configurations, main
-from vision2.training import speed
 
 
 def rows_of(printed: str) -> dict[str, list[str]]:

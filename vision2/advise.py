@@ -20,8 +20,8 @@ from vision2.config.command import Option, run_command
 
 if TYPE_CHECKING:
     from vision2.data.dataset import Dataset, Split
+    from vision2.features.advice import Evidence
     from vision2.models.network import Network
-    from vision2.transfer.advice import Evidence
 
 MOST_LAYERS = 10  # looked at besides the last one
 OPTIONS = {
@@ -46,10 +46,10 @@ def run(words: list[str], options: dict) -> int:
     config = load_config([*words, "strategy=feature_extraction"])
     from dataclasses import asdict
 
-    from vision2.basics.files import write_json
+    from vision2.basics.atomic_write import write_json
+    from vision2.features.advice import advise, as_text
     from vision2.preparation import open_for_transfer
     from vision2.runs.records import plain
-    from vision2.transfer.advice import advise, as_text
 
     data, network, untrained = open_for_transfer(config)
     evidence = measure(config, data, network, untrained, sample=options["sample"])
@@ -76,11 +76,11 @@ def measure(config, data: Dataset, network: Network, untrained: Network, *, samp
     """
     import numpy as np
 
-    from vision2.transfer.advice import Evidence
-    from vision2.transfer.cut import LAST
-    from vision2.transfer.extraction import kept_features
-    from vision2.transfer.features import FeatureMaker
-    from vision2.transfer.transferability import transferability
+    from vision2.features.advice import Evidence
+    from vision2.features.compute import FeatureMaker
+    from vision2.features.cut import LAST
+    from vision2.features.extraction import kept_features
+    from vision2.features.transferability import transferability
 
     split = sample_of(data.train, max(sample, 2 * len(data.classes)), config.seed)
     counts = np.bincount(data.train.labels, minlength=len(data.classes))
@@ -128,7 +128,7 @@ def check_advice(words: list[str], advice, evidence: Evidence) -> dict:
 
     The scores' rank correlation is that with the validation accuracy of a classifier on each layer.
     """
-    from vision2.analysis.intervals import newcombe_difference
+    from vision2.stats.intervals import newcombe_difference
 
     rows, curve = _train_candidates(words, advice, evidence)
     finished = [row for row in rows if row["val_accuracy"] is not None]
@@ -149,7 +149,7 @@ def check_advice(words: list[str], advice, evidence: Evidence) -> dict:
 def _train_candidates(words: list[str], advice, evidence: Evidence) -> tuple[list[dict], list[dict]]:
     """(name, run, error, validation accuracy and n of each strategy; the curve over layers of feature extraction)."""
     from vision2.config.compose import load_config
-    from vision2.sweep import run_recorded, stop_if_interrupted
+    from vision2.jobs.run_job import run_recorded, stop_if_interrupted
 
     budget = [] if any(word.startswith("train.epochs=") for word in words) else ["train.epochs=3"]
     layers = f"strategy.layer={'+'.join(evidence.scores)}"
@@ -174,7 +174,7 @@ def _train_candidates(words: list[str], advice, evidence: Evidence) -> tuple[lis
 
 def _rank_correlations(evidence: Evidence, curve: list[dict]) -> dict[str, float | None]:
     """Of each score of a layer with what a classifier trained on it reached on validation."""
-    from vision2.transfer.transferability import rank_correlation
+    from vision2.features.transferability import rank_correlation
 
     trained = {row["layer"]: row["val_accuracy"] for row in curve}
     return {

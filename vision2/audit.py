@@ -27,10 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(config: Config, options: dict) -> None:
     """Write the three files and print the text."""
-    from vision2.basics.files import write_json, write_text
-    from vision2.data.audit import audit
-    from vision2.data.audit_page import page
-    from vision2.data.audit_text import text
+    from vision2.basics.atomic_write import write_json, write_text
+    from vision2.data.audit.findings import audit
+    from vision2.data.audit.page import page
+    from vision2.data.audit.text import text
 
     found = audit(config.dataset, seed=config.seed, show_progress=sys.stderr.isatty())
     out = Path(options["out"] or Path(config.output_dir) / "audit" / config.dataset.name)

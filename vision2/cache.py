@@ -28,9 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(options: dict) -> None:
-    from vision2.data.places import cache_root
-    from vision2.data.store_folder import delete_store, list_stores, stores_folder
-    from vision2.transfer.feature_store import delete_features, features_folder, size_of_features
+    from vision2.data.files.locations import cache_root
+    from vision2.data.store.store_folder import delete_store, list_stores, stores_folder
+    from vision2.features.feature_store import delete_features, features_folder, size_of_features
 
     action = options["action"]
     if action not in ACTIONS:

@@ -38,11 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(words: list[str], options: dict) -> int:
     """Check every job, run them, print and write the comparison; 1 when a job failed."""
     jobs = plan(words, options)
-    from vision2.basics.files import write_json
+    from vision2.basics.atomic_write import write_json
+    from vision2.jobs.sweep import sweep_job
     from vision2.runs.records import plain
-    from vision2.runs.sweep import SweepFolder, claim_sweep_folder
-    from vision2.sweep import sweep_job
-    from vision2.transfer.comparison import as_text, effects
+    from vision2.runs.sweep_folder import SweepFolder, claim_sweep_folder
+    from vision2.stats.comparison import as_text, effects
 
     _check_sources(jobs)
     baseline = jobs[0][0]
@@ -103,7 +103,7 @@ def _check_sources(jobs: list[tuple[str, list[str], Config]]) -> None:
     Raises:
         UserError: for weights or a source run that cannot be used.
     """
-    from vision2.models.weights import find_weights
+    from vision2.models.weights.load import find_weights
     from vision2.preparation import wanted_weights
 
     first = {name: config for name, _, config in reversed(jobs)}

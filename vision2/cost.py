@@ -15,7 +15,7 @@ from pathlib import Path
 
 from vision2.basics.errors import UserError
 from vision2.config.command import Option, run_command
-from vision2.models.arithmetic import Lesson, Setting, lessons
+from vision2.profiling.arithmetic import Lesson, Setting, lessons
 
 FORMATS = ("text", "markdown", "json")
 HELP = {
@@ -46,8 +46,8 @@ def run(options: dict) -> None:
     given = Setting(**{field.name: options[field.name] for field in fields(Setting)}).checked()
     import json
 
-    from vision2.analysis.cost_lesson import as_record
-    from vision2.basics.files import write_json, write_text
+    from vision2.basics.atomic_write import write_json, write_text
+    from vision2.profiling.cost_lesson import as_record
 
     found = lessons(given)
     record = {"setting": asdict(given), "lessons": [as_record(lesson, given) for lesson in found]}
@@ -75,7 +75,7 @@ def page(found: Sequence[Lesson], given: Setting, *, markdown: bool) -> str:
 
 
 def _tables(lesson: Lesson, given: Setting, markdown: bool) -> str:
-    from vision2.analysis.cost_lesson import HEADINGS, design_rows, saving
+    from vision2.profiling.cost_lesson import HEADINGS, design_rows, saving
     from vision2.runs.table import as_markdown, as_text
 
     rows = []

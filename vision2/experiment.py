@@ -9,29 +9,29 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vision2.analysis.artifacts import write_artifacts
-from vision2.analysis.dashboard import log_embedding, log_results
-from vision2.analysis.metrics import summarise_predictions
 from vision2.config.schema import Config
+from vision2.features.costs import Totals, remembered_costs
+from vision2.features.cut import CutNetwork
+from vision2.features.extraction import kept_features
+from vision2.features.heads import is_differentiable
 from vision2.models.network import Network
+from vision2.pictures.artifacts import write_artifacts
+from vision2.pictures.dashboard import log_embedding, log_results
 from vision2.preparation import Job, check_going_on, prepare
 from vision2.runs.environment import environment
 from vision2.runs.identity import config_hash
 from vision2.runs.records import RunRecord
 from vision2.runs.tensorboard import TensorBoardTracker
+from vision2.stats.metrics import summarise_predictions
+from vision2.strategies.rules import format_map, trainable_map
+from vision2.strategies.transfer_source import describe_lineage
 from vision2.training.checkpoint import load_checkpoint, save_checkpoint
-from vision2.training.evaluate import Predictions, predict
 from vision2.training.precision import peak_memory_mb
+from vision2.training.predictions import Predictions, predict
 from vision2.training.progress import Progress
-from vision2.training.rules import format_map, trainable_map
-from vision2.transfer.costs import Totals, remembered_costs
-from vision2.transfer.cut import CutNetwork
-from vision2.transfer.extraction import kept_features
-from vision2.transfer.heads import is_differentiable
-from vision2.transfer.sources import describe_lineage
 
 if TYPE_CHECKING:
-    from vision2.models.count import Costs
+    from vision2.profiling.count import Costs
 
 
 def run(config: Config, claim: Callable[[], Path], command: str) -> dict:
@@ -233,7 +233,7 @@ def _costs(job: Job, config: Config) -> Costs | Totals:
     if job.extraction:
         cut = job.extraction.learner.evaluated
         return remembered_costs(job.network, cut, config.model, size, kept_features(config.dataset))
-    from vision2.models.count import count_costs  # loads what a run on known features does without
+    from vision2.profiling.count import count_costs  # loads what a run on known features does without
 
     return count_costs(job.network, size)
 

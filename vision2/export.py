@@ -50,10 +50,10 @@ def run(options: dict) -> None:
         raise UserError("which checkpoint? give checkpoint=FILE or checkpoint=RUN_FOLDER")
     import torch
 
-    from vision2.basics.files import replacing
-    from vision2.evaluation import network_of
+    from vision2.basics.atomic_write import replacing
+    from vision2.features.heads import Neighbours
+    from vision2.inference.load_network import network_of
     from vision2.training.checkpoint import load_checkpoint
-    from vision2.transfer.heads import Neighbours
 
     checkpoint = load_checkpoint(options["checkpoint"])
     network = network_of(checkpoint, torch.device("cpu"))
@@ -104,7 +104,7 @@ def metadata_of(checkpoint: dict) -> dict:
 
 
 def write(network: Network, path: Path, kind: str, metadata: dict) -> None:
-    from vision2.models.exported import write_onnx, write_torch_export
+    from vision2.inference.exported import write_onnx, write_torch_export
 
     writer = write_onnx if kind == "onnx" else write_torch_export
     writer(network, path, network.preprocessing.image_size_px, metadata)
@@ -114,7 +114,7 @@ def largest_difference(network: Network, path: Path, kind: str, image_size_px: i
     """The largest difference of a probability between the file and the network; NaN when either says NaN."""
     import torch
 
-    from vision2.models.exported import Probabilities, example_images, run_onnx, run_torch_export
+    from vision2.inference.exported import Probabilities, example_images, run_onnx, run_torch_export
 
     run_file, differences = run_onnx if kind == "onnx" else run_torch_export, []
     for count in CHECKED_BATCHES:

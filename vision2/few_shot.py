@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from vision2.config.schema import Config
-    from vision2.transfer.episodes import Point
+    from vision2.features.learning_curves import Point
 
 PIXELS_PX = 32  # side at which raw pixels are compared
 OPTIONS = {
@@ -48,8 +48,8 @@ def run(config: Config, options: dict) -> None:
         raise UserError(f"shots is '{options['shots']}', it must be whole numbers with commas, e.g. 1,5,20") from error
     if options["draws"] < 1:
         raise UserError(f"draws is {options['draws']}, it must be at least 1")
+    from vision2.features.learning_curves import as_text, check_shots, learning_curves
     from vision2.preparation import open_for_transfer
-    from vision2.transfer.episodes import as_text, check_shots, learning_curves
 
     data, network, untrained = open_for_transfer(config)
     check_shots(data.train.labels, data.classes, shots)
@@ -72,9 +72,9 @@ def run(config: Config, options: dict) -> None:
 
 def _network_features(config: Config, data, network) -> tuple[np.ndarray, np.ndarray]:
     """(N, D) of the training and of the test split, after the last layer."""
-    from vision2.transfer.cut import LAST
-    from vision2.transfer.extraction import kept_features
-    from vision2.transfer.features import FeatureMaker
+    from vision2.features.compute import FeatureMaker
+    from vision2.features.cut import LAST
+    from vision2.features.extraction import kept_features
 
     folder = kept_features(config.dataset)
     maker = FeatureMaker(network, config.model, layers=[LAST], pooling="pooled", folder=folder)
@@ -101,8 +101,8 @@ def _write(folder: Path, points: Sequence[Point], *, chance: float) -> None:
 
     from matplotlib.figure import Figure
 
-    from vision2.analysis.pictures import save_figure
-    from vision2.basics.files import write_json
+    from vision2.basics.atomic_write import write_json
+    from vision2.pictures.images import save_figure
     from vision2.runs.records import plain
 
     rows = [asdict(point) | {"accuracy": point.accuracy._asdict()} for point in points]

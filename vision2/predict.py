@@ -22,8 +22,8 @@ from vision2.config.command import Option, run_command
 if TYPE_CHECKING:
     import torch
 
-    from vision2.analysis.prediction import Predictions, Predictor
     from vision2.config.schema import Config
+    from vision2.inference.predictor import Predictions, Predictor
 
 FORMATS = ("table", "csv", "json")
 BATCH_SIZE = 32
@@ -58,7 +58,7 @@ def run(given: tuple[Config, list[str]], options: dict) -> None:
     check(words, options)
     import json
 
-    from vision2.analysis.prediction import as_csv, as_record, as_table, find_images, predict_images
+    from vision2.inference.predictor import as_csv, as_record, as_table, find_images, predict_images
     from vision2.training.precision import choose_device
 
     entries = find_images(options["images"])
@@ -108,11 +108,11 @@ def check(words: Sequence[str], options: dict) -> None:
 
 def from_checkpoint(path: str, device: torch.device) -> Predictor:
     """The network of a checkpoint; photographs are read as in its own evaluation."""
-    from vision2.analysis.prediction import Predictor
-    from vision2.evaluation import network_of
+    from vision2.features.heads import is_differentiable
+    from vision2.inference.load_network import network_of
+    from vision2.inference.predictor import Predictor
     from vision2.preparation import CROP_SHARE
     from vision2.training.checkpoint import load_checkpoint
-    from vision2.transfer.heads import is_differentiable
 
     checkpoint = load_checkpoint(path)
     network = network_of(checkpoint, device)
@@ -129,9 +129,9 @@ def from_weights(config: Config, device: torch.device) -> Predictor:
     """
     import torch
 
-    from vision2.analysis.prediction import Predictor
+    from vision2.inference.predictor import Predictor
     from vision2.models.build import build_model
-    from vision2.models.weights import find_weights, load_weights
+    from vision2.models.weights.load import find_weights, load_weights
 
     wanted = config.weights
     if wanted.name == "none" and not wanted.path:
@@ -152,9 +152,9 @@ def from_weights(config: Config, device: torch.device) -> Predictor:
 
 def write(folder: Path, predictor: Predictor, predictions: Predictions, options: dict) -> None:
     """The tables for programs and the pictures for people."""
-    from vision2.analysis.prediction import as_csv, as_record
-    from vision2.analysis.prediction_pictures import write_pictures
-    from vision2.basics.files import write_json, write_text
+    from vision2.basics.atomic_write import write_json, write_text
+    from vision2.inference.prediction_pictures import write_pictures
+    from vision2.inference.predictor import as_csv, as_record
 
     write_text(folder / "predictions.csv", as_csv(predictions, options["top"]))
     write_json(folder / "predictions.json", as_record(predictions, predictor, options["top"]))

@@ -10,19 +10,20 @@ import torch
 from vision2.basics.errors import UserError
 from vision2.basics.preprocessing import Preprocessing
 from vision2.config.checks import image_size_px
-from vision2.config.schema import Config, WeightsConfig
+from vision2.config.schema import Config
 from vision2.data.batches import Batches
 from vision2.data.dataset import Dataset, open_dataset
 from vision2.data.sampling import class_weights
+from vision2.features.extraction import ClassifierLearner, Extraction, extract, uses_stored_features
+from vision2.features.feature_batches import FeatureBatches
 from vision2.models.build import build_model
 from vision2.models.network import Network
-from vision2.models.weights import WeightsReport, find_weights, load_weights
+from vision2.models.settings import WeightsConfig
+from vision2.models.weights.load import WeightsReport, find_weights, load_weights
 from vision2.runs.records import RunRecord
+from vision2.strategies.transfer_source import lineage, preprocessing_note, scale_warning, source_checkpoint, trained_on
 from vision2.training.learner import Learner
 from vision2.training.precision import choose_device, choose_precision
-from vision2.transfer.extraction import ClassifierLearner, Extraction, extract, uses_stored_features
-from vision2.transfer.feature_batches import FeatureBatches
-from vision2.transfer.sources import lineage, preprocessing_note, scale_warning, source_checkpoint, trained_on
 
 SMALL_IMAGE_PX = 64  # up to here a batch of 128 fits everywhere, above it 32 does
 CROP_SHARE = 0.875  # images are kept at size / 0.875: the 256 for 224 that ImageNet evaluation is used to

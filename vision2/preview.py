@@ -45,7 +45,7 @@ def run(config: Config, options: dict) -> None:
         raise UserError(f"out is '{out}', it must end in .png")
     if not out.absolute().parent.is_dir():
         raise UserError(f"out is '{out}', but there is no folder {out.absolute().parent}")
-    from vision2.analysis.pictures import captioned_grid, save_figure
+    from vision2.pictures.images import captioned_grid, save_figure
 
     pictures, captions = draw(config, split, count)
     save_figure(captioned_grid(pictures, captions, columns=COLUMNS), out)
@@ -56,7 +56,7 @@ def draw(config: Config, split: str, count: int) -> tuple[list, list[str]]:
     """(pictures, captions) in the order of the grid: for train, a row of training views above one of evaluation views."""
     import torch
 
-    from vision2.analysis.pictures import as_pictures, collect_images
+    from vision2.pictures.images import as_pictures, collect_images
     from vision2.preparation import (
         image_size_px,
         open_batches,

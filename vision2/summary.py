@@ -20,8 +20,8 @@ from vision2.basics.errors import UserError
 from vision2.config.command import Option, run_command
 
 if TYPE_CHECKING:
-    from vision2.analysis.model_summary import ModelSummary
     from vision2.config.schema import Config
+    from vision2.profiling.model_summary import ModelSummary
 
 FORMATS = ("text", "markdown", "json")
 OPTIONS = {
@@ -61,8 +61,8 @@ def configurations(words: Sequence[str]) -> dict[str, Config]:
 
 def _names(words: Sequence[str]) -> list[str]:
     from vision2.config.location import options
-    from vision2.config.schema import ModelConfig
     from vision2.models.facts import facts_for
+    from vision2.models.settings import ModelConfig
 
     names = [name.strip() for word in words for name in word.partition("=")[2].split(",") if name.strip()]
     if not names:
@@ -93,7 +93,7 @@ def run(configs: dict[str, Config], options: dict) -> None:
         raise UserError(f"num_classes is {options['num_classes']}, it must be 1 or more")
     import json
 
-    from vision2.analysis.model_summary import as_record
+    from vision2.profiling.model_summary import as_record
 
     summaries = [_summary(name, config, options) for name, config in configs.items()]
     records = [as_record(summary) for summary in summaries]
@@ -105,15 +105,15 @@ def run(configs: dict[str, Config], options: dict) -> None:
 
 
 def _summary(name: str, config: Config, options: dict) -> ModelSummary:
-    from vision2.analysis.model_summary import summarise_model
+    from vision2.profiling.model_summary import summarise_model
 
     name = config.model.name if name == "timm" else name
     size, classes = config.dataset.image_size_px, options["num_classes"]
     summary = summarise_model(name, config.model, image_size_px=size, num_classes=classes)
     if not options["measure"]:
         return summary
+    from vision2.profiling.speed import Probe, default_batch, measure, training_precision
     from vision2.training.precision import choose_device
-    from vision2.training.speed import Probe, default_batch, measure, training_precision
 
     print(f"measuring {name} ...", file=sys.stderr, flush=True)
     device, size = choose_device(config.device), summary.costs.image_size_px
@@ -125,7 +125,7 @@ def _summary(name: str, config: Config, options: dict) -> ModelSummary:
 
 def page(summaries: Sequence[ModelSummary], *, markdown: bool) -> str:
     """One model in detail, or several side by side."""
-    from vision2.analysis import model_summary as numbers
+    from vision2.profiling import model_summary as numbers
     from vision2.runs.table import as_markdown, as_text
 
     draw = as_markdown if markdown else as_text
@@ -161,10 +161,10 @@ def _measured(summaries: Sequence[ModelSummary]) -> list[str]:
 
 def _write(folder: Path, configs: dict[str, Config], summaries: Sequence[ModelSummary], options: dict) -> None:
     """summary.md, summary.json, the picture of several models and their graphs, for people and for TensorBoard."""
-    from vision2.analysis.accuracy_cost import accuracy_against_cost
-    from vision2.analysis.model_summary import as_record
-    from vision2.analysis.pictures import save_figure
-    from vision2.basics.files import write_json, write_text
+    from vision2.basics.atomic_write import write_json, write_text
+    from vision2.pictures.images import save_figure
+    from vision2.profiling.accuracy_cost import accuracy_against_cost
+    from vision2.profiling.model_summary import as_record
 
     write_text(folder / "summary.md", page(summaries, markdown=True) + "\n")
     write_json(folder / "summary.json", [as_record(summary) for summary in summaries])
@@ -174,7 +174,7 @@ def _write(folder: Path, configs: dict[str, Config], summaries: Sequence[ModelSu
         save_figure(figure, folder / "accuracy_cost.png")
         written.append("accuracy_cost.png")
     if figure is not None or options["graph"]:
-        from vision2.analysis.model_graph import write_tensorboard
+        from vision2.profiling.model_graph import write_tensorboard
 
         graphs = (
             {s.label: c.model for s, c in zip(summaries, configs.values(), strict=True)} if options["graph"] else {}

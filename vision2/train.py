@@ -1,6 +1,6 @@
 """`python -m vision2.train model=... dataset=... strategy=...`: train, evaluate, resume, sweep.
 
-Everything is checked before data or weights are touched; then each job runs by itself (see vision2/sweep.py).
+Everything is checked before data or weights are touched; then each job runs by itself (see vision2/jobs/sweep.py).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from vision2.config.location import config_folder
 from vision2.config.quoting import quote_words
 from vision2.config.saved import config_of_checkpoint, config_of_run
 from vision2.config.schema import Config
-from vision2.config.sweep import fixed_words, plan_sweep
-from vision2.runs.sweep import SweepFolder, claim_sweep_folder
+from vision2.config.sweep_plan import fixed_words, plan_sweep
+from vision2.runs.sweep_folder import SweepFolder, claim_sweep_folder
 
 NO_OPTIONS = ("config_path", "config_name", "config_dir", "experimental_rerun")  # of Hydra
 
@@ -87,7 +87,7 @@ def _config(node: DictConfig, words: Sequence[str]) -> Config:
 
 
 def _single(config: Config, words: Sequence[str]) -> int:
-    from vision2.sweep import report_outcome, run_recorded
+    from vision2.jobs.run_job import report_outcome, run_recorded
 
     return report_outcome(run_recorded(config, _command(words)))
 
@@ -104,7 +104,7 @@ def _sweep(words: Sequence[str], node: DictConfig, *, asked: bool) -> int:
     print(f"{plan.jobs} jobs; their table and report go to {folder.path}", flush=True)
 
     def job(node: DictConfig) -> float | None:
-        from vision2.sweep import sweep_job
+        from vision2.jobs.sweep import sweep_job
 
         words = list(HydraConfig.get().overrides.task)
         config = _config(node, words)
@@ -112,7 +112,8 @@ def _sweep(words: Sequence[str], node: DictConfig, *, asked: bool) -> int:
             config.strategy.source = str(source) if config.strategy.pretrained else None
         return sweep_job(config, _command(words), SweepFolder(Path(HydraConfig.get().sweep.dir)))
 
-    from vision2.sweep import Stopped, finish_sweep, stopping_on_signals
+    from vision2.jobs.signals import Stopped, stopping_on_signals
+    from vision2.jobs.sweep import finish_sweep
 
     stopped = 0
     try:
@@ -130,7 +131,7 @@ def _source(config: Config, words: Sequence[str]) -> Path | None:
     """The run that the jobs of an experiment start from, made first when there is none yet."""
     if config.strategy.source != "before":
         return None
-    from vision2.sweep import run_before
+    from vision2.jobs.sweep import run_before
 
     return run_before(config, fixed_words(words))
 

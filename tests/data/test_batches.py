@@ -7,15 +7,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from made_up_images import class_folders, pixels
 
-from tests.data.pictures import class_folders, pixels
 from vision2.basics.preprocessing import Preprocessing
-from vision2.config.schema import AugmentConfig
 from vision2.data.batches import Batches
-from vision2.data.decode import BadImage
-from vision2.data.listing import list_images
-from vision2.data.sources import MemoryImages, ResidentImages
-from vision2.data.store import open_store
+from vision2.data.files.decode import BadImage
+from vision2.data.files.listing import list_images
+from vision2.data.settings import AugmentConfig
+from vision2.data.store.image_sources import MemoryImages, ResidentImages
+from vision2.data.store.store import open_store
 
 STRONG = AugmentConfig(color_jitter=0.4, rand_augment=2, erasing=0.5)
 LOOK = Preprocessing(image_size_px=24, resize_px=28)

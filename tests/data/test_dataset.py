@@ -2,12 +2,12 @@ import json
 
 import numpy as np
 import pytest
-from pictures import class_folders, encoded, write_images, zip_of
+from made_up_images import class_folders, encoded, write_images, zip_of
 from PIL import Image
 
 from vision2.basics.errors import UserError
-from vision2.config.schema import DatasetConfig
 from vision2.data.dataset import open_dataset
+from vision2.data.settings import DatasetConfig
 
 
 def opened(name="folder", seed=0, **settings):

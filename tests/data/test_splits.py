@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from vision2.basics.errors import UserError
-from vision2.config.schema import DatasetConfig
 from vision2.data.collection import Collection, keep_classes
+from vision2.data.settings import DatasetConfig
 from vision2.data.splits import find_groups, groups_on_two_sides, split_parts
 from vision2.data.subsets import evaluation_subset, training_subset
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from networks import cheap_network, options
+from made_up_networks import cheap_network, options
 
 from vision2.basics.errors import UserError
-from vision2.config.schema import ModelConfig
 from vision2.models.build import build_model, meta_network
 from vision2.models.facts import check_size, facts_for, minimum_size
 from vision2.models.network import Network
+from vision2.models.settings import ModelConfig
 
 OPTIONS = options()
 CLASSES = 3
@@ -112,7 +112,7 @@ def test_the_seed_alone_decides_the_initial_weights():
     torch.manual_seed(2)
     second, third = build_model(config, 10, seed=5), build_model(config, 10, seed=6)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
-    assert not torch.equal(first.body.conv1.weight, third.body.conv1.weight)
+    assert not torch.equal(first.backbone.conv1.weight, third.backbone.conv1.weight)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 from made_up_runs import break_run, configuration, make_run, write_json_lines
 
 from vision2.runs.read import read_runs
-from vision2.runs.sweep import SweepFolder
+from vision2.runs.sweep_folder import SweepFolder
 
 
 def test_good_runs_are_read_and_broken_ones_named(tmp_path):

@@ -4,9 +4,9 @@ import statistics
 import pytest
 from made_up_runs import configuration, make_run
 
-from vision2.analysis.intervals import mean_interval
 from vision2.runs.read import read_runs
 from vision2.runs.table import as_markdown, group_runs, varying_keys, write_table
+from vision2.stats.intervals import mean_interval
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from vision2.basics.errors import TrainingDiverged
-from vision2.config.schema import StrategyConfig, TrainConfig
+from vision2.strategies.settings import StrategyConfig
 from vision2.training.learner import Learner
+from vision2.training.settings import TrainConfig
 
 
 class Output(NamedTuple):
@@ -20,16 +21,16 @@ class Output(NamedTuple):
 class Small(nn.Module):
     """A network with the contract's stages: a batch-normalised body, a head, one auxiliary head."""
 
-    stages: ClassVar = {"stem": ("body.0.", "body.1."), "aux": ("side.",), "head": ("head.",)}
+    stages: ClassVar = {"stem": ("backbone.0.", "backbone.1."), "aux": ("side.",), "head": ("head.",)}
 
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
-        self.body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.backbone = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.head, self.side = nn.Linear(4, 2), nn.Linear(4, 2)
 
     def forward(self, images):
-        features = self.body(images)
+        features = self.backbone(images)
         return Output(self.head(features), {"side": self.side(features)} if self.training else {})
 
 
@@ -120,11 +121,11 @@ def test_a_loss_that_is_no_number_stops_the_run_naming_step_and_rate():
 
 def test_a_frozen_body_is_bit_identical_after_training():
     subject = learner(StrategyConfig(name="feature_extraction", lr=0.5))
-    before = {name: value.clone() for name, value in subject.network.body.state_dict().items()}
+    before = {name: value.clone() for name, value in subject.network.backbone.state_dict().items()}
     head = subject.network.head.weight.detach().clone()
     for epoch in (1, 2):
         subject.train_epoch(batches(), epoch)
-    assert all(torch.equal(value, before[name]) for name, value in subject.network.body.state_dict().items())
+    assert all(torch.equal(value, before[name]) for name, value in subject.network.backbone.state_dict().items())
     assert not torch.equal(subject.network.head.weight, head)
 
 
@@ -144,13 +145,13 @@ def test_l2_sp_pulls_the_body_back_and_leaves_the_head_alone():
     still = StrategyConfig(name="finetune", lr=0.1, momentum=0.0, weight_decay=0.0, l2_sp=0.5)
     subject = learner(still)
     with torch.no_grad():
-        subject.network.body[0].weight.add_(1.0)
+        subject.network.backbone[0].weight.add_(1.0)
     for parameter in subject.network.parameters():
         parameter.grad = torch.zeros_like(parameter)
-    moved, head = subject.network.body[0].weight.detach().clone(), subject.network.head.weight.detach().clone()
+    moved, head = subject.network.backbone[0].weight.detach().clone(), subject.network.head.weight.detach().clone()
     subject._set_rate(0, 1)
     subject._update()
-    assert torch.allclose(subject.network.body[0].weight, moved - 0.1 * 0.5 * 1.0)
+    assert torch.allclose(subject.network.backbone[0].weight, moved - 0.1 * 0.5 * 1.0)
     assert torch.equal(subject.network.head.weight, head)
 
 

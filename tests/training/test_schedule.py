@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vision2.config.schema import TrainConfig
 from vision2.training.schedule import rate_factor
+from vision2.training.settings import TrainConfig
 
 
 def factors(**settings) -> list[float]:

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from vision2.data.augment import View
+from vision2.data.augment.view import View
 from vision2.data.sampling import draw_numbers, epoch_order
-from vision2.data.sources import ResidentImages
+from vision2.data.store.image_sources import ResidentImages
 
 if TYPE_CHECKING:
     from vision2.basics.preprocessing import Preprocessing
-    from vision2.config.schema import AugmentConfig
     from vision2.data.dataset import Split
-    from vision2.data.sources import ImageSource
+    from vision2.data.settings import AugmentConfig
+    from vision2.data.store.image_sources import ImageSource
 
 BATCHES_AHEAD = 2  # ready beyond those being prepared; more would only hold memory
 

@@ -10,8 +10,8 @@ import numpy as np
 from vision2.basics.errors import UserError, suggest
 
 if TYPE_CHECKING:
-    from vision2.data.listing import FileEntry
-    from vision2.data.sources import ImageSource
+    from vision2.data.files.listing import FileEntry
+    from vision2.data.store.image_sources import ImageSource
 
 PARTS = ("train", "val", "test")
 

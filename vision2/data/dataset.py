@@ -15,8 +15,8 @@ from vision2.data.splits import find_groups, groups_on_two_sides, split_parts
 from vision2.data.subsets import evaluation_subset, training_subset
 
 if TYPE_CHECKING:
-    from vision2.config.schema import DatasetConfig
-    from vision2.data.sources import ImageSource
+    from vision2.data.settings import DatasetConfig
+    from vision2.data.store.image_sources import ImageSource
 
 LEAST_STD = 1 / 255  # of a channel that is the same everywhere, so that nothing is divided by zero
 STATISTICS_IMAGES = 2048  # enough for three digits of mean and std; reading every photograph would take minutes
@@ -114,7 +114,7 @@ def find_collection(config: DatasetConfig, *, show_progress: bool = True) -> Col
 
 
 def _finder(name: str) -> Callable[[DatasetConfig, bool], Collection]:
-    from vision2.data import cats_vs_dogs, cifar10, digits, folder, plants
+    from vision2.data.datasets import cats_vs_dogs, cifar10, digits, folder, plants
 
     return {
         "digits": digits.find,
@@ -129,7 +129,7 @@ def _with_images(collection: Collection, config: DatasetConfig, store_px: int, s
     """The collection with its images; what cannot be decoded is gone from it and noted."""
     if collection.images is not None:
         return collection
-    from vision2.data.store import open_store
+    from vision2.data.store.store import open_store
 
     images, bad = open_store(
         collection.files,

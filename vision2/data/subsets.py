@@ -9,8 +9,8 @@ import numpy as np
 
 from vision2.basics.errors import UserError
 from vision2.basics.randomness import numpy_stream
-from vision2.config.schema import DatasetConfig
 from vision2.data.collection import count_by_class
+from vision2.data.settings import DatasetConfig
 
 
 def evaluation_subset(labels: np.ndarray, num_classes: int, fraction: float, *, seed: int) -> np.ndarray:

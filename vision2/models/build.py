@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 
 from vision2.basics.randomness import derive_seed
-from vision2.config.schema import ModelConfig
 from vision2.models.card import ModelFacts
 from vision2.models.facts import check_size, facts_for
-from vision2.models.network import Backbone, Network, take_linear
-from vision2.models.resnet import cifar_resnet, imagenet_resnet
-from vision2.models.torchvision_nets import RESNET_STAGES, build_torchvision
+from vision2.models.families.resnet import cifar_resnet, imagenet_resnet
+from vision2.models.families.torchvision_networks import RESNET_STAGES, build_torchvision
+from vision2.models.network import Network, NetworkParts, take_linear
+from vision2.models.settings import ModelConfig
 
 
 def build_model(config: ModelConfig, num_classes: int, *, seed: int, image_size_px: int | None = None) -> Network:
@@ -37,31 +37,33 @@ def meta_network(config: ModelConfig, num_classes: int | None = None, image_size
         return build_model(config, num_classes or facts.num_classes, seed=0, image_size_px=image_size_px)
 
 
-def _backbone(config: ModelConfig, facts: ModelFacts, num_classes: int, image_size_px: int) -> Backbone:
+def _backbone(config: ModelConfig, facts: ModelFacts, num_classes: int, image_size_px: int) -> NetworkParts:
     stem = config.stem or facts.stems[0]
     if facts.library == "torchvision":
         return build_torchvision(facts, num_classes, aux=config.aux and facts.has_aux, stem=stem)
     if facts.library == "timm":
-        from vision2.models.timm_nets import build_timm
+        from vision2.models.families.timm_networks import build_timm
 
         return build_timm(facts, num_classes, stem=stem, width=config.width, image_size_px=image_size_px)
     if facts.family == "smallinception":
-        from vision2.models.inception import small_inception
+        from vision2.models.families.inception import small_inception
 
         return small_inception(num_classes, aux=config.aux, naive=facts.name == "smallinception_naive")
     if facts.family == "densenet":
-        from vision2.models.densenet import densenet40_k12
+        from vision2.models.families.densenet import densenet40_k12
 
         return densenet40_k12(num_classes)
     return _resnet(config, facts, num_classes, stem)
 
 
-def _resnet(config: ModelConfig, facts: ModelFacts, num_classes: int, stem: str) -> Backbone:
+def _resnet(config: ModelConfig, facts: ModelFacts, num_classes: int, stem: str) -> NetworkParts:
     depth = int(facts.name.removeprefix("resnet").removeprefix("plain"))
     shortcut = "none" if facts.family == "plain" else config.shortcut or facts.shortcuts[0]
     if facts.stems == ("small",):
-        body = cifar_resnet(depth, shortcut=shortcut, num_classes=num_classes)
+        backbone = cifar_resnet(depth, shortcut=shortcut, num_classes=num_classes)
     else:
-        body = imagenet_resnet(depth, stem=stem, shortcut=shortcut, num_classes=num_classes)
-    stages = {name: modules for name, modules in RESNET_STAGES.items() if name == "stem" or name in body.stage_names}
-    return Backbone(body, take_linear(body, "fc"), stages, "fc")
+        backbone = imagenet_resnet(depth, stem=stem, shortcut=shortcut, num_classes=num_classes)
+    stages = {
+        name: modules for name, modules in RESNET_STAGES.items() if name == "stem" or name in backbone.stage_names
+    }
+    return NetworkParts(backbone, take_linear(backbone, "fc"), stages, "fc")

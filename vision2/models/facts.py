@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vision2.basics.errors import UserError, suggest
-from vision2.config.schema import ModelConfig
 from vision2.models.card import ModelFacts
 from vision2.models.published import FACTS
+from vision2.models.settings import ModelConfig
 
 
 def facts_for(model: ModelConfig) -> ModelFacts:
@@ -17,7 +17,7 @@ def facts_for(model: ModelConfig) -> ModelFacts:
         UserError: for an unknown name, or a stem, shortcut or width that the model does not have.
     """
     if model.library == "timm":
-        from vision2.models.timm_nets import timm_facts  # imports timm and with it torch
+        from vision2.models.families.timm_networks import timm_facts  # imports timm and with it torch
 
         return _with_stem(timm_facts(model.name), model)
     if model.name not in FACTS:

@@ -1,4 +1,4 @@
-"""One contract for every network: a body that gives features, a linear head, named stages, named auxiliary outputs."""
+"""One contract for every network: a backbone that gives features, a linear head, named stages, named auxiliary outputs."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ class Output(NamedTuple):
 
 
 @dataclass
-class Backbone:
+class NetworkParts:
     """What a builder hands over, before it becomes a `Network`.
 
-    `body` returns features (N, D), or, in training mode with auxiliary classifiers, a tuple of features and auxiliary
-    logits in the order of `aux_linears`. `stages` name module names of the body from input to output; the last module
+    `backbone` returns features (N, D), or, in training mode with auxiliary classifiers, a tuple of features and auxiliary
+    logits in the order of `aux_linears`. `stages` name module names of the backbone from input to output; the last module
     of a stage gives the stage's output.
     """
 
-    body: nn.Module
+    backbone: nn.Module
     head: nn.Linear
     stages: dict[str, tuple[str, ...]]
     head_key: str | None  # the library's own name of the classifier, e.g. "classifier.6"
-    aux_linears: dict[str, str] = field(default_factory=dict)  # output name -> its last linear layer in the body
+    aux_linears: dict[str, str] = field(default_factory=dict)  # output name -> its last linear layer in the backbone
 
 
 class Network(nn.Module):
-    """Body and head. State-dict keys are `body.<the library's own names>` and `head.weight`, `head.bias`."""
+    """Body and head. State-dict keys are `backbone.<the library's own names>` and `head.weight`, `head.bias`."""
 
-    def __init__(self, backbone: Backbone, facts: ModelFacts):
+    def __init__(self, parts: NetworkParts, facts: ModelFacts):
         super().__init__()
         self.name, self.facts, self.preprocessing = facts.name, facts, facts.preprocessing
-        self.body, self.head, self.head_key = backbone.body, backbone.head, backbone.head_key
-        self._aux_linears = backbone.aux_linears
-        self._stage_modules = {stage: tuple(f"body.{m}" for m in names) for stage, names in backbone.stages.items()}
+        self.backbone, self.head, self.head_key = parts.backbone, parts.head, parts.head_key
+        self._aux_linears = parts.aux_linears
+        self._stage_modules = {stage: tuple(f"backbone.{m}" for m in names) for stage, names in parts.stages.items()}
         self.stages = {stage: self._prefixes(names) for stage, names in self._stage_modules.items()}
-        if backbone.aux_linears:
-            self.stages["aux"] = tuple(f"body.{name}." for name in self._aux_tops())
+        if parts.aux_linears:
+            self.stages["aux"] = tuple(f"backbone.{name}." for name in self._aux_tops())
         self.stages["head"] = ("head.",)
 
     def _prefixes(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Parameter-name prefixes of a stage: `body.layer1.`, or the full name of a parameter that stands alone."""
+        """Parameter-name prefixes of a stage: `backbone.layer1.`, or the full name of a parameter that stands alone."""
         direct = {name for name, _ in self.named_parameters()}
         modules = [n for n in names if n not in direct and any(True for _ in self.get_submodule(n).parameters())]
         return tuple([n for n in names if n in direct] + [f"{n}." for n in modules])
@@ -67,17 +67,18 @@ class Network(nn.Module):
 
     @property
     def aux_heads(self) -> dict[str, nn.Module]:
-        """Auxiliary classifiers by the name of their output; they live in the body, empty with `model.aux=false`."""
+        """Auxiliary classifiers by the name of their output; they live in the backbone, empty with `model.aux=false`."""
         return {
-            name: self.body.get_submodule(top) for name, top in zip(self._aux_linears, self._aux_tops(), strict=True)
+            name: self.backbone.get_submodule(top)
+            for name, top in zip(self._aux_linears, self._aux_tops(), strict=True)
         }
 
     def aux_linear_names(self) -> list[str]:
         """Full names of the auxiliary classifiers' last layers, which depend on the class count."""
-        return [f"body.{name}" for name in self._aux_linears.values()]
+        return [f"backbone.{name}" for name in self._aux_linears.values()]
 
     def _run_body(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        result = self.body(images)
+        result = self.backbone(images)
         if isinstance(result, Tensor):
             return result, {}
         return result[0], dict(sorted(zip(self._aux_linears, result[1:], strict=True)))
@@ -98,9 +99,9 @@ class Network(nn.Module):
         return tuple(prefix.rstrip(".") for prefix in self.stages[stage])
 
     def layers(self) -> list[str]:
-        """Names one can cut at: the stages first, then every module of the body that is part of a stage."""
+        """Names one can cut at: the stages first, then every module of the backbone that is part of a stage."""
         inside = tuple(f"{name}." for names in self._stage_modules.values() for name in names)
-        modules = [name.removeprefix("body.") for name, _ in self.named_modules() if f"{name}.".startswith(inside)]
+        modules = [name.removeprefix("backbone.") for name, _ in self.named_modules() if f"{name}.".startswith(inside)]
         return list(dict.fromkeys([*self._stage_modules, *modules]))
 
     def module_at(self, layer: str) -> nn.Module:
@@ -113,7 +114,7 @@ class Network(nn.Module):
         if layer not in allowed:
             raise UserError(f"{self.name} has no layer '{layer}'{suggest(layer, allowed)}")
         if layer not in self._stage_modules:
-            return self.body.get_submodule(layer)
+            return self.backbone.get_submodule(layer)
         modules = [name for name in self._stage_modules[layer] if not isinstance(self._attribute(name), nn.Parameter)]
         return self.get_submodule(modules[-1])
 

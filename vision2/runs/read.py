@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vision2.runs.records import CONFIG, METRICS, SUMMARY, read_history
-from vision2.runs.sweep import JOBS, SweepFolder
+from vision2.runs.sweep_folder import JOBS, SweepFolder
 
 STATUSES = ("completed", "failed", "interrupted")
 

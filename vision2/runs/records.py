@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from vision2.basics.files import write_json, write_text
+from vision2.basics.atomic_write import write_json, write_text
 
 CONFIG, SPLIT, METRICS, SUMMARY = "config.yaml", "split.json", "metrics.jsonl", "summary.json"
 

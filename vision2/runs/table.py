@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vision2.basics.files import write_text
+from vision2.basics.atomic_write import write_text
 from vision2.runs.identity import NOT_PART_OF_IT
 from vision2.runs.read import Run
 

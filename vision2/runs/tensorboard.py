@@ -137,7 +137,7 @@ class TensorBoardTracker:
     def log_confusion(
         self, tag: str, confusion: Sequence[Sequence[int]], classes: Sequence[str], step: int = 0
     ) -> None:
-        from vision2.runs.confusion import confusion_figure
+        from vision2.pictures.confusion import confusion_figure
 
         self.log_figure(tag, confusion_figure(confusion, classes), step)
 

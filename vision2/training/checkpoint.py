@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
+from vision2.basics.atomic_write import replacing
 from vision2.basics.errors import UserError
-from vision2.basics.files import replacing
-from vision2.models.weights_files import load_tensors
+from vision2.models.weights.read import load_tensors
 
-FORMAT = 1
+FORMAT = 2  # format 1 is still read, see vision2/models/weights/read.py
 
 
 def save_checkpoint(path: Path, content: dict) -> None:

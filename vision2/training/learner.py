@@ -14,10 +14,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from vision2.basics.errors import TrainingDiverged
 from vision2.basics.randomness import derive_seed
-from vision2.config.schema import StrategyConfig, TrainConfig
+from vision2.strategies.rules import ParameterPlan, apply_phase, plan_parameters, set_training_mode
+from vision2.strategies.settings import StrategyConfig
 from vision2.training.precision import autocast
-from vision2.training.rules import ParameterPlan, apply_phase, plan_parameters, set_training_mode
 from vision2.training.schedule import rate_factor
+from vision2.training.settings import TrainConfig
 
 # A GPU must wait for the loss to be read, so there it is looked at only now and then.
 FINITE_CHECK_STEPS = 16
@@ -156,7 +157,9 @@ def build_optimizer(network: nn.Module, plan: list[ParameterPlan], strategy: Str
     parameters, groups = dict(network.named_parameters()), {}
     for entry in plan:
         if entry.learns_from is not None:
-            decays = entry.decays and not (strategy.l2_sp and entry.name.startswith("body."))  # L2-SP stands in for it
+            decays = entry.decays and not (
+                strategy.l2_sp and entry.name.startswith("backbone.")
+            )  # L2-SP stands in for it
             groups.setdefault((entry.lr_scale, decays), []).append(parameters[entry.name])
     settings = [
         {"params": members, "lr_scale": scale, "weight_decay": strategy.weight_decay if decays else 0.0}
@@ -176,7 +179,7 @@ def _l2_sp_reference(network: nn.Module, strategy: StrategyConfig) -> list[tuple
     """The pretrained values that L2-SP pulls back to (Li, Grandvalet and Davoine 2018, eq. 3); the head has none."""
     if not strategy.l2_sp:
         return []
-    return [(p, p.detach().clone()) for name, p in network.named_parameters() if name.startswith("body.")]
+    return [(p, p.detach().clone()) for name, p in network.named_parameters() if name.startswith("backbone.")]
 
 
 def _grouped(batches: Iterable, size: int, total: int) -> Iterable[tuple[int, Iterable]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from vision2.config.schema import TrainConfig
+from vision2.training.settings import TrainConfig
 
 
 def rate_factor(step: int, *, steps_per_epoch: int, train: TrainConfig) -> float:

@@ -1,0 +1,33 @@
+"""Files are replaced whole or not at all, and a place that takes none is told in one sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from vision2.basics.atomic_write import replacing, write_json, write_text
+from vision2.basics.errors import UserError
+
+
+def test_a_failure_leaves_the_old_content_and_no_temporary_file(tmp_path):
+    file = tmp_path / "a.txt"
+    write_text(file, "old")
+    with pytest.raises(ZeroDivisionError), replacing(file) as temporary:
+        temporary.write_text("half")
+        _ = 1 / 0
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_number_that_json_has_not_is_refused_and_nothing_written(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_takes_no_file_is_a_mistake_of_the_user(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot write .*a\.txt: .*file is no folder"):
+        write_text(tmp_path / "file" / "a.txt", "x")
+    with pytest.raises(UserError, match=r"cannot write .*No space left"), replacing(tmp_path / "b") as temporary:
+        raise OSError(28, "No space left on device", str(temporary))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,0 +1,65 @@
+import io
+
+import numpy as np
+from made_up_images import pixels
+from PIL import Image
+
+from vision2.data.files import duplicates
+from vision2.data.files.duplicates import difference_hash, exact_groups, near_groups, small_grey
+
+
+def near(*images):
+    hashes = np.array([difference_hash(image) for image in images], dtype=np.uint64)
+    return near_groups(hashes, np.stack([small_grey(image) for image in images]))
+
+
+def recompressed(image, quality=40, scale=0.5):
+    picture = Image.fromarray(image)
+    buffer = io.BytesIO()
+    picture.resize((round(picture.width * scale), round(picture.height * scale))).save(buffer, "JPEG", quality=quality)
+    return np.asarray(Image.open(buffer))
+
+
+def test_the_hash_is_the_sign_of_the_horizontal_steps():
+    falling = np.repeat(np.linspace(255, 0, 90).astype(np.uint8)[None, :, None], 80, 0).repeat(3, 2)
+    assert difference_hash(falling) == 2**64 - 1
+    assert difference_hash(falling[:, ::-1]) == 0
+
+
+def test_a_smaller_recompressed_copy_is_found():
+    photos = [pixels(seed, 200, 150) for seed in range(20)]
+    assert near(*photos, recompressed(photos[7])) == [[7, 20]]
+
+
+def test_a_chain_of_copies_is_one_group():
+    photo = pixels(1, 300, 200)
+    assert near(photo, pixels(2), recompressed(photo, 60), recompressed(photo, 30, 0.3)) == [[0, 2, 3]]
+
+
+def test_plain_pictures_of_different_brightness_are_no_duplicates():
+    assert near(*(np.full((50, 50, 3), level, np.uint8) for level in (0, 60, 120, 180, 240))) == []
+
+
+def test_mirrored_pictures_are_no_duplicates():
+    photo = pixels(3, 200, 150)
+    assert near(photo, np.ascontiguousarray(photo[:, ::-1])) == []
+
+
+def test_all_near_hashes_are_found_across_blocks(monkeypatch):
+    """Against Python's own bit count, over every pair."""
+    monkeypatch.setattr(duplicates, "BLOCK", 7)
+    rng = np.random.default_rng(0)
+    hashes = rng.integers(0, 2**63, 40, dtype=np.uint64)
+    for index in range(20):  # flip up to 7 bits of the first twenty
+        flips = rng.choice(63, index % 8, replace=False)
+        hashes[20 + index] = int(hashes[index]) ^ sum(1 << int(bit) for bit in flips)
+    expected = {(i, j) for j in range(40) for i in range(j) if (int(hashes[i]) ^ int(hashes[j])).bit_count() <= 5}
+    assert {tuple(pair) for pair in duplicates._near_pairs(hashes).tolist()} == expected
+
+
+def test_no_images_have_no_duplicates():
+    assert near_groups(np.empty(0, np.uint64), np.empty((0, 16, 16), np.uint8)) == []
+
+
+def test_exact_groups_leave_out_what_could_not_be_read():
+    assert exact_groups(["a", None, "b", "a", None]) == [[0, 3]]

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
+
+from vision2.basics.errors import UserError
+from vision2.features.classifiers import FITS, Labelled, fit_classifier
+from vision2.features.heads import PRIOR_IMAGES, empty_head
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """600 / 300 / 300 of scikit-learn's digits, their 64 grey values as features."""
+    features, labels = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(labels))
+    features, labels = torch.tensor(features[order], dtype=torch.float32), torch.tensor(labels[order])
+    return [Labelled(features[part], labels[part]) for part in (slice(600), slice(600, 900), slice(900, 1200))]
+
+
+@pytest.fixture(scope="module")
+def fitted(digits):
+    train, val, _ = digits
+    return {name: fit_classifier(name, train, val, num_classes=10, seed=0) for name in FITS}
+
+
+def accuracy(head, part):
+    return float((head.probabilities(part.features).argmax(1) == part.labels).double().mean())
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_every_classifier_beats_chance_by_far_on_digits(name, fitted, digits):
+    assert accuracy(fitted[name].head, digits[2]) > 0.85
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_probabilities_are_probabilities_and_say_how_sure_they_are(name, fitted, digits):
+    test = digits[2]
+    found = fitted[name].head.probabilities(test.features)
+    assert torch.allclose(found.sum(1), torch.ones(len(found)), atol=1e-5)
+    assert abs(float(found.max(1).values.mean()) - accuracy(fitted[name].head, test)) < 0.12
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_a_head_rebuilt_from_its_tensors_says_the_same(name, fitted, digits):
+    head = fitted[name].head
+    copy = empty_head(head.kind, head.state_dict())
+    copy.load_state_dict(head.state_dict())
+    assert torch.equal(copy.probabilities(digits[2].features), head.probabilities(digits[2].features))
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_the_setting_is_the_best_on_validation_and_all_are_recorded(name, fitted, digits):
+    result = fitted[name]
+    best = max(entry["val_accuracy"] for entry in result.tried)
+    assert accuracy(result.head, digits[1]) == pytest.approx(best)
+    assert any(result.chosen.items() <= entry.items() and entry["val_accuracy"] == best for entry in result.tried)
+
+
+def test_neighbours_and_centroids_agree_with_scikit_learn(digits):
+    train, val, test = digits
+    mean, var, n = train.features.mean(0).numpy(), train.features.var(0, correction=0).numpy(), len(train.features)
+    std = np.sqrt((n * var + PRIOR_IMAGES * var.mean()) / (n + PRIOR_IMAGES))
+    scaled = [(part.features.numpy() - mean) / std for part in (train, test)]
+    knn = fit_classifier("knn", train, val, num_classes=10, seed=0, neighbours=1).head
+    expected = KNeighborsClassifier(1).fit(scaled[0], train.labels).predict(scaled[1])
+    assert (knn.probabilities(test.features).argmax(1).numpy() == expected).mean() > 0.995
+    centroid = fit_classifier("centroid", train, val, num_classes=10, seed=0).head
+    expected = NearestCentroid().fit(scaled[0], train.labels).predict(scaled[1])
+    assert (centroid.probabilities(test.features).argmax(1).numpy() == expected).mean() > 0.995
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_two_classes_work_like_many(name, digits):
+    two = [Labelled(part.features[part.labels < 2], part.labels[part.labels < 2]) for part in digits]
+    head = fit_classifier(name, two[0], two[1], num_classes=2, seed=0).head
+    assert accuracy(head, two[2]) > 0.95
+
+
+def test_more_neighbours_than_images_is_one_sentence(digits):
+    few = Labelled(digits[0].features[:20], digits[0].labels[:20])
+    with pytest.raises(UserError, match="neighbors=21 is more than the 20 training images"):
+        fit_classifier("knn", few, digits[1], num_classes=10, seed=0, neighbours=21)
+
+
+def test_a_checkpoint_of_an_unknown_kind_is_one_sentence():
+    with pytest.raises(UserError, match="unknown kind 'afine', did you mean 'affine'"):
+        empty_head("afine", {})
+    with pytest.raises(UserError, match="lacks tensors"):
+        empty_head("affine", {})
+
+
+def test_what_lda_cannot_do_is_one_sentence():
+    one_each, wide = (torch.randn(3, 4), torch.tensor([0, 1, 2])), (torch.zeros(4, 9000), torch.tensor([0, 1, 0, 1]))
+    for (features, labels), sentence in ((one_each, "more than one image a class"), (wide, "pooling=pooled")):
+        part = Labelled(features, labels)
+        with pytest.raises(UserError, match=sentence):
+            fit_classifier("lda", part, part, num_classes=3, seed=0)
+
+
+@pytest.mark.parametrize("name", [name for name in FITS if name not in ("knn", "mlp")])
+def test_a_class_without_a_training_image_is_never_predicted_and_breaks_nothing(name, digits):
+    train, val, test = digits
+    kept = Labelled(train.features[train.labels != 3], train.labels[train.labels != 3])
+    head = fit_classifier(name, kept, val, num_classes=10, seed=0, balanced=True).head
+    predicted = head.probabilities(test.features).argmax(1)
+    others = test.labels != 3
+    assert (predicted != 3).all()
+    assert float((predicted == test.labels)[others].double().mean()) > 0.85

@@ -1,0 +1,173 @@
+"""The store: what it finds again, what it must not find, and who may fill it at the same time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from vision2.data.batches import Batches
+from vision2.data.dataset import Split
+from vision2.data.settings import AugmentConfig
+from vision2.data.store.image_sources import MemoryImages, ResidentImages
+from vision2.features.compute import FeatureMaker
+from vision2.features.feature_store import FeatureStore, image_ids
+from vision2.models.build import build_model
+from vision2.models.settings import ModelConfig
+
+SIZE = 16
+MODEL = ModelConfig("resnet20")
+
+
+def split(count=12, seed=0):
+    pixels = torch.randint(0, 256, (count, 3, SIZE, SIZE), generator=torch.Generator().manual_seed(seed)).to(
+        torch.uint8
+    )
+    labels = np.arange(count, dtype=np.int64) % 2
+    return Split("train", labels, tuple(map(str, range(count))), ResidentImages(pixels))
+
+
+def maker(folder, *, seed=0, layers=("last",), size=SIZE, pooling="pooled"):
+    network = build_model(MODEL, 2, seed=seed).eval()
+    network.preprocessing = network.preprocessing.at_size(size)
+    return FeatureMaker(network, MODEL, layers=list(layers), pooling=pooling, folder=folder)
+
+
+def made(subject, images, **settings):
+    return subject.features(images, precision="float32", **settings)["last"]
+
+
+@torch.no_grad()
+def test_features_from_the_store_equal_features_computed_afresh(tmp_path):
+    made(maker(tmp_path), split())
+    subject = maker(tmp_path)
+    stored = made(subject, split())
+    assert subject.images_computed == 0
+    batches = Batches(
+        split(), subject.network.preprocessing, batch_size=12, device="cpu", num_classes=2, seed=0, augment=None
+    )
+    expected = subject.network.features(next(iter(batches.epoch(0))).images)
+    assert torch.allclose(stored[0], expected, atol=1e-5)
+
+
+def test_a_subset_another_order_and_another_name_find_the_same_rows(tmp_path):
+    whole = made(maker(tmp_path), split())
+    rows = np.array([7, 2, 5])
+    part = split()
+    part = Split("val", part.labels[rows], ("x", "y", "z"), part.images.select(rows))
+    subject = maker(tmp_path)
+    assert torch.equal(made(subject, part)[0], whole[0, rows])
+    assert subject.images_computed == 0
+
+
+def test_only_images_that_are_missing_are_computed(tmp_path):
+    half = split()
+    half = Split("train", half.labels[:6], half.ids[:6], half.images.select(range(6)))
+    made(maker(tmp_path), half)
+    subject = maker(tmp_path)
+    assert made(subject, split()).shape == (1, 12, 64)
+    assert subject.images_computed == 6
+
+
+@pytest.mark.parametrize("change", ["weight", "statistic", "image", "size", "layer", "pooling"])
+def test_a_changed_weight_image_size_or_layer_misses_the_store(change, tmp_path):
+    made(maker(tmp_path), split())
+    images, settings = split(), {}
+    if change == "image":
+        images.images.images[3, 0, 0, 0] ^= 1
+    elif change == "size":
+        settings = {"size": 24}
+    elif change == "layer":
+        settings = {"layers": ["layer2"]}
+    elif change == "pooling":
+        settings = {"pooling": "flattened"}
+    subject = maker(tmp_path, **settings)
+    if change == "weight":
+        subject.network.backbone.conv1.weight.data[0, 0, 0, 0] += 1e-3
+    elif change == "statistic":
+        subject.network.backbone.bn1.running_mean[0] += 1e-3
+    subject.features(images, precision="float32")
+    assert subject.images_computed == (1 if change == "image" else 12)
+
+
+def test_views_depend_on_the_image_and_not_on_where_it_stands(tmp_path):
+    augment = AugmentConfig(crop="pad", crop_padding_px=3)
+    whole = made(maker(None), split(), augment=augment, views=3)
+    assert whole.shape == (3, 12, 64)
+    assert not torch.allclose(whole[1], whole[0], atol=1e-3)
+    assert not torch.allclose(whole[1], whole[2], atol=1e-3)
+    rows = np.array([9, 4])
+    part = split()
+    part = Split("train", part.labels[rows], ("a", "b"), part.images.select(rows))
+    assert torch.allclose(made(maker(None), part, augment=augment, views=3), whole[:, rows], atol=1e-5)
+
+
+def test_several_layers_cost_one_pass(tmp_path):
+    subject = maker(tmp_path, layers=["layer1", "last"])
+    found = subject.features(split(), precision="float32")
+    assert [found[layer].shape[2] for layer in ("layer1", "last")] == [16, 64]
+    assert subject.images_computed == 12
+
+
+def test_two_processes_fill_one_store_at_once(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; import numpy as np; from vision2.features.feature_store import FeatureStore\n"
+        "s = FeatureStore(Path(sys.argv[1])); first = int(sys.argv[2])\n"
+        "for i in range(first, first + 40, 2): s.add([bytes([i]) * 16, bytes([i + 1]) * 16],"
+        " np.array([[i, i], [i + 1, i + 1]], dtype=np.float32))\n"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), first]) for first in ("0", "20")]
+    assert [process.wait() for process in processes] == [0, 0]
+    rows, missing = FeatureStore(tmp_path).read([bytes([i]) * 16 for i in range(60)])
+    assert not len(missing)
+    assert np.array_equal(rows[:, 0], np.arange(60))
+
+
+def test_half_written_and_damaged_parts_count_as_absent(tmp_path):
+    store, keys = FeatureStore(tmp_path), [bytes([i]) * 16 for i in range(4)]
+    store.add(keys[:2], np.ones((2, 3), dtype=np.float32))
+    store.add(keys[2:], np.full((2, 3), 2, dtype=np.float32))
+    for number, file in enumerate(sorted(tmp_path.glob("*.rows.npy"))):
+        if number == 0:
+            file.write_bytes(file.read_bytes()[:-7])
+    _, missing = store.read(keys)
+    assert len(missing) == 2
+    (tmp_path / "0000.rows.npy").write_bytes(b"rows of a killed process, no ids")
+    assert len(store.read(keys)[1]) == 2
+
+
+def test_the_same_image_twice_has_one_row(tmp_path):
+    store = FeatureStore(tmp_path)
+    store.add([b"a" * 16, b"b" * 16], np.array([[1.0], [2.0]], dtype=np.float32))
+    rows, missing = store.read([b"b" * 16, b"a" * 16, b"b" * 16])
+    assert rows[:, 0].tolist() == [2.0, 1.0, 2.0]
+    assert not len(missing)
+
+
+def test_an_image_is_known_by_its_pixels_and_shape():
+    image = np.arange(48, dtype=np.uint8)
+    shapes = [image.reshape(4, 4, 3), image.reshape(2, 8, 3), image.reshape(4, 4, 3).copy()]
+    first, other, copy = image_ids(MemoryImages(shapes), None)
+    assert first == copy != other
+
+
+def test_features_are_counted_and_can_be_deleted(tmp_path, capsys):
+    from vision2.cache import main
+
+    made(maker(tmp_path / "features"), split())
+    assert main([f"dir={tmp_path}"]) == 0
+    assert "features of 1 layer," in capsys.readouterr().out
+    own = tmp_path / "features" / "mine" / "thesis.ids.npy"  # somebody's folder that happens to be called so
+    own.parent.mkdir()
+    own.touch()
+    assert main(["clear", f"dir={tmp_path}"]) == 0
+    assert list((tmp_path / "features").iterdir()) == [own.parent]
+    own.unlink()
+    own.parent.rmdir()
+    assert main(["clear", f"dir={tmp_path}"]) == 0
+    assert not (tmp_path / "features").exists()
+    assert main([f"dir={tmp_path}"]) == 0
+    assert "features of 0 layers, 0.00 GB" in capsys.readouterr().out

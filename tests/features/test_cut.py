@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from vision2.basics.errors import UserError
+from vision2.features.cut import CutNetwork, layer_outputs, parse_layers, with_saved_classifier
+from vision2.features.fusing import fused_copy
+from vision2.features.heads import Affine
+from vision2.models.build import build_model
+from vision2.models.settings import ModelConfig
+
+
+def network(name="resnet20", **settings):
+    made = build_model(ModelConfig(name, **settings), 10, seed=0).eval()
+    with torch.no_grad():  # statistics that a folded normalisation must reproduce
+        for module in made.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.normal_(generator=torch.Generator().manual_seed(1)).mul_(0.1)
+                module.running_var.uniform_(0.5, 2.0, generator=torch.Generator().manual_seed(2))
+    return made
+
+
+IMAGES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+@torch.no_grad()
+def test_the_last_layer_is_what_the_networks_own_head_sees():
+    subject = network()
+    (found,) = layer_outputs(subject, ["last"], IMAGES, "pooled")
+    assert torch.equal(found, subject.features(IMAGES))
+
+
+@torch.no_grad()
+def test_a_stage_is_pooled_or_kept_position_by_position():
+    subject = network()
+    maps = subject.backbone.layer2(subject.backbone.layer1(subject.backbone.bn1(subject.backbone.conv1(IMAGES)).relu()))
+    pooled, flat = (layer_outputs(subject, ["layer2"], IMAGES, how)[0] for how in ("pooled", "flattened"))
+    assert torch.allclose(pooled, maps.mean((2, 3)), atol=1e-5)
+    assert torch.allclose(flat, maps.flatten(1), atol=1e-5)
+
+
+@torch.no_grad()
+def test_several_layers_come_in_the_order_asked_for_and_nothing_behind_them_runs():
+    subject, ran = network(), []
+    subject.backbone.layer3.register_forward_hook(lambda *_: ran.append(1))
+    found = layer_outputs(subject, ["layer2", "layer1"], IMAGES, "pooled")
+    assert [value.shape[1] for value in found] == [32, 16]
+    assert not ran
+
+
+def test_an_unknown_layer_names_the_nearest_and_lists_the_stages():
+    with pytest.raises(UserError, match=r"no layer 'layer33', did you mean 'layer3'\? .*layer1, layer2, layer3"):
+        parse_layers("layer33", network())
+    assert parse_layers("last+layer1", network()) == ["last", "layer1"]
+
+
+@pytest.mark.parametrize("name", ["resnet20", "mobilenet_v2", "densenet40_k12", "plain20", "smallinception"])
+@torch.no_grad()
+def test_folded_normalisations_change_the_speed_and_not_the_features(name):
+    subject = network(name)
+
+    def run(network, images):
+        return layer_outputs(network, ["last"], images, "pooled")
+
+    fused = fused_copy(subject, IMAGES, run)
+    norms = [sum(isinstance(m, torch.nn.BatchNorm2d) for m in net.modules()) for net in (subject, fused)]
+    # A densenet concatenates between convolution and normalisation: there is nothing to fold.
+    assert (norms[1] < norms[0]) == (name != "densenet40_k12")
+    expected = run(subject, IMAGES * 0.7)[0]
+    assert torch.allclose(run(fused, IMAGES * 0.7)[0], expected, atol=1e-4 * float(expected.abs().max()))
+
+
+@torch.no_grad()
+def test_a_cut_inside_a_folded_pair_leaves_the_network_as_it_is():
+    subject = network("mobilenet_v2")
+
+    def run(network, images):
+        return layer_outputs(network, ["features.0.0"], images, "pooled")
+
+    assert torch.allclose(run(fused_copy(subject, IMAGES, run), IMAGES)[0], run(subject, IMAGES)[0], atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_folded_head_makes_the_cut_network_an_ordinary_one():
+    subject, head = network(), Affine(64, 10)
+    head.standardise_by(torch.randn(50, 64) * 3 + 1)
+    torch.nn.init.normal_(head.weight)
+    cut = CutNetwork(subject, "last", "pooled", head).eval()
+    folded = CutNetwork(subject, "last", "pooled", head.folded())
+    ordinary = with_saved_classifier(network(), {"kind": "linear", "layer": "last"}, {})
+    ordinary.load_state_dict(folded.state_dict())
+    assert torch.allclose(ordinary.eval()(IMAGES).logits, cut(IMAGES).logits, atol=1e-3)
+    assert torch.equal(cut(cut.features(IMAGES)).logits, cut(IMAGES).logits)
+
+
+def test_training_a_cut_network_leaves_the_body_in_evaluation_mode():
+    cut = CutNetwork(network(), "layer1", "pooled", Affine(16, 10)).train()
+    assert not any(module.training for module in cut.backbone.modules())

@@ -1,0 +1,104 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny_network import PREPROCESSING, FakeBatches, TinyNetwork
+
+from vision2.pictures.artifacts import _explained, write_artifacts
+from vision2.pictures.filters import first_layer_filters, grid
+from vision2.pictures.images import as_pictures, collect_images
+from vision2.pictures.mistakes import MISTAKES_FILE, find_mistakes
+
+CLASSES = ["cat", "dog", "eel"]
+
+
+def mistakes_of(run_dir):
+    return json.loads((run_dir / "artifacts" / MISTAKES_FILE).read_text())
+
+
+def test_mistakes_are_the_surest_first_then_the_worst_of_the_others():
+    probabilities = np.array([[0.9, 0.1, 0.0], [0.6, 0.4, 0.0], [0.2, 0.7, 0.1], [0.5, 0.1, 0.4], [0.45, 0.44, 0.11]])
+    labels = np.array([0, 1, 0, 1, 2])  # wrong: 1 (0.6 sure), 2 (0.7), 3 (0.5, truth 0.1), 4 (0.45, truth 0.11)
+    found = find_mistakes(probabilities, labels, CLASSES, ["a", "b", "c", "d", "e"], count=2)
+    assert [(mistake.kind, mistake.id) for mistake in found] == [
+        ("confident", "c"),
+        ("confident", "b"),
+        ("worst", "d"),
+        ("worst", "e"),
+    ]
+    assert (found[0].truth, found[0].predicted, found[0].confidence) == ("cat", "dog", 0.7)
+
+
+def test_a_run_leaves_predictions_without_pickle_and_pictures(tmp_path):
+    torch.manual_seed(0)
+    images, network = torch.randn(7, 3, 8, 8), TinyNetwork().eval()
+    probabilities = network(images).logits.softmax(1).detach().numpy()
+    labels = probabilities.argmax(1)
+    labels[[2, 5]] = (labels[[2, 5]] + 1) % 3
+    written = write_artifacts(
+        tmp_path,
+        network=network,
+        batches=FakeBatches(images, labels),
+        classes=CLASSES,
+        probabilities=probabilities,
+        labels=labels,
+        ids=[f"cat/{index}.jpg" for index in range(7)],
+        preprocessing=PREPROCESSING,
+    )
+    assert set(written) == {"mistakes_confident", "filters", "gradcam"}
+    for path in written.values():
+        assert Image.open(path).size[0] > 20
+    with np.load(tmp_path / "predictions.npz", allow_pickle=False) as saved:
+        assert saved["ids"].tolist()[3] == "cat/3.jpg"
+        np.testing.assert_allclose(saved["probabilities"], probabilities, rtol=1e-6)
+        assert saved["labels"].tolist() == labels.tolist()
+    assert {mistake["index"] for mistake in mistakes_of(tmp_path)} == {2, 5}
+
+
+def test_a_classifier_without_a_network_and_without_mistakes_leaves_its_predictions(tmp_path):
+    labels = np.array([0, 1])
+    written = write_artifacts(
+        tmp_path,
+        network=None,
+        batches=FakeBatches(torch.zeros(2, 3, 8, 8), labels),
+        classes=CLASSES,
+        probabilities=np.eye(3)[labels],
+        labels=labels,
+        ids=["a", "b"],
+        preprocessing=PREPROCESSING,
+    )
+    assert written == {} and (tmp_path / "predictions.npz").exists() and mistakes_of(tmp_path) == []
+
+
+def test_maps_explain_the_prediction_and_the_truth_or_the_runner_up():
+    probabilities = np.array([[0.7, 0.2, 0.1], [0.7, 0.2, 0.1]])
+    assert _explained(probabilities, np.array([2, 0])).tolist() == [[0, 2], [0, 1]]
+
+
+def test_images_come_back_in_the_order_asked_for():
+    images = torch.arange(5).view(5, 1, 1, 1).expand(5, 3, 2, 2).float()
+    found = collect_images(FakeBatches(images, [0] * 5), [3, 0, 3])
+    assert found[:, 0, 0, 0].tolist() == [3, 0, 3]
+    with pytest.raises(ValueError, match="9"):
+        collect_images(FakeBatches(images, [0] * 5), [9])
+
+
+def test_pictures_lose_their_normalisation():
+    assert as_pictures(torch.full((1, 3, 2, 2), 1.0), PREPROCESSING)[0, 0, 0].tolist() == [191] * 3  # 0.75 of 255
+
+
+def test_filters_are_stretched_one_by_one_and_laid_in_a_grid():
+    network = TinyNetwork(channels=2)
+    with torch.no_grad():
+        network.convolution.weight.copy_(torch.tensor([[0.0, 1, 2], [30, 20, 10]]).view(2, 3, 1, 1))
+    picture = first_layer_filters(network)
+    assert picture.shape == (44, 86, 3)
+    assert picture[10, 10].tolist() == [0, 127, 255] and picture[10, 60].tolist() == [255, 127, 0]
+    assert first_layer_filters(torch.nn.Linear(2, 2)) is None
+
+
+def test_a_grid_fills_rows_first():
+    pictures = np.stack([np.full((1, 1, 3), value, np.uint8) for value in (1, 2, 3)])
+    assert grid(pictures, columns=2, gap=0)[..., 0].tolist() == [[1, 2], [3, 255]]

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from vision2.stats.metrics import SMALLEST_PROBABILITY, calibration_bins, summarise_predictions
+
+
+def predictions(n=200, classes=7, seed=0):
+    stream = np.random.default_rng(seed)
+    probabilities = stream.dirichlet(np.full(classes, 0.4), n)
+    labels = np.array([stream.choice(classes, p=row) for row in probabilities])
+    return probabilities, labels
+
+
+def test_every_figure_agrees_with_scikit_learn():
+    probabilities, labels = predictions()
+    found, guess = summarise_predictions(probabilities, labels), probabilities.argmax(1)
+    assert found["accuracy"] == pytest.approx(reference.accuracy_score(labels, guess))
+    assert found["balanced_accuracy"] == pytest.approx(reference.balanced_accuracy_score(labels, guess))
+    assert found["macro_f1"] == pytest.approx(reference.f1_score(labels, guess, average="macro"))
+    assert found["loss"] == pytest.approx(reference.log_loss(labels, probabilities, labels=range(7)))
+    assert found["top5"] == pytest.approx(reference.top_k_accuracy_score(labels, probabilities, k=5, labels=range(7)))
+    assert found["confusion"] == reference.confusion_matrix(labels, guess).tolist()
+    per_class = reference.precision_recall_fscore_support(labels, guess)
+    for name, values in zip(("precision", "recall", "f1", "n"), per_class, strict=True):
+        assert [row[name] for row in found["per_class"]] == pytest.approx(list(values))
+
+
+def test_a_class_without_test_images_counts_in_no_mean():
+    probabilities = np.array([[0.9, 0.1, 0.0], [0.8, 0.2, 0.0], [0.3, 0.7, 0.0], [0.6, 0.4, 0.0]])
+    found = summarise_predictions(probabilities, np.array([0, 0, 1, 1]))
+    assert found["balanced_accuracy"] == pytest.approx((1 + 0.5) / 2)
+    assert found["macro_f1"] == pytest.approx((2 * 2 / (2 + 3) + 2 * 1 / (2 + 1)) / 2)
+    assert "top5" not in found and found["n"] == 4
+    assert found["per_class"][2] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "n": 0, "predicted": 0}
+
+
+def test_calibration_error_by_hand():
+    # Bin (0.6, 0.667] holds two samples of confidence 0.65, one right: gap 0.15. Bin (0.933, 1] holds two of 0.95, both
+    # right: gap 0.05. Expected error = (2 * 0.15 + 2 * 0.05) / 4.
+    probabilities = np.array([[0.65, 0.35], [0.65, 0.35], [0.95, 0.05], [0.05, 0.95]])
+    labels = np.array([0, 1, 0, 1])
+    assert summarise_predictions(probabilities, labels)["ece"] == pytest.approx(0.10)
+    assert [row["n"] for row in calibration_bins(probabilities, labels)] == [2, 2]
+
+
+def test_certainty_of_one_falls_in_the_last_bin_and_zero_has_a_finite_loss():
+    found = summarise_predictions(np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([0, 1]))
+    assert found["ece"] == pytest.approx(0.5)
+    assert found["loss"] == pytest.approx(-np.log(SMALLEST_PROBABILITY) / 2)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (4,)])
+def test_shapes_that_do_not_fit_are_named(shape):
+    with pytest.raises(ValueError, match="need"):
+        summarise_predictions(np.zeros(shape), np.zeros(shape[0], dtype=int))
+
+
+def test_a_thousand_classes_make_no_table_of_a_million_numbers():
+    probabilities = np.full((2, 1000), 1e-3)
+    found = summarise_predictions(probabilities, np.array([0, 1]))
+    assert found["confusion"] is None and found["accuracy"] == 0.5

@@ -1,1 +1,0 @@
-"""What the numbers say: metrics, intervals, verdicts, figures, attribution maps and the report page."""

@@ -1,0 +1,1 @@
+"""Everything about a data set's files that can spoil a result."""

@@ -1,0 +1,182 @@
+"""Everything about a data set's files that can spoil a result, found by decoding every one of them. Read-only."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vision2.basics.errors import UserError
+from vision2.data.audit.inspection import BAD_KINDS, KINDS, FileFacts, inspect_file
+from vision2.data.collection import PARTS, Collection, count_by_class, keep_classes
+from vision2.data.dataset import find_collection
+from vision2.data.files.duplicates import exact_groups, near_groups
+from vision2.data.splits import find_groups, groups_on_two_sides, split_parts
+
+if TYPE_CHECKING:
+    from vision2.data.settings import DatasetConfig
+
+SIZE_EDGES_PX = (0, 32, 64, 128, 224, 256, 384, 512, 768, 1024, 2048, 4096)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """`findings` is plain JSON; `collection` and `facts` let a page show the images themselves."""
+
+    findings: dict
+    collection: Collection
+    facts: list[FileFacts]
+
+
+def find_auditable(config: DatasetConfig) -> Collection:
+    """The files of a data set, none of them decoded.
+
+    Raises:
+        UserError: for data sets that are not made of image files.
+    """
+    if config.name == "digits":
+        raise UserError("dataset=digits is embedded in scikit-learn: there are no files to audit")
+    if config.name == "cifar10":
+        from vision2.data.datasets.cifar10 import find_files
+
+        return keep_classes(find_files(config), config.classes)
+    return keep_classes(find_collection(config), config.classes)
+
+
+def audit(config: DatasetConfig, *, seed: int, show_progress: bool = True) -> Audit:
+    """Inspect every file, then look at all of them together: counts, duplicates, leaks between the splits of `seed`."""
+    from tqdm import tqdm
+
+    collection = find_auditable(config)
+    # two threads a core: one reads while another decodes
+    with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
+        results = pool.map(inspect_file, collection.files)
+        bar = tqdm(results, total=len(collection), desc="reading every file", unit="file", disable=not show_progress)
+        facts = list(bar)
+    parts, split_problem = _parts(collection, facts, config, seed)
+    collection.parts[:] = parts
+    findings = {
+        "dataset": config.name,
+        "root": config.root,
+        "files": len(collection),
+        "bytes": sum(fact.bytes for fact in facts),
+        "classes": list(collection.classes),
+        "counts": _counts(collection),
+        "seed_of_split": seed,
+        "split_problem": split_problem,
+        "notes": collection.notes,
+        "kinds": _kinds(collection, facts),
+        "share_left_out": sum(fact.bad for fact in facts) / len(facts),
+        "max_bad_share": config.max_bad_share,
+        "exact_duplicates": _describe(exact_groups([fact.sha256 for fact in facts]), collection),
+        "near_duplicates": _describe(_near(facts), collection),
+        "groups": _groups(collection, config),
+        "sizes": _sizes(facts),
+        "formats": dict(Counter(f"{fact.format} {fact.mode}" for fact in facts if not fact.bad).most_common()),
+    }
+    return Audit(findings, collection, facts)
+
+
+def _parts(collection: Collection, facts: Sequence[FileFacts], config: DatasetConfig, seed: int):
+    """The part each file falls into when training with `seed`, "left out" for bad ones; and why there is no split."""
+    good = np.flatnonzero([not fact.bad for fact in facts])
+    parts = np.full(len(facts), "out", dtype=collection.parts.dtype)
+    kept = collection.keep(good)
+    groups, _ = find_groups(kept.ids, config.group_pattern)
+    fractions = {"val_fraction": config.val_fraction, "test_fraction": config.test_fraction}
+    try:
+        parts[good] = split_parts(kept, seed=seed, groups=groups, **fractions)
+    except UserError as error:
+        parts[good] = kept.parts
+        return parts, str(error)
+    return parts, None
+
+
+def _counts(collection: Collection) -> dict[str, dict[str, int]]:
+    """{part: {class: images}}, and the files left out under "left out"."""
+    names = {**{part: part for part in PARTS}, "out": "left out", "": "all"}
+    return {
+        name: count_by_class(collection.labels[collection.parts == part], collection.classes)
+        for part, name in names.items()
+        if (collection.parts == part).any()
+    }
+
+
+def _kinds(collection: Collection, facts: Sequence[FileFacts]) -> dict[str, list[dict]]:
+    """{kind: [{path, class, split, detail}]} for every kind, also those nothing was found of."""
+    found = {kind: [] for kind in KINDS}
+    for index, fact in enumerate(facts):
+        for kind in fact.kinds:
+            detail = fact.reason if kind in BAD_KINDS else f"{fact.width} x {fact.height} px, {fact.format} {fact.mode}"
+            found[kind].append({**_place(collection, index), "detail": detail})
+    return found
+
+
+def _place(collection: Collection, index: int) -> dict:
+    part = str(collection.parts[index])
+    return {
+        "path": collection.ids[index],
+        "class": collection.classes[collection.labels[index]],
+        "split": "left out" if part == "out" else part,
+    }
+
+
+def _near(facts: Sequence[FileFacts]) -> list[list[int]]:
+    """Near duplicates among files that differ; of exact duplicates only the first is compared."""
+    first = {}
+    for index, fact in enumerate(facts):
+        if not fact.bad:
+            first.setdefault(fact.sha256, index)
+    chosen = list(first.values())
+    if not chosen:
+        return []
+    hashes = np.array([facts[index].hash for index in chosen], dtype=np.uint64)
+    small = np.stack([facts[index].small for index in chosen])
+    return [[chosen[position] for position in group] for group in near_groups(hashes, small)]
+
+
+def _describe(groups: list[list[int]], collection: Collection) -> list[dict]:
+    """Worst first: across classes (one of the labels is wrong), then across splits (test results too good)."""
+    described = []
+    for group in groups:
+        files = [_place(collection, index) for index in group]
+        described.append(
+            {
+                "across_classes": len({entry["class"] for entry in files}) > 1,
+                "across_splits": len({entry["split"] for entry in files} - {"left out"}) > 1,
+                "files": files,
+            }
+        )
+    return sorted(
+        described, key=lambda each: (-each["across_classes"], -each["across_splits"], each["files"][0]["path"])
+    )
+
+
+def _groups(collection: Collection, config: DatasetConfig) -> dict:
+    kept = collection.keep(np.flatnonzero(collection.parts != "out"))
+    groups, facts = find_groups(kept.ids, config.group_pattern)
+    return facts | {"on_two_sides": groups_on_two_sides(groups, kept.parts)} if facts else {}
+
+
+def _sizes(facts: Sequence[FileFacts]) -> dict:
+    """Of the shorter side in px: smallest, median, largest, and a histogram."""
+    shorter = np.array([min(fact.width, fact.height) for fact in facts if not fact.bad])
+    if not len(shorter):
+        return {"smallest_px": None, "median_px": None, "largest_px": None, "histogram": []}
+    counts, _ = np.histogram(shorter, [*SIZE_EDGES_PX, np.inf])
+    names = [f"{low}-{high - 1}" for low, high in pairwise(SIZE_EDGES_PX)]
+    return {
+        "smallest_px": int(shorter.min()),
+        "median_px": float(np.median(shorter)),
+        "largest_px": int(shorter.max()),
+        "histogram": [
+            {"px": name, "images": int(count)}
+            for name, count in zip([*names, f"{SIZE_EDGES_PX[-1]} and more"], counts, strict=True)
+        ],
+    }

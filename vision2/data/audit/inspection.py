@@ -1,0 +1,124 @@
+"""One file under the lens: can it be decoded, and what about it may surprise its user."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from vision2.data.files.decode import ORIENTATION_TAG, TURNS, BadImage, decode_image
+from vision2.data.files.duplicates import difference_hash, small_grey
+
+if TYPE_CHECKING:
+    from vision2.data.files.listing import FileEntry
+
+TINY_PX = 32  # shorter side; enlarging it to 224 px would be a blur
+EXTREME_ASPECT = 3.0  # longer : shorter side; a centre crop then shows less than a third
+ENDS_EARLY = re.compile(
+    "truncat|unexpected end|end of (file|data)|premature|not enough", re.IGNORECASE
+)  # decoders' words
+SUFFIXES = {
+    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
+    "MPO": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},  # phones' JPEG with a second picture behind
+    "PNG": {".png"},
+    "GIF": {".gif"},
+    "BMP": {".bmp"},
+    "WEBP": {".webp"},
+    "TIFF": {".tif", ".tiff"},
+    "PPM": {".ppm", ".pgm", ".pbm"},
+}
+
+# what an audit tells of, in the order it tells it; the first three are left out of training
+BAD_KINDS = {
+    "empty": "Empty files (0 bytes)",
+    "truncated": "Truncated files",
+    "undecodable": "Files that cannot be decoded",
+}
+ODD_KINDS = {
+    "animated": "Animations (the first frame is used)",
+    "16-bit": "16-bit images (rescaled to 8 bits)",
+    "cmyk": "CMYK images (converted to RGB)",
+    "alpha": "Images with transparency (laid over white)",
+    "grey": "Grey images (copied to three channels)",
+    "rotated": "Images turned upright by their EXIF orientation",
+    "tiny": f"Tiny images (shorter side below {TINY_PX} px)",
+    "extreme aspect": f"Extreme aspect (longer side more than {EXTREME_ASPECT:g} times the shorter)",
+    "other format": "Format other than the name says",
+}
+KINDS = BAD_KINDS | ODD_KINDS
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What was found. `width`, `height` in px after turning upright; 0 and None where the file cannot be decoded."""
+
+    bytes: int
+    sha256: str | None = None
+    format: str = ""
+    mode: str = ""
+    width: int = 0
+    height: int = 0
+    kinds: tuple[str, ...] = ()
+    reason: str = ""
+    hash: int = 0
+    small: np.ndarray | None = None  # (16, 16) uint8 grey copy
+
+    @property
+    def bad(self) -> bool:
+        return any(kind in BAD_KINDS for kind in self.kinds)
+
+
+def inspect_file(entry: FileEntry) -> FileFacts:
+    """Read and decode it fully, by the same code that decodes for training; nothing is written."""
+    try:
+        data = entry.read_bytes()
+    except OSError as error:
+        return FileFacts(entry.size_bytes(), kinds=("undecodable",), reason=f"cannot be read: {error}")
+    if not data:
+        return FileFacts(0, kinds=("empty",), reason="0 bytes")
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        image = decode_image(data)
+        with Image.open(io.BytesIO(data)) as opened:
+            kinds = _odd_kinds(opened, data, PurePosixPath(entry.id).suffix.lower())
+            form, mode = opened.format, opened.mode
+    except BadImage as error:
+        reason = str(error)
+        kind = "truncated" if ENDS_EARLY.search(reason) else "undecodable"
+        return FileFacts(len(data), digest, kinds=(kind,), reason=reason)
+    height, width = image.shape[:2]
+    kinds += ["tiny"] * (min(width, height) < TINY_PX)
+    kinds += ["extreme aspect"] * (max(width, height) > EXTREME_ASPECT * min(width, height))
+    return FileFacts(
+        len(data), digest, form, mode, width, height, tuple(kinds), "", difference_hash(image), small_grey(image)
+    )
+
+
+def _odd_kinds(image: Image.Image, data: bytes, suffix: str) -> list[str]:
+    """From the header alone."""
+    mode = image.mode
+    odd = {
+        "animated": image.format != "MPO" and _or(1, lambda: getattr(image, "n_frames", 1)) > 1,
+        "16-bit": mode.startswith(("I", "F")) or (image.format == "PNG" and data[24] == 16),
+        "cmyk": mode == "CMYK",
+        "alpha": image.has_transparency_data,
+        "grey": mode in ("1", "L", "LA", "La", "F") or mode.startswith("I"),
+        "rotated": _or(1, lambda: image.getexif().get(ORIENTATION_TAG)) in TURNS,
+        "other format": suffix not in SUFFIXES.get(image.format, {suffix}),
+    }
+    return [kind for kind, found in odd.items() if found]
+
+
+def _or(default: int, read: Callable[[], int]) -> int:
+    """`read()`, or `default` where damage behind the picture itself (EXIF, later frames) makes it raise anything."""
+    try:
+        return read()
+    except Exception:
+        return default

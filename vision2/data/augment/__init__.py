@@ -1,0 +1,1 @@
+"""From pixels to what the network sees: crops, colours, mixing."""

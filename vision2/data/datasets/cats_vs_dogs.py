@@ -1,0 +1,150 @@
+"""Cats and dogs in any form people have them, or downloaded by name.
+
+Microsoft/Kaggle archive (`PetImages/Cat/0.jpg`), Kaggle's flat `train/cat.0.jpg`, class folders, with or without
+train/val/test above, in a folder or a zip; Oxford-IIIT Pet (Parkhi et al. 2012) with its species as the label.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from vision2.basics.errors import UserError, suggest
+from vision2.data.collection import Collection, collect
+from vision2.data.files.archives import unpack
+from vision2.data.files.download import Published, fetch
+from vision2.data.files.layouts import PART_NAMES, check_classes, images_below
+from vision2.data.files.listing import FileEntry, existing_folder, list_images
+from vision2.data.files.locations import absent, download_folder
+
+if TYPE_CHECKING:
+    from vision2.data.settings import DatasetConfig
+
+NAMES = {"cat": "cat", "cats": "cat", "gato": "cat", "gatos": "cat", "dog": "dog", "dogs": "dog"}
+NAMES |= {"perro": "dog", "perros": "dog"}
+FLAT_NAME = re.compile(r"(cat|dog)s?[._ -]?\d+\.", re.IGNORECASE)
+
+MICROSOFT = Published(
+    name="kagglecatsanddogs_5340.zip",
+    addresses=(
+        "https://download.microsoft.com/download/3/E/1/3E1C3F21-ECDB-4869-8368-6DEBA77B919F/kagglecatsanddogs_5340.zip",
+    ),
+    size_bytes=824_887_076,  # no checksum is published: the zip's own CRCs are checked as it is read
+)
+OXFORD = tuple(
+    Published(
+        name,
+        (
+            f"https://www.robots.ox.ac.uk/~vgg/data/pets/data/{name}",
+            f"https://thor.robots.ox.ac.uk/pets/{name}",
+        ),
+        size,
+        "md5",
+        md5,
+    )
+    for name, size, md5 in (
+        ("images.tar.gz", 791_918_971, "5c4f3ee8e5d25df40f4fd59a7f44e54c"),
+        ("annotations.tar.gz", 19_173_078, "95a8c909bbe2e81eed6a22bccdf3f68f"),
+    )
+)
+SOURCES = ("microsoft", "oxford_pet")
+
+
+def find_files(config: DatasetConfig, show_progress: bool = True) -> Collection:
+    """Raises UserError when the images are not there and `dataset.source` names no archive, or it cannot be had."""
+    if config.source is not None and config.source not in SOURCES:
+        raise UserError(f"dataset.source: unknown archive '{config.source}'{suggest(config.source, SOURCES)}")
+    if config.source == "oxford_pet":
+        return _oxford_pet(config, show_progress)
+    if config.root is not None:
+        return read_cats_and_dogs(Path(config.root).expanduser())
+    place = download_folder(config)
+    archive = place / MICROSOFT.name
+    if not archive.exists():
+        _need_download(config, archive, "dataset.source=microsoft (787 MiB) or oxford_pet (774 MiB)")
+        fetch(MICROSOFT, place, show_progress=show_progress)
+    return read_cats_and_dogs(archive)
+
+
+def read_cats_and_dogs(root: Path) -> Collection:
+    """The class from the nearest folder called cat or dog, else from the file's name; other files are counted.
+
+    Raises:
+        UserError: when no cat or no dog is found.
+    """
+    existing_folder(root, "dataset.root")
+    files, labels, unlabelled = [], [], 0
+    for entry in images_below(root):
+        label = class_of(entry.id)
+        unlabelled += label is None
+        if label is not None:
+            files.append(entry)
+            labels.append(label)
+    if not files:
+        raise UserError(
+            f"{root} holds images, but none in a folder called cat or dog or with a name such as cat.0.jpg: "
+            "use dataset=folder for other classes"
+        )
+    places = sorted({_place_of(entry.id) for entry in files})
+    if len(places) > 1:
+        raise UserError(
+            f"{root} holds cats and dogs in several places ({', '.join(place or '.' for place in places[:4])}), which may be"
+            " several data sets: give one of them as dataset.root"
+        )
+    parts = [_part_of(entry.id) for entry in files]
+    if "train" not in parts:
+        parts = [""] * len(parts)
+    notes = {"layout": "cats and dogs", "unlabelled": unlabelled}
+    return check_classes(collect(files, labels, parts, notes=notes), root)
+
+
+def class_of(name: str) -> str | None:
+    """cat, dog or None for the path of an image.
+
+    >>> class_of("PetImages/Cat/0.jpg"), class_of("train/dog.7.jpg"), class_of("test1/3.jpg")
+    ('cat', 'dog', None)
+    """
+    path = PurePosixPath(name)
+    for folder in reversed(path.parts[:-1]):
+        if folder.lower() in NAMES:
+            return NAMES[folder.lower()]
+    match = FLAT_NAME.match(path.name)
+    return match[1].lower() if match else None
+
+
+def _place_of(name: str) -> str:
+    """The folders above the image that name neither a class nor a split."""
+    folders = PurePosixPath(name).parts[:-1]
+    return "/".join(folder for folder in folders if folder.lower() not in (*NAMES, *PART_NAMES))
+
+
+def _part_of(name: str) -> str:
+    found = [PART_NAMES[folder.lower()] for folder in PurePosixPath(name).parts[:-1] if folder.lower() in PART_NAMES]
+    return found[0] if found else ""
+
+
+def _need_download(config: DatasetConfig, looked_for: Path, choices: str) -> None:
+    """Raises UserError unless the user named an archive and allows downloading."""
+    if config.source is None or not config.download:
+        remedy = f"set dataset.root=FOLDER_OR_ZIP, or {choices} to download"
+        raise absent(config, "the images", str(looked_for), remedy)
+
+
+def _oxford_pet(config: DatasetConfig, show_progress: bool) -> Collection:
+    """Official test split; its trainval part holds our validation. A list's line: name, breed, species (1 = cat)."""
+    place = download_folder(config) / "oxford-iiit-pet"
+    if not (place / "images").is_dir() or not (place / "annotations").is_dir():
+        _need_download(config, place, "dataset.download=true with dataset.source=oxford_pet (774 MiB)")
+        for published in OXFORD:
+            unpack(fetch(published, place, show_progress=show_progress), place)
+    present = {entry.id for entry in list_images(place / "images")}
+    files, labels, parts = [], [], []
+    for part in ("trainval", "test"):
+        for line in (place / "annotations" / f"{part}.txt").read_text().splitlines():
+            name, _, species, _ = line.split()
+            if f"{name}.jpg" in present:
+                files.append(FileEntry(place / "images" / f"{name}.jpg", f"images/{name}.jpg"))
+                labels.append("cat" if species == "1" else "dog")
+                parts.append("train" if part == "trainval" else "test")
+    return check_classes(collect(files, labels, parts, notes={"layout": "Oxford-IIIT Pet"}), place)

@@ -1,0 +1,107 @@
+"""Unpacking archives of others: nothing outside the target folder, no links, no bombs, all of it or nothing."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from vision2.basics.errors import UserError
+from vision2.data.files.listing import is_hidden
+
+CHUNK_BYTES = 1 << 20
+MOST_FILES = 2_000_000
+MOST_RATIO = 50  # unpacked : packed; photographs reach 1.1, text lists 10, bombs 1,000 and more
+FREE_RATIO_BYTES = 64 << 20  # below this size the ratio does not matter
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """Unpack a .zip or .tar(.gz|.bz2|.xz) into `folder`; hidden members are left out.
+
+    It is unpacked beside first and then renamed entry by entry, so that a kill leaves no half of a folder.
+
+    Raises:
+        UserError: for members outside the folder, links or devices, too many or too large members, a damaged
+            archive, or a full disk; nothing is left behind.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    most = max(archive.stat().st_size * MOST_RATIO, FREE_RATIO_BYTES)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacking-") as name:
+        place = Path(name)
+        written = 0
+        try:
+            for number, (member, stream) in enumerate(_members(archive)):
+                target = place.joinpath(*_safe_parts(archive, member))
+                target.parent.mkdir(parents=True, exist_ok=True)
+                written += _copy(stream, target, most - written, archive)
+                if number >= MOST_FILES:
+                    raise UserError(f"{archive} holds more than {MOST_FILES} files: it does not look like a data set")
+        except (zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError, RuntimeError) as error:
+            raise UserError(f"{archive} is damaged ({error}): delete it and start again") from error
+        except OSError as error:
+            raise UserError(f"cannot unpack {archive} into {folder}: {error.strerror or error}") from error
+        for entry in sorted(place.iterdir()):
+            _put(entry, folder / entry.name)
+    return folder
+
+
+def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    """(name, content) of every visible file. Raises UserError for anything that is neither file nor folder."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as packed:
+            for info in packed.infolist():
+                kind = info.external_attr >> 28  # Unix file type of the upper 16 bits: 8 file, 4 folder, 10 link
+                if kind not in (0, 4, 8):
+                    raise _refusal(archive, info.filename, "is a link or a device")
+                if not info.is_dir() and not _hidden(info.filename):
+                    with packed.open(info) as stream:
+                        yield info.filename, stream
+        return
+    with tarfile.open(archive) as packed:
+        for info in packed:
+            if not (info.isfile() or info.isdir()):
+                raise _refusal(archive, info.name, "is a link or a device")
+            if info.isfile() and not _hidden(info.name):
+                yield info.name, packed.extractfile(info)
+
+
+def _hidden(name: str) -> bool:
+    return any(is_hidden(part) for part in PurePosixPath(name).parts if part != "..")
+
+
+def _safe_parts(archive: Path, name: str) -> tuple[str, ...]:
+    parts = PurePosixPath(name).parts
+    if name.startswith("/") or "\\" in name or ":" in name or ".." in parts or not parts:
+        raise _refusal(archive, name, "would be written outside the target folder")
+    return parts
+
+
+def _copy(stream: IO[bytes], target: Path, most: int, archive: Path) -> int:
+    """Bytes written; counted as they come, because the sizes an archive states may be lies."""
+    written = 0
+    with target.open("xb") as out:
+        while chunk := stream.read(CHUNK_BYTES):
+            written += len(chunk)
+            if written > most:
+                raise UserError(f"{archive} unpacks to more than {MOST_RATIO} times its size: it looks like a bomb")
+            out.write(chunk)
+    return written
+
+
+def _put(source: Path, target: Path) -> None:
+    """Rename `source` to `target`; folders that exist already are merged, files replaced."""
+    if source.is_dir() and target.is_dir() and not target.is_symlink():
+        for entry in sorted(source.iterdir()):
+            _put(entry, target / entry.name)
+    else:
+        shutil.move(source, target)
+
+
+def _refusal(archive: Path, name: str, why: str) -> UserError:
+    return UserError(
+        f"{archive} holds '{name}', which {why}: unpack it yourself if you trust it, and give dataset.root"
+    )

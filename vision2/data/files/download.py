@@ -1,0 +1,157 @@
+"""Fetching published archives: several addresses, resumed when broken off, checked before they get their name."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import urllib.error
+import urllib.request
+import zipfile
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+
+from vision2.basics.errors import UserError
+from vision2.data.store.locks import FileLock
+
+CHUNK_BYTES = 1 << 20
+ATTEMPTS = 3  # an address; each goes on where the last broke off
+TIMEOUT_S = 30
+SLACK = 1.5  # a new edition may be this much larger than the size we know; beyond, we stop reading
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file somebody publishes. `size_bytes`: when this was written; `digest`: published beside it, in hex."""
+
+    name: str
+    addresses: tuple[str, ...]
+    size_bytes: int
+    algorithm: str | None = None
+    digest: str | None = None
+
+    @property
+    def most_bytes(self) -> int:
+        return int(self.size_bytes * SLACK)
+
+
+class BrokenOff(Exception):
+    """The connection ended early or failed: worth another attempt, the part we have stays."""
+
+
+class WrongFile(Exception):
+    """What came is not what was published: the part we have is worthless."""
+
+
+def fetch(published: Published, folder: Path, *, show_progress: bool = True) -> Path:
+    """The file in `folder`, downloaded unless a right one is there already. It gets its name only when it is right.
+
+    Raises:
+        UserError: when no address gives the right file, with the reason of each; when the disk is full.
+    """
+    target, part = folder / published.name, folder / f"{published.name}.part"
+    reasons = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock.acquire(folder / f".{published.name}.lock", shared=False):  # two would write into the same part
+            if target.exists() and _is_right(target, published):
+                return target
+            _refuse_full_disk(published, folder, part)
+            for address in published.addresses:
+                reason = _fetch_from(address, part, published, show_progress)
+                if reason is None:
+                    return part.replace(target)
+                reasons.append(f"{address}: {reason}")
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"cannot write {part}: {reason}; free the disk, or set dataset.cache_dir") from error
+    raise UserError(
+        f"could not download {published.name} ({'; '.join(reasons)}): fetch it by hand into {folder}, "
+        "or give dataset.root=PLACE where the images are"
+    )
+
+
+def _fetch_from(address: str, part: Path, published: Published, show_progress: bool) -> str | None:
+    """Why this address failed, or None when `part` is now the right file."""
+    if part.exists() and published.digest and _is_right(part, published):
+        return None  # killed between the last byte and the new name
+    reason = ""
+    for _ in range(ATTEMPTS):
+        resumed = part.exists()
+        try:
+            _continue_download(address, part, published, show_progress)
+            if _is_right(part, published):
+                return None
+            raise WrongFile(f"what came is not the published file ({published.algorithm or 'zip index'} differs)")
+        except WrongFile as error:
+            part.unlink(missing_ok=True)
+            reason = str(error)
+            if not resumed:  # else the part kept from before may have been the wrong one
+                return reason
+        except BrokenOff as error:
+            reason = str(error)
+    return reason
+
+
+def _continue_download(address: str, part: Path, published: Published, show_progress: bool) -> None:
+    """Append to `part` what is missing.
+
+    Raises:
+        BrokenOff: for network errors and an early end.
+        WrongFile: when the server does not have the file, or has a larger one than it can be.
+    """
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(address, headers={"User-Agent": "vision2", "Accept-Encoding": "identity"})
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+            if answer.status != 206 or not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+                have = 0  # the server sends the whole file again
+            promised = answer.headers.get("Content-Length", "")
+            total = have + int(promised) if promised.isdigit() else None
+            if total is not None and total > published.most_bytes:
+                raise WrongFile(f"the server offers {total} bytes, expected {published.size_bytes}")
+            have = _append(answer, part, have, total, published.most_bytes, show_progress)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # our part is as long as their file, or longer: begin anew
+            part.unlink(missing_ok=True)
+            raise BrokenOff("the part kept from before does not fit") from error
+        raise (BrokenOff if error.code >= 500 else WrongFile)(f"HTTP {error.code} {error.reason}") from error
+    except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
+        raise BrokenOff(str(getattr(error, "reason", None) or error)) from error
+    if total is not None and have < total:
+        raise BrokenOff(f"the connection ended after {have} of {total} bytes")
+
+
+def _append(answer, part: Path, have: int, total: int | None, most: int, show_progress: bool) -> int:
+    """Copy `answer` behind the first `have` bytes of `part`; the bytes it has then."""
+    from tqdm import tqdm
+
+    options = {"unit": "B", "unit_scale": True, "leave": False, "disable": not show_progress}
+    with tqdm(total=total, initial=have, desc=part.stem, **options) as bar, part.open("ab" if have else "wb") as stream:
+        while chunk := answer.read(CHUNK_BYTES):
+            have += len(chunk)
+            if have > most:
+                raise WrongFile(f"larger than the {most} bytes it can have")
+            stream.write(chunk)
+            bar.update(len(chunk))
+    return have
+
+
+def _is_right(path: Path, published: Published) -> bool:
+    """By the published digest; without one, a zip must at least have its index at its end."""
+    if published.digest is None:
+        return not published.name.endswith(".zip") or zipfile.is_zipfile(path)
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, published.algorithm).hexdigest() == published.digest
+
+
+def _refuse_full_disk(published: Published, folder: Path, part: Path) -> None:
+    missing = published.size_bytes - (part.stat().st_size if part.exists() else 0)
+    free = shutil.disk_usage(folder).free
+    if free < missing:
+        raise UserError(
+            f"{published.name} needs {missing >> 20} MiB more, the disk of {folder} has {free >> 20} MiB free: "
+            "set dataset.cache_dir to another one"
+        )

@@ -1,0 +1,1 @@
+"""Decoded images, on disk or in memory."""

@@ -1,0 +1,245 @@
+"""New classification algorithms on features: scikit-learn fits them, validation picks how much to regularise.
+
+`linear` is not here: it is trained in epochs by vision2/training/learner.py like any other head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from vision2.basics.errors import UserError
+from vision2.basics.randomness import derive_seed
+from vision2.features.heads import Affine, Head, Neighbours, Perceptron
+
+HIDDEN_UNITS = 128
+MLP_EPOCHS = 50
+LDA_FEATURES = 8192  # it solves a system of this size for each setting
+ONE_THREAD_BELOW = 5_000_000  # numbers; smaller products are over before a second thread has begun
+
+
+class Labelled(NamedTuple):
+    """Features (N, D) float32 and labels (N,) int64, tensors on one device."""
+
+    features: torch.Tensor
+    labels: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a fit works on: standardised training features as numpy arrays, and how classes and chance are settled."""
+
+    x: np.ndarray
+    y: np.ndarray
+    num_classes: int
+    balanced: bool  # every class counts alike, however many images it has
+    seed: int
+    neighbours: int | None
+
+    @property
+    def class_weight(self) -> str | None:
+        return "balanced" if self.balanced else None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A filled head, the setting that validation picked, and what every setting tried reached there."""
+
+    head: Head
+    chosen: dict
+    tried: list[dict]
+
+
+def fit_classifier(
+    name: str,
+    train: Labelled,
+    val: Labelled,
+    *,
+    num_classes: int,
+    seed: int,
+    balanced: bool = False,
+    neighbours: int | None = None,
+) -> Fitted:
+    """Fit `name` on `train` with each setting of its grid; the best on `val` by accuracy, then by loss.
+
+    Raises:
+        UserError: for more neighbours than images, or class weights where the algorithm has none.
+    """
+    if balanced and name in ("knn", "mlp"):
+        raise UserError(f"train.class_weights=balanced does not go with strategy.classifier={name}; leave it out")
+    features = train.features.cpu()
+    scaler = Head(features.shape[1])
+    scaler.standardise_by(features)
+    x = ((features - scaler.mean) / scaler.std).numpy()
+    task = Task(x, train.labels.cpu().numpy(), num_classes, balanced, seed, neighbours)
+    best, best_key, tried = None, None, []
+    for setting, head in FITS[name](task):
+        head.mean, head.std = scaler.mean.clone(), scaler.std.clone()
+        head = head.to(train.features.device).eval()
+        _calibrate(head, val)
+        accuracy, loss = _accuracy_and_loss(head, val)
+        tried.append({**setting, "val_accuracy": accuracy, "val_loss": loss})
+        if best_key is None or (accuracy, -loss) > best_key:
+            best, best_key = Fitted(head, setting, tried), (accuracy, -loss)
+    return best
+
+
+def _fit_logistic(task: Task) -> Iterator[tuple[dict, Head]]:
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(max_iter=200, tol=1e-3, warm_start=True, class_weight=task.class_weight)
+    for c in (1e-4, 1e-3, 1e-2, 1e-1, 1.0):
+        yield {"C": c}, _affine(_quietly(model.set_params(C=c).fit, task), task)
+
+
+def _fit_svm(task: Task) -> Iterator[tuple[dict, Head]]:
+    from sklearn.svm import LinearSVC
+
+    for c in (1e-5, 1e-4, 1e-3, 1e-2):
+        model = LinearSVC(
+            C=c, dual="auto", class_weight=task.class_weight, random_state=_state(task), tol=1e-3, max_iter=2000
+        )
+        yield {"C": c}, _affine(_quietly(model.fit, task), task)
+
+
+def _fit_ridge(task: Task) -> Iterator[tuple[dict, Head]]:
+    from sklearn.linear_model import RidgeClassifier
+
+    for alpha in (1e1, 1e2, 1e3, 1e4, 1e5):
+        model = RidgeClassifier(alpha=alpha, class_weight=task.class_weight)
+        yield {"alpha": alpha}, _affine(_quietly(model.fit, task), task)
+
+
+def _fit_lda(task: Task) -> Iterator[tuple[dict, Head]]:
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    present = len(np.unique(task.y))
+    if len(task.y) <= present:
+        raise UserError("strategy.classifier=lda needs more than one image a class; give more, or classifier=centroid")
+    if task.x.shape[1] > LDA_FEATURES:
+        raise UserError(
+            f"strategy.classifier=lda on {task.x.shape[1]:,} features would take hours, it takes up to {LDA_FEATURES:,}; give"
+            " strategy.pooling=pooled, or strategy.classifier=ridge"
+        )
+    priors = np.full(present, 1 / present) if task.balanced else None
+    for shrinkage in (0.01, 0.1, 0.5, 0.9):
+        model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage, priors=priors)
+        yield {"shrinkage": shrinkage}, _affine(_quietly(model.fit, task), task)
+
+
+def _fit_centroid(task: Task) -> Iterator[tuple[dict, Head]]:
+    """-|x - c|^2 / 2 is c.x - |c|^2 / 2 up to a term that all classes share: an affine score."""
+    present = np.unique(task.y)
+    centroids = np.stack([task.x[task.y == label].mean(0) for label in present])
+    rows = _rows_for_all(centroids, -np.square(centroids).sum(1) / 2, present, task.num_classes)
+    yield {}, _filled_affine(*rows)
+
+
+def _fit_knn(task: Task) -> Iterator[tuple[dict, Head]]:
+    images = len(task.y)
+    if task.neighbours is not None and task.neighbours > images:
+        raise UserError(f"strategy.neighbors={task.neighbours} is more than the {images} training images; lower it")
+    grid = [task.neighbours] if task.neighbours is not None else [k for k in (1, 3, 5, 10, 20, 50) if k <= images]
+    known, labels = torch.from_numpy(task.x), torch.from_numpy(task.y)
+    for k in grid:
+        head = Neighbours(task.x.shape[1], 0, task.num_classes)
+        head.known, head.labels = known, labels
+        head.neighbours.fill_(k)
+        yield {"neighbors": k}, head
+
+
+def _fit_mlp(task: Task) -> Iterator[tuple[dict, Head]]:
+    from sklearn.neural_network import MLPClassifier
+
+    for alpha in (1e-3, 1e-1, 10.0):
+        model = MLPClassifier(
+            (HIDDEN_UNITS,), alpha=alpha, max_iter=MLP_EPOCHS, random_state=_state(task), n_iter_no_change=5, tol=1e-3
+        )
+        _quietly(model.fit, task)
+        head = Perceptron(task.x.shape[1], HIDDEN_UNITS, task.num_classes)
+        (w1, w2), (b1, b2) = model.coefs_, model.intercepts_
+        w2, b2 = _rows_for_all(w2.T, b2, model.classes_, task.num_classes)
+        with torch.no_grad():
+            for layer, weight, bias in ((head.hidden, w1.T, b1), (head.output, w2, b2)):
+                layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight)))
+                layer.bias.copy_(torch.from_numpy(bias))
+        yield {"alpha": alpha}, head
+
+
+FITS: dict[str, Callable[[Task], Iterator[tuple[dict, Head]]]] = {
+    "logistic": _fit_logistic,
+    "svm": _fit_svm,
+    "knn": _fit_knn,
+    "centroid": _fit_centroid,
+    "ridge": _fit_ridge,
+    "lda": _fit_lda,
+    "mlp": _fit_mlp,
+}
+
+
+def _state(task: Task) -> int:
+    return derive_seed(task.seed, "classifier") % 2**32
+
+
+def _quietly(fit: Callable, task: Task):
+    """Fit without warnings about convergence: every setting is judged on validation, whatever stopped it."""
+    import warnings
+
+    from threadpoolctl import threadpool_limits
+
+    with warnings.catch_warnings(), threadpool_limits(1 if task.x.size < ONE_THREAD_BELOW else None):
+        warnings.simplefilter("ignore")
+        return fit(task.x, task.y)
+
+
+def _affine(model, task: Task) -> Affine:
+    return _filled_affine(
+        *_rows_for_all(np.atleast_2d(model.coef_), model.intercept_, model.classes_, task.num_classes)
+    )
+
+
+def _rows_for_all(weight: np.ndarray, bias: np.ndarray, classes: np.ndarray, num_classes: int):
+    """(K, D) and (K,) from scikit-learn's: two classes share one row, z for the second against 0 for the first."""
+    if len(classes) == 2 and len(weight) == 1:
+        weight, bias = np.vstack([0 * weight, weight]), np.concatenate([0 * bias, bias])
+    rows, offsets = np.zeros((num_classes, weight.shape[1])), np.full(num_classes, -1e3)  # a class never seen
+    rows[classes], offsets[classes] = weight, bias
+    return rows, offsets
+
+
+def _filled_affine(weight: np.ndarray, bias: np.ndarray) -> Affine:
+    head = Affine(weight.shape[1], len(weight))
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(weight))
+        head.bias.copy_(torch.from_numpy(bias))
+    return head
+
+
+@torch.no_grad()
+def _calibrate(head: Head, val: Labelled) -> None:
+    """One temperature for all classes, the likeliest on validation (Guo et al. 2017, section 4.2).
+
+    The share 1/(n + 2) of doubt keeps it finite where every validation image is right (as in Platt 1999).
+    """
+    from scipy.optimize import minimize_scalar
+
+    logits, labels = head(val.features).cpu().double(), val.labels.cpu()  # MPS has no float64
+    doubt = 1 / (len(labels) + 2)
+    spread = float(logits.std()) + 1e-12
+
+    def loss(log_scale: float) -> float:
+        scaled = logits * (np.exp(log_scale) / spread)
+        return float(torch.nn.functional.cross_entropy(scaled, labels, label_smoothing=doubt))
+
+    head.scale.fill_(np.exp(minimize_scalar(loss, bounds=(-5.0, 5.0), method="bounded").x) / spread)
+
+
+@torch.no_grad()
+def _accuracy_and_loss(head: Head, val: Labelled) -> tuple[float, float]:
+    logits = head(val.features)
+    accuracy = (logits.argmax(1) == val.labels).float().mean()
+    return float(accuracy), float(torch.nn.functional.cross_entropy(logits, val.labels))

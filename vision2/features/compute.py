@@ -1,0 +1,165 @@
+"""Features of a frozen network: computed once for each image at full speed, kept, and looked up ever after."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from vision2.basics.errors import UserError
+from vision2.data.batches import Batches
+from vision2.data.dataset import Split
+from vision2.data.settings import AugmentConfig
+from vision2.features.cut import layer_outputs
+from vision2.features.feature_store import ID_BYTES, FeatureStore, image_ids, network_digest, store_key, view_ids
+from vision2.features.fusing import fused_copy
+from vision2.models.network import Network
+from vision2.models.settings import ModelConfig
+from vision2.training.precision import PROBE_FROM_PX, autocast
+
+BATCH_SIZE = 32  # at 224 px; larger ones fall out of a CPU's caches
+LARGEST_BYTES = 8 * 10**9
+
+
+class FeatureMaker:
+    """Gives features (V, N, D) of splits at some layers of `network`, from the store as far as it has them.
+
+    Args:
+        network: on its device, with the preprocessing that the images get.
+        model: what the network was built from: two architectures can have the same tensors.
+        folder: where features are kept; None computes them each time.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        model: ModelConfig,
+        *,
+        layers: Sequence[str],
+        pooling: str,
+        folder: Path | None,
+        workers: int | None = None,
+    ):
+        self.network, self.layers, self.pooling, self.folder, self.workers = network, layers, pooling, folder, workers
+        self.device = next(network.parameters()).device
+        self.images_computed = 0  # how often the network ran on an image
+        self._facts = {"model": asdict(model), "preprocessing": network.preprocessing.to_dict(), "pooling": pooling}
+        self._digest: str | None = None
+        self._fast: Network | None = None
+
+    def features(
+        self, split: Split, *, precision: str, augment: AugmentConfig | None = None, views: int = 1
+    ) -> dict[str, torch.Tensor]:
+        """(V, N, D) float32 on the CPU by layer; view 0 is the evaluation view, the others are augmented.
+
+        The augmentation of a view depends on the image and the view's number only, so that every seed and every
+        subset finds the same rows.
+        """
+        if self.folder or views > 1:
+            ids = image_ids(split.images, self.folder / "ids" if self.folder else None)
+        else:  # nobody will ask for them again, and reading every image for its hash would double the work
+            ids = [index.to_bytes(ID_BYTES, "big") for index in range(len(split))]
+        found = [self._view(split, ids, precision, augment if view else None, view) for view in range(views)]
+        return {layer: torch.stack([view[layer] for view in found]) for layer in self.layers}
+
+    def _view(
+        self, split: Split, ids: list[bytes], precision: str, augment: AugmentConfig | None, view: int
+    ) -> dict[str, torch.Tensor]:
+        keys = ids
+        if augment is not None:  # mixing two images would need both labels; it is left to training on images
+            augment = replace(augment, mixup=0.0, cutmix=0.0)
+            keys = view_ids(ids, json.dumps([view, asdict(augment)], sort_keys=True))
+        stores = {layer: self._store(layer, precision) for layer in self.layers}
+        rows, missing = {}, {}
+        for layer, store in stores.items():
+            rows[layer], missing[layer] = store.read(keys) if store else (None, np.arange(len(keys)))
+        absent = np.unique(np.concatenate(list(missing.values())))
+        if len(absent):
+            layers = [layer for layer in self.layers if len(missing[layer])]
+            numbers = np.array([int.from_bytes(ids[i][:6], "big") for i in absent])
+            part = Split(
+                split.name, split.labels[absent], tuple(split.ids[i] for i in absent), split.images.select(absent)
+            )
+            for layer, made in zip(layers, self._compute(part, layers, precision, augment, view, numbers), strict=True):
+                if stores[layer]:
+                    stores[layer].add([keys[i] for i in absent], made)
+                if rows[layer] is None:
+                    rows[layer] = np.empty((len(keys), made.shape[1]), dtype=np.float32)
+                rows[layer][absent] = made
+        return {layer: torch.from_numpy(values) for layer, values in rows.items()}
+
+    def _store(self, layer: str, precision: str) -> FeatureStore | None:
+        if self.folder is None:
+            return None
+        if self._digest is None:
+            self._digest = network_digest(self.network.backbone)
+        key = store_key(**self._facts, network=self._digest, layer=layer, precision=precision)
+        return FeatureStore(self.folder / key)
+
+    @torch.inference_mode()
+    def _compute(
+        self,
+        split: Split,
+        layers: list[str],
+        precision: str,
+        augment: AugmentConfig | None,
+        view: int,
+        numbers: np.ndarray,
+    ) -> list[np.ndarray]:
+        """(N, D) for each layer; `numbers` (N,) are what the augmentation of each image is drawn by."""
+        self.network.eval()
+        batches = Batches(
+            split, self.network.preprocessing, batch_size=BATCH_SIZE, device=self.device, num_classes=1, seed=0,
+            augment=augment, workers=self.workers, sample_numbers=numbers,
+        )  # fmt: skip
+        results: list[np.ndarray] = []
+        bar = tqdm(total=len(split), desc=f"features {split.name}", unit="img", leave=False, disable=None)
+        for batch in batches.epoch(view):
+            network = self._fast_network(batch.images)
+            with autocast(self.device, precision):
+                outputs = layer_outputs(network, layers, batch.images, self.pooling)
+            if not results:
+                results = [self._room(len(split), output.shape[1]) for output in outputs]
+            where = batch.indices.cpu().numpy()
+            for result, output in zip(results, outputs, strict=True):
+                result[where] = output.cpu().numpy()
+            self.images_computed += len(where)
+            bar.update(len(where))
+        bar.close()
+        return results
+
+    def _fast_network(self, images: torch.Tensor) -> Network:
+        """The network with its normalisations folded in, made when it is first needed."""
+        if self._fast is None:
+
+            def run(network: Network, images: torch.Tensor) -> list[torch.Tensor]:
+                return layer_outputs(network, self.layers, images, self.pooling)
+
+            self._fast = fused_copy(self.network, images[:2], run)
+        return self._fast
+
+    def _room(self, count: int, width: int) -> np.ndarray:
+        if count * width * 4 > LARGEST_BYTES:
+            raise UserError(
+                f"{count:,} images with {width:,} features each need {count * width * 4 / 1e9:.0f} GB of memory; use"
+                " strategy.pooling=pooled, a later strategy.layer or a smaller dataset.image_size_px"
+            )
+        return np.empty((count, width), dtype=np.float32)
+
+
+def training_precision(wanted: str, device: torch.device, image_size_px: int) -> str:
+    """The number format in which training features are computed; those one is judged by are always float32.
+
+    `auto` must not depend on a timing, or the second run would not find what the first one computed.
+    """
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    native = device.type == "cpu" and image_size_px >= PROBE_FROM_PX and torch.cpu._is_avx512_bf16_supported()
+    return "bfloat16" if native else "float32"

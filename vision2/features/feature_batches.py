@@ -1,0 +1,59 @@
+"""Features in the place of images: the same batches, in the same order, for the same training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from vision2.basics.randomness import numpy_stream
+from vision2.data.batches import Batch
+from vision2.data.sampling import epoch_order
+from vision2.features.classifiers import Labelled
+
+
+class FeatureBatches:
+    """Like `vision2.data.batches.Batches`, but `images` holds features (B, D).
+
+    Args:
+        features: (V, N, D), V views of each image; an epoch draws one view for each image it shows.
+        labels: (N,).
+    """
+
+    def __init__(
+        self,
+        features: torch.Tensor,
+        labels: np.ndarray,
+        *,
+        batch_size: int,
+        device: torch.device,
+        seed: int,
+        shuffle: bool = False,
+        sampler: str = "shuffle",
+    ):
+        self.features = features.to(device)
+        self.labels = np.asarray(labels, dtype=np.int64)
+        self.batch_size, self.seed, self.shuffle, self.sampler = batch_size, seed, shuffle, sampler
+        self.num_samples, self.wait_seconds = len(self.labels), 0.0
+        self._labels = torch.from_numpy(self.labels).to(device)
+
+    def __len__(self) -> int:
+        return -(-self.num_samples // self.batch_size)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        order = epoch_order(self.labels, seed=self.seed, epoch=epoch, shuffle=self.shuffle, sampler=self.sampler)
+        views = np.zeros(len(order), dtype=np.int64)
+        if len(self.features) > 1 and self.shuffle:
+            views = numpy_stream(self.seed, "augment", epoch).integers(len(self.features), size=len(order))
+        for start in range(0, len(order), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            indices = torch.from_numpy(order[part]).to(self.features.device)
+            labels = self._labels[indices]
+            rows = self.features[torch.from_numpy(views[part]).to(indices.device), indices]
+            yield Batch(rows, labels, labels, indices)
+
+    def all(self) -> Labelled:
+        """Every view of every image at once: (V * N, D) features and as many labels."""
+        views, images, width = self.features.shape
+        return Labelled(self.features.reshape(views * images, width), self._labels.repeat(views))

@@ -1,0 +1,118 @@
+"""Few labelled images: simple classifiers on 1, 2, 5, ... images a class over many random draws, from known features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vision2.basics.errors import UserError
+from vision2.basics.randomness import numpy_stream
+from vision2.stats.intervals import Estimate, mean_interval
+
+LOGISTIC_C = 10.0  # on unit vectors; with a handful of images there is no validation split to pick it on
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a learning curve: mean test accuracy over the draws and its 95 % interval."""
+
+    features: str  # pretrained | untrained | pixels
+    classifier: str
+    shots: int
+    accuracy: Estimate
+    draws: tuple[float, ...]
+
+
+def draw_support(labels: np.ndarray, shots: int, *, seed: int, draw: int) -> np.ndarray:
+    """Positions of `shots` images of each class, int64 (K * shots,); more shots of a draw contain the fewer ones."""
+    chosen = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        chosen.append(members[numpy_stream(seed, "episodes", draw, int(label)).permutation(len(members))[:shots]])
+    return np.concatenate(chosen)
+
+
+def check_shots(labels: np.ndarray, classes: Sequence[str], shots: Sequence[int]) -> None:
+    """Raises UserError for more shots than the smallest class has training images."""
+    counts = np.bincount(labels, minlength=len(classes))
+    smallest = int(counts.argmin())
+    if max(shots) > counts[smallest]:
+        raise UserError(
+            f"shots has {max(shots)}, but class '{classes[smallest]}' has {counts[smallest]} training images; give at most"
+            " that many"
+        )
+    if min(shots) < 1:
+        raise UserError(f"shots has {min(shots)}; a classifier needs at least 1 image a class")
+
+
+def nearest_centroid(support: np.ndarray, labels: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """Predicted labels (M,): the class whose mean vector is most alike (Snell et al. 2017, with cosine similarity)."""
+    names = np.unique(labels)
+    centroids = _unit(np.stack([support[labels == name].mean(0) for name in names]))
+    return names[(queries @ centroids.T).argmax(1)]
+
+
+def logistic(support: np.ndarray, labels: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """Predicted labels (M,) of multinomial logistic regression."""
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):  # a handful of images: threads would wait for each other most of the time
+        return LogisticRegression(C=LOGISTIC_C, max_iter=200, tol=1e-3).fit(support, labels).predict(queries)
+
+
+CLASSIFIERS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
+    "centroid": nearest_centroid,
+    "linear": logistic,
+}
+
+
+def learning_curves(
+    features: dict[str, tuple[np.ndarray, np.ndarray]],
+    labels: tuple[np.ndarray, np.ndarray],
+    *,
+    shots: Sequence[int],
+    draws: int,
+    seed: int,
+) -> Iterator[Point]:
+    """Points for every kind of features, classifier and number of shots; all see the same draws.
+
+    Args:
+        features: name -> (training features (N, D), test features (M, D)).
+        labels: of the training and the test images.
+    """
+    train_labels, test_labels = labels
+    for name, (train, test) in features.items():
+        train, test = _unit(train), _unit(test)
+        for classifier, predict in CLASSIFIERS.items():
+            for count in shots:
+                found = []
+                for draw in range(draws):
+                    chosen = draw_support(train_labels, count, seed=seed, draw=draw)
+                    predicted = predict(train[chosen], train_labels[chosen], test)
+                    found.append(float((predicted == test_labels).mean()))
+                yield Point(name, classifier, count, mean_interval(found), tuple(found))
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    vectors = np.asarray(vectors, dtype=np.float32)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def as_text(points: Sequence[Point]) -> str:
+    """A row for each kind of features and classifier, a column for each number of shots, in percent."""
+    shots = sorted({point.shots for point in points})
+    width = max(len(f"{point.features}, {point.classifier}") for point in points)
+    lines = [f"{'images a class':{width}}" + "".join(f"{count:>18}" for count in shots)]
+    for name in dict.fromkeys((point.features, point.classifier) for point in points):
+        row = {point.shots: point.accuracy for point in points if (point.features, point.classifier) == name}
+        lines.append(f"{', '.join(name):{width}}" + "".join(f"{_cell(row[count]):>18}" for count in shots))
+    return "\n".join(lines)
+
+
+def _cell(accuracy: Estimate) -> str:
+    if accuracy.n < 2:
+        return f"{100 * accuracy.mean:.1f}"
+    return f"{100 * accuracy.mean:.1f} ({100 * accuracy.low:.1f}-{100 * accuracy.high:.1f})"

@@ -1,0 +1,1 @@
+"""A trained network in use: loaded from a checkpoint, evaluated, asked for predictions, exported."""

@@ -1,0 +1,1 @@
+"""Running a job so that whatever happens to it is recorded: signals, outcomes, sweeps."""

@@ -1,0 +1,1 @@
+"""Where networks come from: our own, torchvision's, timm's."""

@@ -1,0 +1,159 @@
+"""Networks of timm: Inception v4, Xception, MobileNet v1, and any other backbone by timm's own name."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import torch
+from torch import nn
+
+from vision2.basics.errors import UserError, suggest
+from vision2.basics.preprocessing import Preprocessing
+from vision2.models.card import ModelFacts
+from vision2.models.families.small_stems import SMALL_STEMS
+from vision2.models.network import NetworkParts
+
+TIMM_NAMES = {"inception_v4": "inception_v4", "xception": "legacy_xception", "mobilenet_v1": "mobilenetv1_100"}
+INCEPTION_V4_STAGES = {
+    "stem": tuple(f"features.{i}" for i in range(6)),
+    "inception_a": tuple(f"features.{i}" for i in range(6, 10)),
+    "inception_b": tuple(f"features.{i}" for i in range(10, 18)),  # begins with reduction block A
+    "inception_c": tuple(f"features.{i}" for i in range(18, 22)),  # begins with reduction block B
+}
+XCEPTION_STAGES = {
+    "stem": ("conv1", "bn1", "act1", "conv2", "bn2", "act2"),
+    "entry": ("block1", "block2", "block3"),
+    "middle": tuple(f"block{i}" for i in range(4, 12)),
+    "exit": ("block12", "conv3", "bn3", "act3", "conv4", "bn4", "act4"),
+}
+MOBILENET_V1_STAGES = {"stem": ("conv_stem", "bn1"), **{f"stage{i + 1}": (f"blocks.{i}",) for i in range(5)}}
+STAGES = {"inception_v4": INCEPTION_V4_STAGES, "xception": XCEPTION_STAGES, "mobilenet_v1": MOBILENET_V1_STAGES}
+
+LEAST_PX = 32  # timm publishes no smallest size; whether other sizes fit is tried out when the network is built
+
+
+def build_timm(facts: ModelFacts, num_classes: int, *, stem: str, width: float, image_size_px: int) -> NetworkParts:
+    """A catalogue name of `TIMM_NAMES`, or any name of timm's; its head becomes a linear layer of ours.
+
+    Raises:
+        UserError: for a network of timm's that cannot take such images or gives no feature vector.
+    """
+    if facts.family == "mobilenet_v1":
+        backbone = _mobilenet_v1(width)
+    else:
+        backbone = _created(TIMM_NAMES.get(facts.name, facts.name), image_size_px)
+    features = backbone.num_features
+    if facts.family == "timm":
+        features = _probed_width(facts, image_size_px)
+    stages = STAGES.get(facts.family) or generic_stages(backbone)
+    head_key = backbone.pretrained_cfg.get("classifier")
+    head = nn.Linear(features, num_classes)
+    parts = NetworkParts(backbone, head, dict(stages), head_key if isinstance(head_key, str) else None)
+    if stem == "small":
+        SMALL_STEMS[facts.family](parts)
+    return parts
+
+
+def _created(name: str, image_size_px: int) -> nn.Module:
+    import timm
+
+    config = timm.get_pretrained_cfg(name)
+    if config is not None and config.fixed_input_size:
+        with suppress(TypeError):  # a few such families take no img_size
+            return timm.create_model(name, pretrained=False, num_classes=0, img_size=image_size_px)
+    return timm.create_model(name, pretrained=False, num_classes=0)
+
+
+def _probed_width(facts: ModelFacts, image_size_px: int) -> int:
+    """The length of the feature vector, from a forward pass without arithmetic; timm's nets differ in what they name."""
+    try:
+        with torch.device("meta"), torch.no_grad():
+            backbone = _created(facts.name, image_size_px).eval()
+            shape = tuple(backbone(torch.empty(1, 3, image_size_px, image_size_px)).shape)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        told = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise UserError(
+            f"timm's {facts.name} cannot take images of {image_size_px} px ({told});"
+            f" its own size is dataset.image_size_px={facts.image_size_px}"
+        ) from error
+    if len(shape) != 2:
+        raise UserError(
+            f"timm's {facts.name} gives features of shape {shape[1:]} and not one vector an image; choose another"
+        )
+    return shape[1]
+
+
+def _mobilenet_v1(width: float) -> nn.Module:
+    """timm's generator function: `create_model` takes no width. Padding and epsilon as in TensorFlow's release."""
+    from timm.models.efficientnet import _gen_mobilenet_v1
+
+    return _gen_mobilenet_v1("mobilenetv1_100", width, num_classes=0, pad_type="same", bn_eps=1e-3)
+
+
+def generic_stages(backbone: nn.Module) -> dict[str, tuple[str, ...]]:
+    """One stage for each top-level part with parameters, or each block where that part is a sequence of blocks.
+
+    Norms join what they follow; class tokens and position embeddings, which have no output of their own, join what comes.
+    """
+    stages: dict[str, tuple[str, ...]] = {}
+    for piece in dict.fromkeys(_piece(backbone, name) for name, _ in backbone.named_parameters()):
+        last = next(reversed(stages), None)
+        alone = last is not None and all(isinstance(getattr(backbone, n, None), nn.Parameter) for n in stages[last])
+        if last is not None and (alone or "norm" in piece or piece.startswith("bn")):
+            stages[last] = (*stages[last], piece)
+        else:
+            stages["neck" if piece in ("head", "aux") else piece] = (piece,)
+    return stages
+
+
+def _piece(backbone: nn.Module, parameter: str) -> str:
+    """The part of the backbone a parameter is in: `blocks.3` of `blocks.3.attn.qkv.weight`, `layer1` of `layer1.0.conv1`."""
+    first, _, rest = parameter.partition(".")
+    part = getattr(backbone, first)
+    if not isinstance(part, nn.Sequential | nn.ModuleList) or first[-1].isdigit() or first == "stem":
+        return first
+    blocks = [child for child in part if any(True for _ in child.children())]
+    return f"{first}.{rest.partition('.')[0]}" if len(blocks) == len(part) else first
+
+
+def timm_facts(name: str) -> ModelFacts:
+    """What timm says about any of its backbones; `name` may carry a weight tag, as in `resnet50.a1_in1k`.
+
+    Raises:
+        UserError: for a name that timm does not have.
+    """
+    import timm
+
+    base, _, tag = name.partition(".")
+    if not timm.is_model(base):
+        raise UserError(f"timm has no model '{base}'{suggest(base, timm.list_models())}")
+    tags = [full.partition(".")[2] for full in timm.list_pretrained(f"{base}.*")]
+    if tag and tag not in tags:
+        raise UserError(f"timm's {base} has no weights '{tag}'{suggest(tag, tags)}")
+    config = timm.get_pretrained_cfg(name) or timm.get_pretrained_cfg(base)
+    default = tag or (config.tag if config is not None else "") or ""
+    tags = [t for t in tags if t != default] + [t for t in tags if t == default]
+    return ModelFacts(
+        name=name,
+        family="timm",
+        library="timm",
+        paper=("", ""),
+        year=0,
+        preprocessing=preprocessing_of(config),
+        parameters=None,
+        multiply_adds=None,
+        top1_percent=None,
+        facts_source="timm; no published numbers kept here",
+        min_size_eval_px=LEAST_PX,
+        min_size_train_px=LEAST_PX,
+        weights=tuple(tags),
+    )
+
+
+def preprocessing_of(config) -> Preprocessing:
+    """timm's pretrained configuration as our `Preprocessing`; without one, ImageNet's at 224 px."""
+    if config is None:
+        return Preprocessing(224, 256)
+    size = config.input_size[-1]
+    interpolation = config.interpolation if config.interpolation in ("bilinear", "bicubic") else "bicubic"
+    return Preprocessing(size, int(size / config.crop_pct), tuple(config.mean), tuple(config.std), interpolation)

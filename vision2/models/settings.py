@@ -1,0 +1,26 @@
+"""Settings of a network and of its pretrained weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vision2.basics.settings import choice, number
+
+
+@dataclass
+class ModelConfig:
+    name: str = "???"  # a name of the catalogue (vision2/models/facts.py), or of timm with library=timm
+    library: str = choice("catalogue", "catalogue", "timm")  # where the name is looked up
+    stem: str | None = None  # imagenet | small (3x3, stride 1, no pooling); null = the option's own
+    shortcut: str | None = None  # residual families: A | B | none (= plain); null = the option's own
+    width: float = number(1.0, 0.1, 4.0)  # MobileNet v1 width multiplier
+    aux: bool = False  # auxiliary classifiers (GoogLeNet, Inception v3, smallinception)
+    aux_weight: float = number(0.3, 0.0, 1.0)  # total loss = main + aux_weight * each auxiliary loss
+
+
+@dataclass
+class WeightsConfig:
+    name: str = "auto"  # auto (what the strategy needs) | none | default | a published set, e.g. IMAGENET1K_V2
+    path: str | None = None  # a local .pth or .safetensors file, or a checkpoint of ours
+    sha256: str | None = None  # checked against the file when given
+    min_coverage: float = number(0.9, 0.0, 1.0)  # least share of backbone parameters that must load

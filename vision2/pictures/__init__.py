@@ -1,0 +1,1 @@
+"""Pictures that need a network or its images: mistakes, Grad-CAM, filters, confusion matrices, contact sheets."""

@@ -1,0 +1,113 @@
+"""The small files a run leaves for reports: they need the network or the images, which a report does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor, nn
+
+from vision2.basics.atomic_write import replacing
+from vision2.basics.preprocessing import Preprocessing
+from vision2.pictures.filters import first_layer_filters
+from vision2.pictures.gradcam import cam_overlays
+from vision2.pictures.images import as_pictures, captioned_grid, collect_images, save_figure, save_picture
+from vision2.pictures.mistakes import find_mistakes, save_mistakes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PREDICTIONS = "predictions.npz"
+CAM_IMAGES = 4  # of each: mistakes, and images that were right
+HALF_PRECISION_ABOVE = 2_000_000  # probabilities; a thousand classes would make the file larger than the checkpoint
+
+
+def write_artifacts(
+    run_dir: Path,
+    *,
+    network: nn.Module | None,
+    batches,
+    classes: Sequence[str],
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    ids: Sequence[str],
+    preprocessing: Preprocessing,
+) -> dict[str, Path]:
+    """Write predictions.npz and artifacts/*.png of a run; returns the pictures by name.
+
+    Args:
+        network: in evaluation; None where no network speaks (a k-NN on cached features): no Grad-CAM, no filters.
+        batches: evaluation batches of the split that was predicted; their `indices` count in the split.
+        probabilities: (N, K) in the order of the split, as are `labels` (N,) and `ids`.
+    """
+    run_dir = Path(run_dir)
+    save_predictions(run_dir, probabilities, labels, ids)
+    mistakes = find_mistakes(probabilities, labels, classes, ids)
+    written = save_mistakes(run_dir, mistakes, batches=batches, preprocessing=preprocessing)
+    if network is None:
+        return written
+    filters = first_layer_filters(network)
+    if filters is not None:
+        written["filters"] = run_dir / "artifacts" / "filters.png"
+        save_picture(filters, written["filters"])
+    shown = [mistake.index for mistake in mistakes[:CAM_IMAGES]] + _sure_and_right(probabilities, labels)[:CAM_IMAGES]
+    images = collect_images(batches, shown).to(next(network.parameters()).device)
+    figure = _cam_figure(
+        network, images, probabilities[shown], labels[shown], classes=classes, preprocessing=preprocessing
+    )
+    if figure is not None:
+        written["gradcam"] = run_dir / "artifacts" / "gradcam.png"
+        save_figure(figure, written["gradcam"])
+    return written
+
+
+def _cam_figure(
+    network: nn.Module,
+    images: Tensor,
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    *,
+    classes: Sequence[str],
+    preprocessing: Preprocessing,
+) -> Figure | None:
+    """Each image, then two maps with their classes above; None for a network without a layer that knows places."""
+    network.eval()
+    explained = _explained(probabilities, labels)
+    maps = cam_overlays(network, images, explained, preprocessing)
+    if maps is None:
+        return None
+    names = [str(name)[:14] for name in classes]
+    captions = []
+    for row, label, pair in zip(probabilities, labels, explained, strict=True):
+        captions += [names[label], *(f"{names[of]} {row[of]:.0%}" for of in pair)]
+    rows = zip(as_pictures(images, preprocessing), maps, strict=True)
+    return captioned_grid([picture for image, pair in rows for picture in (image, *pair)], captions)
+
+
+def save_predictions(run_dir: Path, probabilities: np.ndarray, labels: np.ndarray, ids: Sequence[str]) -> None:
+    """predictions.npz with plain arrays only, so that it opens with `np.load(..., allow_pickle=False)`."""
+    kind = np.float32 if probabilities.size <= HALF_PRECISION_ABOVE else np.float16
+    with replacing(run_dir / PREDICTIONS) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(
+            stream,
+            probabilities=np.asarray(probabilities, dtype=kind),
+            labels=np.asarray(labels, dtype=np.int64),
+            ids=np.array([str(name) for name in ids], dtype=np.str_),
+        )
+
+
+def _sure_and_right(probabilities: np.ndarray, labels: np.ndarray) -> list[int]:
+    """Samples that were right, surest first; one of each class before the rest, for one class alone would say little."""
+    predicted = probabilities.argmax(1)
+    right = np.flatnonzero(predicted == labels)
+    right = right[np.argsort(-probabilities[right, predicted[right]], kind="stable")].tolist()
+    first = list({labels[index]: index for index in reversed(right)}.values())[::-1]
+    return first + [index for index in right if index not in set(first)]
+
+
+def _explained(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(N, 2) classes to explain: the predicted one, and the true one or, where that is the same, the runner-up."""
+    order = (-probabilities).argsort(1, kind="stable")
+    return np.stack([order[:, 0], np.where(order[:, 0] == labels, order[:, 1], labels)], axis=1)

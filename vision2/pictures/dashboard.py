@@ -1,0 +1,59 @@
+"""What a finished run adds to its TensorBoard page: its pictures, precision-recall curves and an embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import interpolate
+
+from vision2.basics.preprocessing import Preprocessing
+from vision2.pictures.images import as_pictures
+from vision2.runs.tensorboard import EMBEDDINGS_AT_MOST, TensorBoardTracker
+
+THUMBNAIL_PX = 32
+
+
+def log_results(
+    tracker: TensorBoardTracker,
+    pictures: dict[str, Path],
+    *,
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    step: int = 0,
+) -> None:
+    """The pictures of `write_artifacts` and the precision-recall curves of the test split."""
+    for name, path in pictures.items():
+        tracker.log_png(f"pictures/{name}", path, step)
+    tracker.log_pr_curves(probabilities, labels, classes, step)
+
+
+@torch.no_grad()
+def log_embedding(
+    tracker: TensorBoardTracker,
+    network: nn.Module,
+    batches,
+    classes: Sequence[str],
+    preprocessing: Preprocessing,
+    *,
+    known: torch.Tensor | None = None,
+) -> None:
+    """Features of the first 2,000 images of `batches` (a shuffled split shows all classes), with thumbnails.
+
+    `known` (N, D) are the features of the split where these were computed before.
+    """
+    network.eval()
+    features, labels, thumbnails = [], [], []
+    for batch in batches.epoch(0):
+        made = network.features(batch.images) if known is None else known[batch.indices]
+        features.append(made.float().cpu())
+        labels += [str(classes[label]) for label in batch.labels.tolist()]
+        small = interpolate(batch.images.float(), size=(THUMBNAIL_PX, THUMBNAIL_PX), mode="area")
+        thumbnails.append(torch.from_numpy(as_pictures(small, preprocessing)).permute(0, 3, 1, 2) / 255)
+        if len(labels) >= EMBEDDINGS_AT_MOST:
+            break
+    tracker.log_embedding(torch.cat(features), labels, thumbnails=torch.cat(thumbnails))

@@ -1,0 +1,82 @@
+"""Grad-CAM: where a network looked when it spoke for a class (Selvaraju et al. 2017, arXiv 1610.02391)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from vision2.basics.preprocessing import Preprocessing
+from vision2.pictures.images import as_pictures, overlay
+
+
+def last_spatial_layer(network: nn.Module, images: Tensor) -> nn.Module | None:
+    """The last module to finish whose output is (N, C, H, W) with H * W > 1; None when there is none."""
+    found: list[nn.Module] = []
+
+    def note(module: nn.Module, _inputs: tuple, output: object) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
+            found.append(module)
+
+    hooks = [module.register_forward_hook(note) for module in network.modules()]
+    try:
+        with torch.no_grad():
+            network(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found[-1] if found else None
+
+
+def grad_cam(network: nn.Module, layer: nn.Module, images: Tensor, classes: int | Sequence[int] | Tensor) -> Tensor:
+    """Heat maps (N, H, W) in [0, 1] at the size of `images` (N, 3, H, W), for one class or one class an image.
+
+    Classes (N, M) give maps (N, M, H, W) after one pass. A map is all zero where nothing speaks for the class. Works on
+    frozen networks and leaves no gradient behind; `network` is expected in evaluation mode.
+    """
+    kept: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
+        kept.append(output)
+        return output.clone()  # a later in-place ReLU must not change what was kept
+
+    hook = layer.register_forward_hook(keep)
+    try:
+        with torch.enable_grad():
+            # The input asks for a gradient so that one also flows through a network whose parameters are all frozen.
+            logits = network(images.detach().clone().requires_grad_()).logits
+            asked = torch.as_tensor(classes, device=logits.device)
+            asked = asked.expand(len(logits)) if asked.ndim == 0 else asked
+            chosen = logits.gather(1, asked.reshape(len(logits), -1)).sum(0)
+            gradients = [torch.autograd.grad(score, kept[-1], retain_graph=True)[0] for score in chosen]
+    finally:
+        hook.remove()
+    maps = torch.stack([_map(gradient, kept[-1].detach(), images.shape[2:]) for gradient in gradients], dim=1)
+    return maps if asked.ndim == 2 else maps[:, 0]
+
+
+def _map(gradient: Tensor, activation: Tensor, size: Sequence[int]) -> Tensor:
+    """Equations 1 and 2 of the paper: the activation's channels weighted by their mean gradient, positive part."""
+    weights = gradient.mean((2, 3), keepdim=True)
+    maps = (weights * activation).sum(1, keepdim=True).relu().float()
+    maps = interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)[:, 0]
+    return maps / maps.amax((1, 2), keepdim=True).clamp_min(1e-12)
+
+
+def cam_overlays(network: nn.Module, images: Tensor, classes: Sequence[int] | np.ndarray, preprocessing: Preprocessing):
+    """Pictures with the map of each image's class over it; None for a network without a layer that knows places.
+
+    Returns:
+        uint8 (N, H, W, 3) for one class an image, (N, M, H, W, 3) for classes (N, M).
+    """
+    layer = last_spatial_layer(network, images[:1]) if len(images) else None
+    if layer is None:
+        return None
+    heat = grad_cam(network, layer, images, torch.as_tensor(classes)).cpu().numpy()
+    pictures = as_pictures(images, preprocessing)
+    if heat.ndim == 3:
+        return np.stack([overlay(*pair) for pair in zip(pictures, heat, strict=True)])
+    return np.stack([[overlay(picture, map_) for map_ in maps] for picture, maps in zip(pictures, heat, strict=True)])

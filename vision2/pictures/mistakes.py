@@ -1,0 +1,91 @@
+"""Which images a network got wrong, the surest first: they show label errors, look-alikes and blind spots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vision2.basics.atomic_write import write_json
+from vision2.basics.preprocessing import Preprocessing
+from vision2.pictures.images import as_pictures, captioned_grid, collect_images, save_figure
+
+MISTAKES_SHOWN = 12
+MISTAKES_FILE = "mistakes.json"
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One wrong prediction. `kind` is "confident" (highest probability for a wrong class) or "worst" (highest loss)."""
+
+    kind: str
+    index: int
+    id: str
+    truth: str
+    predicted: str
+    confidence: float  # probability of the predicted class
+    true_probability: float
+
+    def caption(self) -> str:
+        return (
+            f"{_short(self.truth)} → {_short(self.predicted)}\n{self.confidence:.0%}  (p={self.true_probability:.2g})"
+        )
+
+
+def find_mistakes(
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    ids: Sequence[str],
+    count: int = MISTAKES_SHOWN,
+) -> list[Mistake]:
+    """The `count` most confident mistakes and the `count` worst of the others; each image stands once.
+
+    The two differ when there are many classes: a network can be unsure and yet rule out the truth.
+    """
+    predicted = probabilities.argmax(1)
+    wrong = np.flatnonzero(predicted != labels)
+    confidence = probabilities[wrong, predicted[wrong]]
+    true_probability = probabilities[wrong, labels[wrong]]
+    surest = wrong[np.argsort(-confidence, kind="stable")][:count]
+    others = np.argsort(true_probability, kind="stable")
+    worst = [index for index in wrong[others] if index not in set(surest.tolist())][:count]
+    return [
+        Mistake(
+            kind,
+            int(index),
+            str(ids[index]),
+            str(classes[labels[index]]),
+            str(classes[predicted[index]]),
+            float(probabilities[index, predicted[index]]),
+            float(probabilities[index, labels[index]]),
+        )
+        for kind, indices in (("confident", surest), ("worst", worst))
+        for index in indices
+    ]
+
+
+def save_mistakes(
+    run_dir: Path, mistakes: Sequence[Mistake], *, batches, preprocessing: Preprocessing
+) -> dict[str, Path]:
+    """Write artifacts/mistakes.json and a picture for each kind; returns the pictures by name."""
+    folder = run_dir / "artifacts"
+    write_json(folder / MISTAKES_FILE, [asdict(mistake) for mistake in mistakes])
+    images = as_pictures(collect_images(batches, [mistake.index for mistake in mistakes]), preprocessing)
+    written = {}
+    for kind in ("confident", "worst"):
+        shown = [number for number, mistake in enumerate(mistakes) if mistake.kind == kind]
+        if shown:
+            path = folder / f"mistakes_{kind}.png"
+            figure = captioned_grid(
+                [images[number] for number in shown], [mistakes[number].caption() for number in shown]
+            )
+            save_figure(figure, path)
+            written[f"mistakes_{kind}"] = path
+    return written
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 12 else name[:11] + "…"

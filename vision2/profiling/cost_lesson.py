@@ -1,0 +1,85 @@
+"""The lecture's arithmetic beside what a counter finds on the real modules, as rows of a table."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from vision2.models.families.inception import Branches, InceptionBlock
+from vision2.profiling.arithmetic import SLIDES, Conv, Design, Lesson, Setting
+
+LECTURE_INPUT = (Setting().size, Setting().channels)
+HEADINGS = ("layer", "height·width · kernel·inputs · filters", "computed", "counted", "slides")
+
+
+@dataclass(frozen=True)
+class CostRow:
+    """Multiplications of one layer, or of a whole design (`formula` is empty there)."""
+
+    layer: str
+    formula: str
+    computed: int
+    counted: int
+
+    def cells(self, given: Setting) -> list[str]:
+        # On another input the same product would be a coincidence: 14·14 · 5·5·512 · 48 is one.
+        slide = SLIDES.get(self.computed, "-") if (given.size, given.channels) == LECTURE_INPUT else "-"
+        return [self.layer, self.formula, f"{self.computed:,}", f"{self.counted:,}", slide]
+
+
+def design_rows(design: Design, given: Setting) -> list[CostRow]:
+    """A row for each convolution, and their sum when there is more than one."""
+    counted, whole = count_layers(module_of(design, given), given)
+    rows = [
+        CostRow(name, conv.formula(given.size), conv.multiplications(given.size), count)
+        for (name, conv), count in zip(design.layers.items(), counted, strict=True)
+    ]
+    if design.side_by_side:
+        rows.append(CostRow("3x3 max-pooling", "no multiplications", 0, whole - sum(counted)))
+    if len(rows) > 1:
+        rows.append(CostRow("sum", "", design.multiplications(given.size), whole))
+    return rows
+
+
+def module_of(design: Design, given: Setting) -> nn.Module:
+    """The real thing, without memory behind it: the Inception block of the catalogue, or plain convolutions in a row."""
+    with torch.device("meta"):
+        if not design.side_by_side:
+            return nn.Sequential(*(_layer(conv) for conv in design.layers.values()))
+        narrowed = any("before" in name for name in design.layers)
+        more = (given.reduce, given.reduce, given.pool_filters) if narrowed else ()
+        widths = Branches(given.filters_1x1, given.filters_3x3, given.filters_5x5, *more)
+        return InceptionBlock(given.channels, widths)
+
+
+def _layer(conv: Conv) -> nn.Conv2d:
+    return nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel, padding="same", groups=conv.groups, bias=False)
+
+
+def count_layers(module: nn.Module, given: Setting) -> tuple[list[int], int]:
+    """Multiply-adds (FlopCounterMode / 2) of each convolution of a module in its order, and of the whole module."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module.eval()(torch.empty(1, given.channels, given.size, given.size, device="meta"))
+    counts = {name: sum(operations.values()) // 2 for name, operations in counter.get_flop_counts().items()}
+    top = type(module).__name__
+    layers = [name for name, layer in module.named_modules() if isinstance(layer, nn.Conv2d)]
+    return [counts[f"{top}.{name}"] for name in layers], counts["Global"]
+
+
+def saving(lesson: Lesson, given: Setting) -> str:
+    """What the cheaper design costs of the costly one, and the rule behind it."""
+    ratio = lesson.ratio(given.size)
+    factor = f"{1 / ratio:.2f} times cheaper" if ratio <= 1 else f"{ratio:.2f} times MORE expensive at these widths"
+    return f"{lesson.cheaper.name}: {ratio:.4f} of {lesson.costly.name} ({factor}); rule: {lesson.rule}"
+
+
+def as_record(lesson: Lesson, given: Setting) -> dict:
+    """A lesson for JSON."""
+    designs = {
+        role: {"name": design.name, "rows": [asdict(row) for row in design_rows(design, given)]}
+        for role, design in (("costly", lesson.costly), ("cheaper", lesson.cheaper))
+    }
+    return {"title": lesson.title, **designs, "ratio": lesson.ratio(given.size), "rule": lesson.rule}

@@ -1,0 +1,26 @@
+"""Settings of reports, and what an experiment claims."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from vision2.basics.settings import choice
+
+
+@dataclass
+class ReportConfig:
+    language: str = choice("en", "en", "es")  # of pages, tables and verdicts
+
+
+@dataclass
+class ExperimentConfig:
+    name: str | None = None  # what the page is called
+    claim: str = ""  # the lecture's sentence
+    claim_es: str = ""  # the same in Spanish
+    source: str = ""  # where the claim comes from
+    note: str = ""  # what this budget cannot show
+    note_es: str = ""  # the same in Spanish
+    before: list[str] = field(default_factory=list)  # settings of a run that strategy.source=before stands for
+    before_root: str | None = None  # dataset.root of that run
+    comparisons: list[Any] = field(default_factory=list)  # see vision2/stats/verdict.py

@@ -1,0 +1,136 @@
+"""What a run transfers from: is it usable, where does it come from, does its scale fit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from vision2.basics.errors import UserError
+from vision2.basics.preprocessing import Preprocessing
+from vision2.data.settings import DatasetConfig
+from vision2.runs.records import CONFIG, SPLIT, SUMMARY
+
+BEST = "best.pt"
+LARGE_RATIO = 1.5  # sizes that differ by more than this are worth a warning
+
+
+def source_checkpoint(folder: str) -> Path:
+    """The best checkpoint of the run that `strategy.source` names.
+
+    Raises:
+        UserError: when there is no such run, it failed, or it has no checkpoint.
+    """
+    run_dir = Path(folder).expanduser()
+    run_dir = run_dir.parent if run_dir.name == BEST else run_dir
+    summary = _summary(run_dir)
+    if summary is not None and summary.get("status") == "failed":
+        raise UserError(
+            f"strategy.source={folder} is a run that failed ({str(summary.get('error'))[:120]}); name one that completed"
+        )
+    if not (run_dir / BEST).is_file():
+        running = (run_dir / "config.yaml").is_file()
+        why = "has no finished epoch yet" if running else "is no run folder"
+        raise UserError(
+            f"strategy.source={folder} {why} (no {BEST}); name a folder such as outputs/cats_vs_dogs/resnet18-scratch/..."
+        )
+    return run_dir / BEST
+
+
+def lineage(weights_file: Path | None, weights: dict | None) -> list[dict]:
+    """Where the weights come from, nearest first, back to published weights or a random start.
+
+    Args:
+        weights_file: what was loaded; our own run when a summary lies beside it.
+        weights: the report of the loading, {"source", "sha256"}.
+    """
+    if weights_file is None or weights is None:
+        return []
+    origin = {"source": weights["source"], "sha256": weights["sha256"]}
+    summary = _summary(weights_file.parent) if weights_file.suffix == ".pt" else None
+    if summary is None or "config" not in summary:
+        return [{"run": None, "weights": origin}]
+    config = summary["config"]
+    test = (summary.get("metrics") or {}).get("test") or {}
+    entry = {
+        "run": str(weights_file.parent.resolve()),
+        "dataset": config["dataset"]["name"],
+        "model": config["model"]["name"],
+        "strategy": config["strategy"]["name"],
+        "seed": config["seed"],
+        "test_accuracy": test.get("accuracy"),
+        "weights": origin,
+    }
+    return [entry, *(summary.get("lineage") or [])]
+
+
+def trained_on(run_dir: Path, dataset: DatasetConfig) -> frozenset[str]:
+    """Ids of the images that the run in `run_dir` was trained on, when they come from the same place as `dataset`'s."""
+    try:
+        config = yaml.safe_load((run_dir / CONFIG).read_text(encoding="utf-8"))["dataset"]
+        split = json.loads((run_dir / SPLIT).read_text(encoding="utf-8"))["splits"]["train"]["ids"]
+        same = _place(config["name"], config["root"], config["source"])
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return frozenset()
+    return frozenset(split) if same == _place(dataset.name, dataset.root, dataset.source) else frozenset()
+
+
+def _place(name: str, root: str | None, source: str | None) -> tuple:
+    return name, Path(root).expanduser().resolve() if root else None, source
+
+
+def describe_lineage(steps: Sequence[dict]) -> str:
+    """`trained before: resnet18 on cats_vs_dogs (scratch, seed 0) <- ...`, for the terminal."""
+    told = [
+        f"{step['model']} on {step['dataset']} ({step['strategy']}, seed {step['seed']})"
+        if step["run"]
+        else step["weights"]["source"]
+        for step in steps
+    ]
+    return "trained before: " + " <- ".join(told)
+
+
+def scale_warning(source: Preprocessing, image_size_px: int, own_size_px: int | None) -> str | None:
+    """A sentence when images are much larger or smaller than those the weights were trained on.
+
+    Args:
+        own_size_px: side of the images as they are stored, when all have one: enlarging adds no detail.
+    """
+    shown = image_size_px / source.image_size_px
+    if not 1 / LARGE_RATIO <= shown <= LARGE_RATIO:
+        return (
+            f"warning: images of {image_size_px} px are {shown:.2g} times the {source.image_size_px} px the weights were"
+            " trained at; their filters are tuned to another scale. Compare with"
+            f" dataset.image_size_px={source.image_size_px}, or train more layers"
+        )
+    detail = own_size_px / source.image_size_px if own_size_px else 1.0
+    if detail < 1 / LARGE_RATIO:
+        return (
+            f"warning: images of {own_size_px} px are enlarged to {image_size_px} px: {detail:.2g} times the detail of the"
+            f" {source.image_size_px} px images the weights were trained at; early filters see smoother edges than then"
+        )
+    return None
+
+
+def preprocessing_note(source: Preprocessing, usual: Preprocessing) -> str | None:
+    """A sentence when the source's images were prepared otherwise than this model's usually are; it is adopted."""
+    different = [
+        f"{name} {_short(getattr(source, name))} (usual: {_short(getattr(usual, name))})"
+        for name in ("mean", "std", "interpolation")
+        if getattr(source, name) != getattr(usual, name)
+    ]
+    return f"preprocessing of the source adopted: {', '.join(different)}" if different else None
+
+
+def _short(value: object) -> str:
+    return f"[{', '.join(f'{v:.3f}' for v in value)}]" if isinstance(value, tuple) else str(value)
+
+
+def _summary(run_dir: Path) -> dict | None:
+    try:
+        found = json.loads((run_dir / SUMMARY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,1 +1,0 @@
-"""Strategies as data: which parameters learn and how fast; features kept once; classifiers; transferability."""
