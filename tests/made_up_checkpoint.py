@@ -9,8 +9,8 @@ import torch
 
 from vision2.basics.preprocessing import Preprocessing
 from vision2.config.schema import Config
-from vision2.features.heads import Affine, Head, Neighbours
 from vision2.models.build import build_model
+from vision2.models.heads import Head, KNNHead, StandardizedLinear
 from vision2.models.settings import ModelConfig
 from vision2.training.checkpoint import load_checkpoint, save_checkpoint
 
@@ -60,18 +60,18 @@ def cut_checkpoint(path: Path, head: Head) -> Path:
     return path
 
 
-def reading_head() -> Affine:
+def reading_head() -> StandardizedLinear:
     """Reads the first three channels, which hold red, green and blue."""
-    head = Affine(16, len(CLASSES))
+    head = StandardizedLinear(16, len(CLASSES))
     with torch.no_grad():
         for channel, colour in enumerate(("red", "green", "blue")):
             head.weight[CLASSES.index(colour), channel] = 3.0
     return head
 
 
-def neighbour_head() -> Neighbours:
+def neighbour_head() -> KNNHead:
     """Knows one image of each colour."""
-    head = Neighbours(16, num_images=3, num_classes=len(CLASSES))
+    head = KNNHead(16, num_images=3, num_classes=len(CLASSES))
     for row, colour in enumerate(("red", "green", "blue")):
         head.known[row, row] = 1.0
         head.labels[row] = CLASSES.index(colour)

@@ -140,7 +140,7 @@ def test_absent_weights_leave_no_run_folder_behind(tmp_path):
 
 
 def test_an_internal_error_keeps_its_trace_in_the_run_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("vision2.experiment._one_epoch", lambda *args: 1 / 0)
+    monkeypatch.setattr("vision2.training.epochs.EpochFit._epoch", lambda *args: 1 / 0)
     outcome = run_recorded(load_config([*TINY, f"output_dir={tmp_path}"]), "")
     assert outcome.exit_code == 1
     assert "ZeroDivisionError" in outcome.error
@@ -152,7 +152,7 @@ def test_a_run_stopped_in_its_first_epoch_says_how_to_start_again(tmp_path, monk
     def stop(*_):
         raise Stopped(signal.SIGTERM)
 
-    monkeypatch.setattr("vision2.experiment._one_epoch", stop)
+    monkeypatch.setattr("vision2.training.epochs.EpochFit._epoch", stop)
     outcome = run_recorded(load_config([*TINY, f"output_dir={tmp_path}"]), "the command")
     assert outcome.exit_code == 143
     assert outcome.error == "stopped; no epoch was finished. Start again with: the command"

@@ -77,10 +77,9 @@ def measure(config, data: Dataset, network: Network, untrained: Network, *, samp
     import numpy as np
 
     from vision2.features.advice import Evidence
-    from vision2.features.compute import FeatureMaker
-    from vision2.features.cut import LAST
-    from vision2.features.extraction import kept_features
+    from vision2.features.compute import FeatureMaker, kept_features
     from vision2.features.transferability import transferability
+    from vision2.models.cut import LAST
 
     split = sample_of(data.train, max(sample, 2 * len(data.classes)), config.seed)
     counts = np.bincount(data.train.labels, minlength=len(data.classes))

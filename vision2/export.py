@@ -51,13 +51,13 @@ def run(options: dict) -> None:
     import torch
 
     from vision2.basics.atomic_write import replacing
-    from vision2.features.heads import Neighbours
-    from vision2.inference.load_network import network_of
+    from vision2.inference.load_network import load_network
+    from vision2.models.heads import KNNHead
     from vision2.training.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(options["checkpoint"])
-    network = network_of(checkpoint, torch.device("cpu"))
-    if isinstance(network.head, Neighbours):
+    network = load_network(checkpoint, torch.device("cpu"))
+    if isinstance(network.head, KNNHead):
         raise UserError(
             "this checkpoint classifies by its nearest training images, which is not exported; train with"
             " strategy.classifier=linear (or logistic, svm, mlp, ...) for a network that can be"

@@ -72,9 +72,8 @@ def run(config: Config, options: dict) -> None:
 
 def _network_features(config: Config, data, network) -> tuple[np.ndarray, np.ndarray]:
     """(N, D) of the training and of the test split, after the last layer."""
-    from vision2.features.compute import FeatureMaker
-    from vision2.features.cut import LAST
-    from vision2.features.extraction import kept_features
+    from vision2.features.compute import FeatureMaker, kept_features
+    from vision2.models.cut import LAST
 
     folder = kept_features(config.dataset)
     maker = FeatureMaker(network, config.model, layers=[LAST], pooling="pooled", folder=folder)

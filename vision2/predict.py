@@ -108,14 +108,14 @@ def check(words: Sequence[str], options: dict) -> None:
 
 def from_checkpoint(path: str, device: torch.device) -> Predictor:
     """The network of a checkpoint; photographs are read as in its own evaluation."""
-    from vision2.features.heads import is_differentiable
-    from vision2.inference.load_network import network_of
+    from vision2.inference.load_network import load_network
     from vision2.inference.predictor import Predictor
+    from vision2.models.heads import is_differentiable
     from vision2.preparation import CROP_SHARE
     from vision2.training.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(path)
-    network = network_of(checkpoint, device)
+    network = load_network(checkpoint, device)
     decode_px = round(network.preprocessing.image_size_px / CROP_SHARE)
     explainable = is_differentiable(network.head)
     return Predictor(network, tuple(checkpoint["classes"]), str(path), decode_px, explainable)

@@ -1,4 +1,4 @@
-"""From a checked configuration to everything a run works with: data, network, weights, batches, learner."""
+"""From a checked configuration to everything a run works with: data, network, weights, batches."""
 
 from __future__ import annotations
 
@@ -14,58 +14,36 @@ from vision2.config.schema import Config
 from vision2.data.batches import Batches
 from vision2.data.dataset import Dataset, open_dataset
 from vision2.data.sampling import class_weights
-from vision2.features.extraction import ClassifierLearner, Extraction, extract, uses_stored_features
-from vision2.features.feature_batches import FeatureBatches
 from vision2.models.build import build_model
 from vision2.models.network import Network
 from vision2.models.settings import WeightsConfig
 from vision2.models.weights.load import WeightsReport, find_weights, load_weights
 from vision2.runs.records import RunRecord
 from vision2.strategies.transfer_source import lineage, preprocessing_note, scale_warning, source_checkpoint, trained_on
-from vision2.training.learner import Learner
-from vision2.training.precision import choose_device, choose_precision
+from vision2.training.fit import Task
+from vision2.training.precision import choose_device
 
 SMALL_IMAGE_PX = 64  # up to here a batch of 128 fits everywhere, above it 32 does
 CROP_SHARE = 0.875  # images are kept at size / 0.875: the 256 for 224 that ImageNet evaluation is used to
 
 
-@dataclass
-class Job:
-    """`train`, `val` and `test` are what the learner reads: images, or features with `extraction`."""
+@dataclass(frozen=True)
+class Prepared:
+    """What a run starts from: the task, what was loaded into its network, and where that comes from."""
 
-    data: Dataset
-    network: Network
-    learner: Learner | ClassifierLearner
-    train: Batches | FeatureBatches
-    val: Batches | FeatureBatches
-    test: Batches | FeatureBatches
+    task: Task
     weights: WeightsReport | None
-    origin: dict  # {"weights", "lineage"}: what was loaded and where that comes from
-    epochs: int
-    images: dict[str, Batches]  # by split, whatever the learner reads
-    extraction: Extraction | None = None
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        return self.network.preprocessing
-
-    @property
-    def precision(self) -> str:
-        return self.learner.precision
-
-    @property
-    def batch_size(self) -> int:
-        return self.train.batch_size
+    origin: dict  # {"weights", "lineage"}
 
 
-def prepare(config: Config, saved: dict | None = None) -> Job:
+def prepare(config: Config, saved: dict | None = None) -> Prepared:
     """Find weights, open the data, build the network.
 
     Args:
-        saved: a checkpoint to go on from; its preprocessing and precision rule, and no pretrained weights are looked for.
+        saved: a checkpoint to resume from; its preprocessing holds, and no pretrained weights are looked for.
 
     Raises:
-        UserError: for absent weights or data, before anything is written.
+        UserError: for missing weights or data, before anything is written.
     """
     device = choose_device(config.device)
     source = None if saved else find_weights(wanted_weights(config), config.model)
@@ -81,28 +59,24 @@ def prepare(config: Config, saved: dict | None = None) -> Job:
         weights = asdict(report) if report else None
         origin = {"weights": weights, "lineage": lineage(source.path if source else None, weights)}
     if report:
-        _tell_about_source(report, usual, size, data)
-        _tell_what_it_saw(source.path.parent, config, data)
+        _report_source(report, usual, size, data)
+        _warn_about_seen_images(source.path.parent, config, data)
     network.to(device, memory_format=torch.channels_last if config.train.channels_last else torch.contiguous_format)
     batch_size = config.train.batch_size or (128 if size <= SMALL_IMAGE_PX else 32)
-    train, val, test = open_batches(config, data, network.preprocessing, device=device, batch_size=batch_size)
-    images, weights = {"train": train, "val": val, "test": test}, _class_weights(config, data)
-    if uses_stored_features(config.strategy):
-        made = extract(config, data, network, class_weights=weights, saved=saved)
-        return Job(
-            data, network, made.learner, made.train, made.val, made.test, report, origin, made.epochs, images, made
-        )
-    precision = saved["precision"] if saved else choose_precision(config.train.precision, network, device, size)
-    learner = Learner(
-        network,
-        config.strategy,
-        config.train,
-        precision=precision,
+    batches = open_batches(config, data, network.preprocessing, device=device, batch_size=batch_size)
+    task = Task(
+        model=config.model,
+        dataset=config.dataset,
+        strategy=config.strategy,
+        train=config.train,
         seed=config.seed,
-        aux_weight=config.model.aux_weight,
-        class_weights=weights,
+        data=data,
+        network=network,
+        images=dict(zip(("train", "val", "test"), batches, strict=True)),
+        class_weights=_class_weights(config, data),
+        saved=saved,
     )
-    return Job(data, network, learner, train, val, test, report, origin, config.train.epochs, images)
+    return Prepared(task, report, origin)
 
 
 def open_data_and_network(config: Config) -> tuple[Dataset, Network]:
@@ -186,36 +160,40 @@ def preprocessing_for(network: Network, data: Dataset, size: int, *, pretrained:
     return preprocessing
 
 
-def check_going_on(job: Job, run_dir: Path, *, done: int) -> None:
-    """Refuse to go on with a run of `done` epochs where that would mix two runs, before anything in it changes.
+def check_resumable(task: Task, run_dir: Path, epochs: int) -> None:
+    """Refuse to resume where that would mix two runs, before anything in the run folder changes.
+
+    Args:
+        epochs: how many the resumed run would have in all; 0 where a classifier is fitted at once.
 
     Raises:
-        UserError: for fewer epochs than are done, other images than it began with, or damaged records.
+        UserError: for fewer epochs than are finished, other images than it started with, or damaged records.
     """
-    if job.epochs < done:
-        raise UserError(f"the run has {done} epochs already, train.epochs={job.epochs} is fewer; give {done} or more")
+    done = task.saved["state"]["epoch"]
+    if 0 < epochs < done:
+        raise UserError(f"the run has {done} epochs already, train.epochs={epochs} is fewer; give {done} or more")
     record = RunRecord(run_dir)
     try:
         record.history()
         fingerprint = record.split()["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"the run cannot go on, its metrics.jsonl or split.json is damaged: {error}") from error
-    if fingerprint != job.data.fingerprint:
+        raise UserError(f"the run cannot be resumed, its metrics.jsonl or split.json is damaged: {error}") from error
+    if fingerprint != task.data.fingerprint:
         raise UserError(
-            "the data set holds other images, labels or splits than the run began with (images it trained on could be"
-            " in its test split now); give dataset.root=PLACE of the same files, or start a new run"
+            "the data set holds other images, labels or splits than the run started with (images it was trained on could"
+            " be in its test split now); give dataset.root=PLACE of the same files, or start a new run"
         )
 
 
 def _check_same_classes(data: Dataset, classes: list[str]) -> None:
     if list(data.classes) != list(classes):
         raise UserError(
-            f"the data set has other classes ({', '.join(data.classes[:5])}; {len(data.classes)}) than the run that goes on"
-            f" ({', '.join(classes[:5])}; {len(classes)}); name the data it began with, or start a new run"
+            f"the data set has other classes ({', '.join(data.classes[:5])}; {len(data.classes)}) than the resumed run"
+            f" ({', '.join(classes[:5])}; {len(classes)}); name the data it started with, or start a new run"
         )
 
 
-def _tell_about_source(report: WeightsReport, usual: Preprocessing, size: int, data: Dataset) -> None:
+def _report_source(report: WeightsReport, usual: Preprocessing, size: int, data: Dataset) -> None:
     note = preprocessing_note(report.preprocessing, usual)
     warning = scale_warning(report.preprocessing, size, data.train.images.fixed_size_px)
     for line in (note, warning):
@@ -223,7 +201,7 @@ def _tell_about_source(report: WeightsReport, usual: Preprocessing, size: int, d
             print(line, flush=True)
 
 
-def _tell_what_it_saw(run_dir: Path, config: Config, data: Dataset) -> None:
+def _warn_about_seen_images(run_dir: Path, config: Config, data: Dataset) -> None:
     """A source that was trained on images of this test split makes the result look better than it is."""
     seen = len(trained_on(run_dir, config.dataset).intersection(data.test.ids))
     if seen:

@@ -8,7 +8,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 
 from vision2.basics.errors import UserError
 from vision2.features.classifiers import FITS, Labelled, fit_classifier
-from vision2.features.heads import PRIOR_IMAGES, empty_head
+from vision2.models.heads import PRIOR_IMAGES, empty_head
 
 
 @pytest.fixture(scope="module")

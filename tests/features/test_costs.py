@@ -1,10 +1,11 @@
 import pytest
 
+from vision2.data.settings import DatasetConfig
 from vision2.features import costs
 from vision2.features.costs import remembered_costs
-from vision2.features.cut import LAST, CutNetwork
-from vision2.features.heads import Affine
 from vision2.models.build import build_model
+from vision2.models.cut import LAST
+from vision2.models.heads import StandardizedLinear
 from vision2.models.settings import ModelConfig
 
 MODEL = ModelConfig(name="resnet20", library="own", shortcut="A")
@@ -13,7 +14,11 @@ STEM = {"weights": 3 * 3 * 3 * 16, "norm": 2 * 16, "positions": 32 * 32}
 
 
 def cut_at(network, layer, features):
-    return CutNetwork(network, layer, "pooled", Affine(features, 10))
+    return network.cut_at(layer, "pooled", StandardizedLinear(features, 10))
+
+
+def cost(cut, cache):
+    return remembered_costs(cut, MODEL, DatasetConfig(name="digits", cache_dir=str(cache)))
 
 
 @pytest.fixture
@@ -22,19 +27,19 @@ def network():
 
 
 def test_a_cut_network_costs_what_lies_before_the_cut_and_a_head(network, tmp_path):
-    found = remembered_costs(network, cut_at(network, "stem", 16), MODEL, 32, tmp_path)
+    found = cost(cut_at(network, "stem", 16), tmp_path)
     assert found.parameters == STEM["weights"] + STEM["norm"] + 16 * 10 + 10
     assert found.multiply_adds == STEM["weights"] * STEM["positions"] + 16 * 10
 
 
 def test_after_the_last_layer_it_costs_what_the_network_does(network, tmp_path):
-    found = remembered_costs(network, cut_at(network, LAST, 64), MODEL, 32, tmp_path)
+    found = cost(cut_at(network, LAST, 64), tmp_path)
     assert found.parameters == 269_722
     assert found.multiply_adds == pytest.approx(40.55e6, rel=1e-3)
 
 
 def test_costs_are_counted_once_for_each_layer(network, tmp_path, monkeypatch):
-    first = remembered_costs(network, cut_at(network, "stem", 16), MODEL, 32, tmp_path)
-    whole = remembered_costs(network, cut_at(network, LAST, 64), MODEL, 32, tmp_path)
+    first = cost(cut_at(network, "stem", 16), tmp_path)
+    whole = cost(cut_at(network, LAST, 64), tmp_path)
     monkeypatch.setattr(costs, "_count", lambda *_: pytest.fail("counted again"))
-    assert remembered_costs(network, cut_at(network, "stem", 16), MODEL, 32, tmp_path) == first != whole
+    assert cost(cut_at(network, "stem", 16), tmp_path) == first != whole

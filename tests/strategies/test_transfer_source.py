@@ -117,7 +117,7 @@ def test_a_resumed_run_refuses_a_data_set_with_other_classes(source, tmp_path):
     from vision2.training.checkpoint import load_checkpoint
 
     config = load_config([*TINY, "dataset.classes=[0,1,2]"])
-    with pytest.raises(UserError, match=r"other classes .* than the run that goes on"):
+    with pytest.raises(UserError, match=r"other classes .* than the resumed run"):
         prepare(config, load_checkpoint(source / "last.pt"))
 
 

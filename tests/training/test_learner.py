@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from vision2.basics.errors import TrainingDiverged
+from vision2.strategies import plan_for
 from vision2.strategies.settings import StrategyConfig
 from vision2.training.learner import Learner
 from vision2.training.settings import TrainConfig
@@ -51,7 +52,9 @@ def batches(sizes=(4, 4), seed=1):
 def learner(strategy=None, aux_weight=0.3, **train):
     settings = {"epochs": 2, "warmup_epochs": 0, "schedule": "constant"} | train
     strategy = strategy or StrategyConfig(name="scratch", momentum=0.0, weight_decay=0.0)
-    return Learner(Small(), strategy, TrainConfig(**settings), precision="float32", seed=0, aux_weight=aux_weight)
+    network = Small()
+    plan = plan_for(network, strategy)
+    return Learner(network, plan, strategy, TrainConfig(**settings), precision="float32", seed=0, aux_weight=aux_weight)
 
 
 def test_the_total_loss_is_main_plus_weight_times_auxiliary():

@@ -8,9 +8,7 @@ from pathlib import Path
 from vision2.basics.errors import UserError
 from vision2.config.schema import Config
 from vision2.models.facts import facts_for, minimum_size
-
-# What is not this when features are not computed once and kept would be ignored.
-STORED_FEATURES_ONLY = {"classifier": "linear", "layer": "last", "pooling": "pooled", "views": 1, "neighbors": None}
+from vision2.strategies import STRATEGIES
 
 
 def contradictions(config: Config) -> list[str]:
@@ -19,9 +17,7 @@ def contradictions(config: Config) -> list[str]:
         facts = facts_for(config.model)
     except UserError as error:
         return list(error.problems)
-    problems = (
-        _size(config) + _weights(config, facts) + _strategy(config, facts) + _features(config) + _training(config)
-    )
+    problems = _size(config) + _weights(config, facts) + _strategy(config, facts) + _training(config)
     return problems + _places(config)
 
 
@@ -31,7 +27,7 @@ def image_size_px(config: Config) -> int:
 
 
 def _size(config: Config) -> list[str]:
-    training = config.mode == "train" and config.strategy.name != "feature_extraction"
+    training = config.mode == "train" and STRATEGIES[config.strategy.name].TRAINS_BACKBONE
     size, least = image_size_px(config), minimum_size(config.model, training=training)
     if size >= least:
         return []
@@ -73,48 +69,12 @@ def _strategy(config: Config, facts) -> list[str]:
     strategy, problems = config.strategy, []
     if config.model.aux and not facts.has_aux:
         problems.append(f"{facts.name} has no auxiliary classifiers; leave out model.aux=true")
-    if strategy.name == "feature_extraction" and (strategy.unfreeze_from or strategy.head_first_epochs):
-        problems.append("strategy=feature_extraction trains no backbone; use strategy=finetune to unfreeze a part")
     problems += [
         f"strategy.rules: the lr_scale of '{rule.match}' is {rule.lr_scale}, it must be at least 0"
         for rule in strategy.rules
         if not rule.lr_scale >= 0
     ]
-    if 0 < config.train.epochs <= strategy.head_first_epochs:
-        problems.append(
-            f"strategy.head_first_epochs={strategy.head_first_epochs} leaves none of train.epochs={config.train.epochs}"
-            " to the backbone; lower it, or use strategy.unfreeze_from=head"
-        )
-    if strategy.unfreeze_every_epochs and strategy.unfreeze_from:
-        problems.append("strategy.unfreeze_every_epochs and strategy.unfreeze_from contradict; give one of them")
-    return problems
-
-
-def _features(config: Config) -> list[str]:
-    """Settings of a classifier on stored features, and of training in epochs that such a classifier does not know."""
-    strategy, train, problems = config.strategy, config.train, []
-    stored = strategy.name == "feature_extraction" and strategy.features == "once"
-    if not stored:
-        if strategy.name == "feature_extraction":
-            needs = "needs strategy.features=once (the loop over all epochs takes {usual})"
-        else:
-            needs = "goes with strategy=feature_extraction"
-        problems += [
-            f"strategy.{key}={getattr(strategy, key)} {needs.format(usual=usual)}"
-            for key, usual in STORED_FEATURES_ONLY.items()
-            if getattr(strategy, key) != usual
-        ]
-    if strategy.classifier != "linear" and train.sampler != "shuffle":
-        problems.append(
-            f"train.sampler={train.sampler} does not go with strategy.classifier={strategy.classifier}, which sees all images"
-            " at once; give train.class_weights=balanced"
-        )
-    if strategy.classifier in ("knn", "mlp") and train.class_weights != "none":
-        problems.append(
-            f"train.class_weights={train.class_weights} does not go with strategy.classifier={strategy.classifier}; leave it"
-            " out"
-        )
-    return problems
+    return problems + STRATEGIES[strategy.name].problems(strategy, config.train)
 
 
 def _training(config: Config) -> list[str]:

@@ -14,7 +14,7 @@ import torch
 
 from vision2.basics.errors import UserError
 from vision2.basics.randomness import derive_seed
-from vision2.features.heads import Affine, Head, Neighbours, Perceptron
+from vision2.models.heads import Head, KNNHead, MLPHead, StandardizedLinear
 
 HIDDEN_UNITS = 128
 MLP_EPOCHS = 50
@@ -146,7 +146,7 @@ def _fit_knn(task: Task) -> Iterator[tuple[dict, Head]]:
     grid = [task.neighbours] if task.neighbours is not None else [k for k in (1, 3, 5, 10, 20, 50) if k <= images]
     known, labels = torch.from_numpy(task.x), torch.from_numpy(task.y)
     for k in grid:
-        head = Neighbours(task.x.shape[1], 0, task.num_classes)
+        head = KNNHead(task.x.shape[1], 0, task.num_classes)
         head.known, head.labels = known, labels
         head.neighbours.fill_(k)
         yield {"neighbors": k}, head
@@ -160,7 +160,7 @@ def _fit_mlp(task: Task) -> Iterator[tuple[dict, Head]]:
             (HIDDEN_UNITS,), alpha=alpha, max_iter=MLP_EPOCHS, random_state=_state(task), n_iter_no_change=5, tol=1e-3
         )
         _quietly(model.fit, task)
-        head = Perceptron(task.x.shape[1], HIDDEN_UNITS, task.num_classes)
+        head = MLPHead(task.x.shape[1], HIDDEN_UNITS, task.num_classes)
         (w1, w2), (b1, b2) = model.coefs_, model.intercepts_
         w2, b2 = _rows_for_all(w2.T, b2, model.classes_, task.num_classes)
         with torch.no_grad():
@@ -196,7 +196,7 @@ def _quietly(fit: Callable, task: Task):
         return fit(task.x, task.y)
 
 
-def _affine(model, task: Task) -> Affine:
+def _affine(model, task: Task) -> StandardizedLinear:
     return _filled_affine(
         *_rows_for_all(np.atleast_2d(model.coef_), model.intercept_, model.classes_, task.num_classes)
     )
@@ -211,8 +211,8 @@ def _rows_for_all(weight: np.ndarray, bias: np.ndarray, classes: np.ndarray, num
     return rows, offsets
 
 
-def _filled_affine(weight: np.ndarray, bias: np.ndarray) -> Affine:
-    head = Affine(weight.shape[1], len(weight))
+def _filled_affine(weight: np.ndarray, bias: np.ndarray) -> StandardizedLinear:
+    head = StandardizedLinear(weight.shape[1], len(weight))
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(weight))
         head.bias.copy_(torch.from_numpy(bias))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,12 +15,22 @@ from tqdm import tqdm
 from vision2.basics.errors import UserError
 from vision2.data.batches import Batches
 from vision2.data.dataset import Split
-from vision2.data.settings import AugmentConfig
-from vision2.features.cut import layer_outputs
-from vision2.features.feature_store import ID_BYTES, FeatureStore, image_ids, network_digest, store_key, view_ids
+from vision2.data.files.locations import cache_root
+from vision2.data.settings import AugmentConfig, DatasetConfig
+from vision2.features.feature_store import (
+    ID_BYTES,
+    FeatureStore,
+    features_folder,
+    image_ids,
+    network_digest,
+    store_key,
+    view_ids,
+)
 from vision2.features.fusing import fused_copy
+from vision2.models.cut import layer_outputs
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig
+from vision2.training.fit import Task
 from vision2.training.precision import PROBE_FROM_PX, autocast
 
 BATCH_SIZE = 32  # at 224 px; larger ones fall out of a CPU's caches
@@ -163,3 +174,37 @@ def training_precision(wanted: str, device: torch.device, image_size_px: int) ->
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     native = device.type == "cpu" and image_size_px >= PROBE_FROM_PX and torch.cpu._is_avx512_bf16_supported()
     return "bfloat16" if native else "float32"
+
+
+def kept_features(dataset: DatasetConfig) -> Path | None:
+    """Where features are kept; None when nothing is to be kept on disk."""
+    return features_folder(cache_root(dataset.cache_dir)) if dataset.cache == "disk" else None
+
+
+def split_features(task: Task, layers: Sequence[str]) -> dict[str, dict[str, torch.Tensor]]:
+    """Features (V, N, D) by layer and split: `views` of each training image, one of the others."""
+    data, strategy, dataset = task.data, task.strategy, task.dataset
+    maker = FeatureMaker(
+        task.network,
+        task.model,
+        layers=layers,
+        pooling=strategy.pooling,
+        folder=kept_features(dataset),
+        workers=dataset.workers,
+    )
+    start = time.perf_counter()
+    precision = training_precision(task.train.precision, maker.device, task.network.preprocessing.image_size_px)
+    made = {
+        "train": maker.features(data.train, precision=precision, augment=dataset.augment, views=strategy.views),
+        "val": maker.features(data.val, precision="float32"),
+        "test": maker.features(data.test, precision="float32"),
+    }
+    seconds = time.perf_counter() - start
+    total = sum(len(split) for split in (data.train, data.val, data.test)) + len(data.train) * (strategy.views - 1)
+    rate = f" at {maker.images_computed / seconds:.0f} img/s" if maker.images_computed else ""
+    known = "" if maker.images_computed == total else ", the others found in the cache"
+    print(
+        f"features after {', '.join(layers)}: {maker.images_computed} of {total} computed{rate}{known}; {seconds:.1f} s",
+        flush=True,
+    )
+    return {layer: {split: by_layer[layer] for split, by_layer in made.items()} for layer in layers}

@@ -6,14 +6,14 @@ import torch
 
 from vision2.basics.errors import UserError
 from vision2.basics.preprocessing import Preprocessing
-from vision2.features.cut import CutNetwork, with_saved_classifier
 from vision2.models.build import build_model
+from vision2.models.cut import with_saved_head
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig
 
 
-def network_of(checkpoint: dict, device: torch.device) -> Network | CutNetwork:
-    """The network a checkpoint holds, ready to predict on `device`.
+def load_network(checkpoint: dict, device: torch.device) -> Network:
+    """The network of a checkpoint on `device`, in evaluation mode.
 
     Raises:
         UserError: when the weights do not fit the model that the checkpoint names.
@@ -21,8 +21,7 @@ def network_of(checkpoint: dict, device: torch.device) -> Network | CutNetwork:
     size = checkpoint["preprocessing"]["image_size_px"]
     config = ModelConfig(**checkpoint["model_config"])
     network = build_model(config, len(checkpoint["classes"]), seed=0, image_size_px=size)
-    if checkpoint.get("classifier"):
-        network = with_saved_classifier(network, checkpoint["classifier"], checkpoint["model"])
+    network = with_saved_head(network, checkpoint.get("classifier"), checkpoint["model"])
     try:
         network.load_state_dict(checkpoint["model"])
     except RuntimeError as error:

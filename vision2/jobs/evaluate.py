@@ -11,7 +11,7 @@ from vision2.basics.atomic_write import write_json
 from vision2.basics.errors import UserError, suggest
 from vision2.config.schema import Config
 from vision2.data.dataset import Dataset, open_dataset
-from vision2.inference.load_network import network_of
+from vision2.inference.load_network import load_network
 from vision2.preparation import CROP_SHARE, open_batches
 from vision2.runs.environment import environment
 from vision2.runs.records import plain
@@ -30,7 +30,7 @@ def evaluate(config: Config) -> dict:
     """
     checkpoint = load_checkpoint(config.checkpoint)
     device = choose_device(config.device)
-    network = network_of(checkpoint, device)
+    network = load_network(checkpoint, device)
     size = network.preprocessing.image_size_px
     data = open_dataset(config.dataset, seed=config.seed, store_px=round(size / CROP_SHARE))
     data = in_classes_of(data, checkpoint["classes"])

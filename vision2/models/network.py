@@ -1,14 +1,15 @@
-"""One contract for every network: a backbone that gives features, a linear head, named stages, named auxiliary outputs."""
+"""One contract for every network: a backbone that gives features, a head on them, named stages, named auxiliary outputs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from vision2.basics.errors import UserError, suggest
 from vision2.models.card import ModelFacts
+from vision2.models.cut import LAST, layer_outputs
 
 
 class Output(NamedTuple):
@@ -28,7 +29,7 @@ class NetworkParts:
     """
 
     backbone: nn.Module
-    head: nn.Linear
+    head: nn.Module
     stages: dict[str, tuple[str, ...]]
     head_key: str | None  # the library's own name of the classifier, e.g. "classifier.6"
     aux_linears: dict[str, str] = field(default_factory=dict)  # output name -> its last linear layer in the backbone
@@ -37,8 +38,9 @@ class NetworkParts:
 class Network(nn.Module):
     """Body and head. State-dict keys are `backbone.<the library's own names>` and `head.weight`, `head.bias`."""
 
-    def __init__(self, parts: NetworkParts, facts: ModelFacts):
+    def __init__(self, parts: NetworkParts, facts: ModelFacts, *, layer: str = LAST, pooling: str = "pooled"):
         super().__init__()
+        self.layer, self.pooling, self._parts = layer, pooling, parts
         self.name, self.facts, self.preprocessing = facts.name, facts, facts.preprocessing
         self.backbone, self.head, self.head_key = parts.backbone, parts.head, parts.head_key
         self._aux_linears = parts.aux_linears
@@ -77,19 +79,33 @@ class Network(nn.Module):
         """Full names of the auxiliary classifiers' last layers, which depend on the class count."""
         return [f"backbone.{name}" for name in self._aux_linears.values()]
 
-    def _run_body(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _run_backbone(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         result = self.backbone(images)
         if isinstance(result, Tensor):
             return result, {}
         return result[0], dict(sorted(zip(self._aux_linears, result[1:], strict=True)))
 
+    def cut_at(self, layer: str, pooling: str, head: nn.Module) -> Network:
+        """This network up to `layer` (one of `layers()`, or `last`), with `head` on its features; the backbone is shared."""
+        cut = Network(replace(self._parts, head=head), self.facts, layer=layer, pooling=pooling)
+        cut.preprocessing = self.preprocessing
+        return cut
+
     def features(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, D): what the head sees."""
-        return self._run_body(images)[0]
+        if self.layer == LAST:
+            return self._run_backbone(images)[0]
+        return layer_outputs(self, [self.layer], images, self.pooling)[0]
+
+    def classify(self, features: Tensor) -> Output:
+        """Features (N, D) -> logits (N, K)."""
+        return Output(self.head(features), {})
 
     def forward(self, images: Tensor) -> Output:
         """(N, 3, H, W) -> logits (N, K); auxiliary logits only in training mode."""
-        features, aux = self._run_body(images)
+        if self.layer != LAST:
+            return self.classify(self.features(images))
+        features, aux = self._run_backbone(images)
         return Output(self.head(features), aux)
 
     def stage_modules(self, stage: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import NamedTuple
 
@@ -14,8 +14,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from vision2.basics.errors import TrainingDiverged
 from vision2.basics.randomness import derive_seed
-from vision2.strategies.rules import ParameterPlan, apply_phase, plan_parameters, set_training_mode
 from vision2.strategies.settings import StrategyConfig
+from vision2.training.parameter_plan import ParameterPlan, apply_phase, set_training_mode
 from vision2.training.precision import autocast
 from vision2.training.schedule import rate_factor
 from vision2.training.settings import TrainConfig
@@ -34,11 +34,15 @@ class EpochResult(NamedTuple):
 
 
 class Learner:
-    """Trains `network` (already on its device) by a strategy; its state is all a resumed run needs."""
+    """Trains `network` (already on its device) as `plan` says; its state is all a resumed run needs.
+
+    `forward` maps a batch to outputs, where it is not `network` itself (`network.classify` for stored features).
+    """
 
     def __init__(
         self,
         network: nn.Module,
+        plan: list[ParameterPlan],
         strategy: StrategyConfig,
         train: TrainConfig,
         *,
@@ -46,17 +50,17 @@ class Learner:
         seed: int,
         aux_weight: float = 0.0,
         class_weights: torch.Tensor | None = None,
+        forward: Callable | None = None,
     ):
         self.network, self.strategy, self.train, self.precision, self.seed = network, strategy, train, precision, seed
         self.device = next(network.parameters()).device
-        self.plan = plan_parameters(network, strategy)
-        self.optimizer = build_optimizer(network, self.plan, strategy)
+        self.plan, self.optimizer = plan, build_optimizer(network, plan, strategy)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "float16")
         self.aux_weight = aux_weight
         weights = class_weights.to(self.device) if class_weights is not None else None
         self.criterion = nn.CrossEntropyLoss(weight=weights, label_smoothing=train.label_smoothing)
         self.averaged = _averaged(network, train.ema) if train.ema else None
-        self.forward = torch.compile(network) if train.compile else network
+        self.forward = forward or (torch.compile(network) if train.compile else network)
         self.reference = _l2_sp_reference(network, strategy)
 
     @property
@@ -209,7 +213,7 @@ class _Sums:
     def check_finite(self, epoch: int, step: int, lr: float) -> None:
         if not math.isfinite(float(self.loss)):
             raise TrainingDiverged(
-                f"the loss is no finite number at step {step + 1} of epoch {epoch} (learning rate {lr:g});"
+                f"the loss is NaN or infinite at step {step + 1} of epoch {epoch} (learning rate {lr:g});"
                 " try a lower strategy.lr, a longer train.warmup_epochs or train.clip_norm=1"
             )
 

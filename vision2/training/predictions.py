@@ -1,7 +1,8 @@
-"""Predictions of a network over a split, always in float32 so that the figures do not depend on the batch."""
+"""Predictions of a network over a split, always in float32, so that metrics do not depend on the batch size."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -19,25 +20,32 @@ class Predictions(NamedTuple):
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, batches, progress=None) -> Predictions:
+def predict(
+    network: nn.Module, batches, advance: Callable[[int], None] | None = None, *, forward: Callable | None = None
+) -> Predictions:
     """Softmax outputs for every image of `batches` (evaluation order, nothing dropped).
 
+    Args:
+        advance: called with the number of images after each batch.
+        forward: from a batch to its outputs, where it is not `network` itself (`network.classify` for features).
+
     Raises:
-        TrainingDiverged: when one of them is no finite number: accuracies of such a network mean nothing.
+        TrainingDiverged: when one of them is NaN or infinite: the accuracy of such a network means nothing.
     """
     network.eval()
+    forward = forward or network
     probabilities, labels, indices = [], [], []
     for batch in batches.epoch(0):
-        probabilities.append(network(batch.images).logits.float().softmax(1).cpu())
+        probabilities.append(forward(batch.images).logits.float().softmax(1).cpu())
         labels.append(batch.labels.cpu())
         indices.append(torch.as_tensor(batch.indices).cpu())
-        if progress is not None:
-            progress(len(batch.labels))
+        if advance is not None:
+            advance(len(batch.labels))
     order = torch.cat(indices).argsort()
     found = torch.cat(probabilities)[order]
     if not found.isfinite().all():
         raise TrainingDiverged(
-            f"the outputs of the network for {int((~found.isfinite()).any(1).sum())} of {len(found)} images are no"
-            " finite numbers, its weights have diverged; try a lower strategy.lr or train.clip_norm=1"
+            f"the outputs of the network for {int((~found.isfinite()).any(1).sum())} of {len(found)} images are NaN or"
+            " infinite, its weights have diverged; try a lower strategy.lr or train.clip_norm=1"
         )
     return Predictions(found.numpy(), torch.cat(labels)[order].numpy())

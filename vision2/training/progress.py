@@ -8,7 +8,7 @@ import time
 from tqdm import tqdm
 
 
-class Progress:
+class ProgressBars:
     """A bar over epochs and one over the batches of the epoch, both silent when stderr is no terminal."""
 
     def __init__(self, epochs: int, done: int = 0):

@@ -4,11 +4,14 @@ import pytest
 import torch
 
 from vision2.basics.errors import UserError
-from vision2.features.cut import CutNetwork, layer_outputs, parse_layers, with_saved_classifier
 from vision2.features.fusing import fused_copy
-from vision2.features.heads import Affine
 from vision2.models.build import build_model
+from vision2.models.cut import layer_outputs, parse_layers, with_saved_head
+from vision2.models.heads import StandardizedLinear
 from vision2.models.settings import ModelConfig
+from vision2.strategies import plan_for
+from vision2.strategies.settings import StrategyConfig
+from vision2.training.parameter_plan import apply_phase, set_training_mode
 
 
 def network(name="resnet20", **settings):
@@ -83,17 +86,21 @@ def test_a_cut_inside_a_folded_pair_leaves_the_network_as_it_is():
 
 @torch.no_grad()
 def test_a_folded_head_makes_the_cut_network_an_ordinary_one():
-    subject, head = network(), Affine(64, 10)
+    subject, head = network(), StandardizedLinear(64, 10)
     head.standardise_by(torch.randn(50, 64) * 3 + 1)
     torch.nn.init.normal_(head.weight)
-    cut = CutNetwork(subject, "last", "pooled", head).eval()
-    folded = CutNetwork(subject, "last", "pooled", head.folded())
-    ordinary = with_saved_classifier(network(), {"kind": "linear", "layer": "last"}, {})
+    cut = subject.cut_at("last", "pooled", head).eval()
+    folded = subject.cut_at("last", "pooled", head.folded())
+    ordinary = with_saved_head(network(), {"kind": "linear", "layer": "last"}, {})
     ordinary.load_state_dict(folded.state_dict())
     assert torch.allclose(ordinary.eval()(IMAGES).logits, cut(IMAGES).logits, atol=1e-3)
-    assert torch.equal(cut(cut.features(IMAGES)).logits, cut(IMAGES).logits)
+    assert torch.equal(cut.classify(cut.features(IMAGES)).logits, cut(IMAGES).logits)
 
 
-def test_training_a_cut_network_leaves_the_body_in_evaluation_mode():
-    cut = CutNetwork(network(), "layer1", "pooled", Affine(16, 10)).train()
+def test_training_a_cut_network_leaves_the_backbone_in_evaluation_mode():
+    cut = network().cut_at("layer1", "pooled", StandardizedLinear(16, 10))
+    strategy = StrategyConfig(name="feature_extraction")
+    apply_phase(cut, plan_for(cut, strategy), 1)
+    set_training_mode(cut, strategy)
+    assert cut.head.training
     assert not any(module.training for module in cut.backbone.modules())

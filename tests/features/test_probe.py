@@ -14,7 +14,7 @@ from vision2.config.compose import load_config
 from vision2.config.saved import config_of_run
 from vision2.experiment import run
 from vision2.features.compute import FeatureMaker
-from vision2.inference.load_network import network_of
+from vision2.inference.load_network import load_network
 from vision2.jobs.evaluate import evaluate
 from vision2.runs.records import RunRecord
 from vision2.training.checkpoint import load_checkpoint
@@ -83,7 +83,7 @@ def test_the_frozen_part_is_bit_identical_to_the_source(source, tmp_path):
 
 def test_a_linear_head_on_the_last_layer_gives_an_ordinary_network(source, tmp_path):
     extracted(source, tmp_path / "run")
-    network = network_of(load_checkpoint(tmp_path / "run"), torch.device("cpu"))
+    network = load_network(load_checkpoint(tmp_path / "run"), torch.device("cpu"))
     assert type(network.head) is nn.Linear
     assert set(network.state_dict()) == set(load_checkpoint(source)["model"])
 
@@ -113,11 +113,11 @@ def test_a_resumed_linear_run_equals_the_uninterrupted_one(source, tmp_path):
 def test_resuming_a_fitted_classifier_fits_nothing_again(classifier, source, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     whole = extracted(source, folder, f"strategy.classifier={classifier}")
-    monkeypatch.setattr("vision2.features.extraction.fit_classifier", None)
+    monkeypatch.setattr("vision2.features.probe.fit_classifier", None)
     resumed = run(config_of_run(str(folder), []), lambda: folder, "")
     assert resumed["metrics"] == whole["metrics"]
     assert resumed["classifier"] == whole["classifier"]
-    assert len(RunRecord(folder).history()) == 1
+    assert RunRecord(folder).history() == []
 
 
 def test_several_layers_give_a_curve_and_the_best_on_validation_is_used(source, tmp_path):
@@ -157,6 +157,6 @@ def test_settings_of_stored_features_do_not_pass_silently_without_them(source):
     with pytest.raises(UserError) as error:
         load_config([*words, "strategy.layer=layer2", "strategy.views=3"])
     assert error.value.problems == tuple(
-        f"strategy.{given} needs strategy.features=once (the loop over all epochs takes {usual})"
+        f"strategy.{given} needs strategy.features=once (with features=every_epoch it must be {usual})"
         for given, usual in (("classifier=logistic", "linear"), ("layer=layer2", "last"), ("views=3", "1"))
     )

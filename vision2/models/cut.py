@@ -1,22 +1,25 @@
-"""Cutting a network after a layer, and putting another classifier on what comes out there."""
+"""Cutting a network after a layer: the names one can cut at, and the features that come out there."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from vision2.basics.errors import UserError, suggest
-from vision2.features.heads import LINEAR, empty_head
-from vision2.models.network import Network, Output
+from vision2.models.heads import LINEAR, empty_head
+
+if TYPE_CHECKING:
+    from vision2.models.network import Network
 
 LAST = "last"  # what the network's own head sees
 
 
-class _Reached(Exception):
-    """Every wanted layer has spoken; the rest of the network need not run."""
+class _AllReached(Exception):
+    """Raised by the last hook: the rest of the network need not run."""
 
 
 def parse_layers(text: str, network: Network) -> list[str]:
@@ -59,7 +62,7 @@ def layer_outputs(network: Network, layers: Sequence[str], images: Tensor, pooli
             found[layer] = vectors(output, pooling)
             # An exporter writes down what runs and leaves out what is not used; the jump would lose it its place.
             if len(found) == len(layers) and not torch.compiler.is_exporting():
-                raise _Reached
+                raise _AllReached
 
         return hook
 
@@ -67,7 +70,7 @@ def layer_outputs(network: Network, layers: Sequence[str], images: Tensor, pooli
     try:
         output = network.backbone(images)
         found[LAST] = vectors(output if isinstance(output, Tensor) else output[0], pooling)
-    except _Reached:
+    except _AllReached:
         pass
     finally:
         for hook in hooks:
@@ -82,59 +85,14 @@ def vectors(output: Tensor, pooling: str) -> Tensor:
     return output.flatten(1).float()
 
 
-class CutNetwork(nn.Module):
-    """The backbone of `network` up to `layer`, frozen, and a head on its features; else it behaves like a `Network`.
-
-    State-dict keys are those of a `Network`: `backbone.*` and `head.*`.
-    """
-
-    def __init__(self, network: Network, layer: str, pooling: str, head: nn.Module):
-        super().__init__()
-        self.name, self.facts, self.preprocessing = network.name, network.facts, network.preprocessing
-        self.backbone, self.head, self.layer, self.pooling = network.backbone, head, layer, pooling
-        self._module_at = network.module_at
-        # Auxiliary classifiers are part of what stays as it is.
-        self.stages = {
-            "aux, unused" if stage == "aux" else stage: prefixes for stage, prefixes in network.stages.items()
-        }
-        self.layers, self.aux_heads = network.layers, {}
-
-    @property
-    def num_features(self) -> int:
-        return self.head.in_features
-
-    @property
-    def num_classes(self) -> int:
-        return self.head.out_features
-
-    def module_at(self, layer: str) -> nn.Module:
-        return self._module_at(layer)
-
-    def train(self, mode: bool = True) -> CutNetwork:
-        super().train(mode)
-        self.backbone.eval()
-        return self
-
-    def features(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, D): what the head sees."""
-        return layer_outputs(self, [self.layer], images, self.pooling)[0]
-
-    def forward(self, inputs: Tensor) -> Output:
-        """Images (N, 3, H, W), or features (N, D) computed before -> logits (N, K)."""
-        features = inputs if inputs.ndim == 2 else self.features(inputs)
-        return Output(self.head(features), {})
-
-
-def with_saved_classifier(network: Network, record: dict, state: dict[str, Tensor]) -> Network | CutNetwork:
-    """The network a checkpoint describes by its `classifier` record, ready for `load_state_dict(state)`.
-
-    A linear head after the last layer makes it the network it was cut from.
+def with_saved_head(network: Network, record: dict | None, state: dict[str, Tensor]) -> Network:
+    """`network` as a checkpoint describes it by its `classifier` record, ready for `load_state_dict(state)`.
 
     Raises:
-        UserError: for a kind of classifier or a layer this version does not know.
+        UserError: for a kind of classifier or a layer that this version does not know.
     """
-    if record["kind"] == LINEAR and record["layer"] == LAST:
+    if not record or (record["kind"] == LINEAR and record["layer"] == LAST):
         return network
     head = {name.removeprefix("head."): value for name, value in state.items() if name.startswith("head.")}
     parse_layers(record["layer"], network)
-    return CutNetwork(network, record["layer"], record["pooling"], empty_head(record["kind"], head))
+    return network.cut_at(record["layer"], record["pooling"], empty_head(record["kind"], head))

@@ -51,7 +51,7 @@ class Head(nn.Module):
             return self(features).softmax(1)
 
 
-class Affine(Head):
+class StandardizedLinear(Head):
     """Logits W x + b: linear, logistic, SVM, ridge, LDA and nearest centroid all end as this."""
 
     kind = "affine"
@@ -74,11 +74,11 @@ class Affine(Head):
         return linear
 
     @classmethod
-    def like(cls, state: dict[str, Tensor]) -> Affine:
+    def like(cls, state: dict[str, Tensor]) -> StandardizedLinear:
         return cls(state["weight"].shape[1], state["weight"].shape[0])
 
 
-class Perceptron(Head):
+class MLPHead(Head):
     """One hidden layer with ReLU."""
 
     kind = "perceptron"
@@ -92,12 +92,12 @@ class Perceptron(Head):
         return self.output(self.hidden(standardised).relu())
 
     @classmethod
-    def like(cls, state: dict[str, Tensor]) -> Perceptron:
+    def like(cls, state: dict[str, Tensor]) -> MLPHead:
         hidden, width = state["hidden.weight"].shape
         return cls(width, hidden, state["output.weight"].shape[0])
 
 
-class Neighbours(Head):
+class KNNHead(Head):
     """k nearest training images by Euclidean distance of standardised features; the share of votes, smoothed."""
 
     kind = "neighbours"
@@ -120,12 +120,12 @@ class Neighbours(Head):
         return ((votes + 1 / classes) / (k + 1)).log()
 
     @classmethod
-    def like(cls, state: dict[str, Tensor]) -> Neighbours:
+    def like(cls, state: dict[str, Tensor]) -> KNNHead:
         return cls(state["known"].shape[1], state["known"].shape[0], len(state["classes"]))
 
 
-KINDS: dict[str, type[Head]] = {head.kind: head for head in (Affine, Perceptron, Neighbours)}
-LINEAR = "linear"  # a folded `Affine`: what a network's own head is
+KINDS: dict[str, type[Head]] = {head.kind: head for head in (StandardizedLinear, MLPHead, KNNHead)}
+LINEAR = "linear"  # a folded `StandardizedLinear`: what a network's own head is
 
 
 def kind_of(head: nn.Module) -> str:
@@ -134,7 +134,7 @@ def kind_of(head: nn.Module) -> str:
 
 def is_differentiable(head: nn.Module) -> bool:
     """Whether a gradient flows through it, as attribution maps need; votes have none."""
-    return not isinstance(head, Neighbours)
+    return not isinstance(head, KNNHead)
 
 
 def empty_head(kind: str, state: dict[str, Tensor]) -> nn.Module:

@@ -10,9 +10,10 @@ from vision2.basics.errors import UserError
 from vision2.models.build import build_model, meta_network
 from vision2.models.published import FACTS
 from vision2.models.settings import ModelConfig
-from vision2.strategies.rules import apply_phase, plan_parameters, set_training_mode, stage_of, trainable_map
+from vision2.strategies import plan_for
 from vision2.strategies.settings import RuleConfig, StrategyConfig
 from vision2.training.learner import Learner
+from vision2.training.parameter_plan import apply_phase, set_training_mode, stage_of, trainable_map
 from vision2.training.settings import TrainConfig
 
 STAGES = ("stem", "layer1", "layer2", "layer3")  # resnet20, from input to output
@@ -24,7 +25,7 @@ def resnet20(seed=0):
 
 def rates(strategy, epoch):
     """Rate scale by stage of what learns in an epoch."""
-    plan = plan_parameters(resnet20(), strategy)
+    plan = plan_for(resnet20(), strategy)
     return {entry.stage: entry.lr_scale for entry in plan if entry.learns_at(epoch)}
 
 
@@ -50,7 +51,8 @@ def batches(count=2):
 
 def learner(strategy, epochs=4):
     train = TrainConfig(epochs=epochs, warmup_epochs=0, schedule="constant")
-    return Learner(resnet20(), strategy, train, precision="float32", seed=0)
+    network = resnet20()
+    return Learner(network, plan_for(network, strategy), strategy, train, precision="float32", seed=0)
 
 
 @pytest.mark.parametrize("aux", [False, True])
@@ -59,8 +61,11 @@ def test_rules_cover_every_parameter_of_every_model(name, aux):
     if aux and not FACTS[name].has_aux:
         pytest.skip("no auxiliary classifiers")
     network = meta_network(ModelConfig(name, aux=aux))
-    for strategy in (finetune(layer_decay=0.5, head_first_epochs=1), StrategyConfig(name="feature_extraction")):
-        plan = plan_parameters(network, strategy)
+    for strategy in (
+        finetune(layer_decay=0.5, head_first_epochs=1),
+        StrategyConfig(name="feature_extraction", features="every_epoch"),
+    ):
+        plan = plan_for(network, strategy)
         assert [entry.name for entry in plan] == [name for name, _ in network.named_parameters()]
         assert {entry.stage for entry in plan} == set(network.stages)
     frozen = [entry for entry in plan if entry.learns_from is None]
@@ -83,7 +88,7 @@ def test_only_stages_from_the_named_one_on_learn():
 
 def test_an_unknown_stage_names_the_nearest_and_lists_all():
     with pytest.raises(UserError, match=r"did you mean 'layer2'\? \(stages: stem, layer1, layer2, layer3, head\)"):
-        plan_parameters(resnet20(), finetune(unfreeze_from="layer_2"))
+        plan_for(resnet20(), finetune(unfreeze_from="layer_2"))
 
 
 def test_head_first_then_everything():
@@ -99,9 +104,9 @@ def test_gradual_unfreezing_adds_one_stage_at_a_time_from_the_last_down():
 
 
 def test_norms_and_biases_do_not_decay_unless_asked_to():
-    plan = plan_parameters(resnet20(), finetune())
+    plan = plan_for(resnet20(), finetune())
     assert {e.name for e in plan if e.decays} == {n for n, p in resnet20().named_parameters() if p.ndim > 1}
-    assert all(entry.decays for entry in plan_parameters(resnet20(), finetune(decay_norm_and_bias=True)))
+    assert all(entry.decays for entry in plan_for(resnet20(), finetune(decay_norm_and_bias=True)))
 
 
 @pytest.mark.parametrize(
@@ -114,14 +119,20 @@ def test_norms_and_biases_do_not_decay_unless_asked_to():
 )
 def test_a_strategy_in_which_nothing_learns_is_refused(strategy):
     with pytest.raises(UserError, match="nothing learns in the first epoch"):
-        plan_parameters(resnet20(), strategy)
+        plan_for(resnet20(), strategy)
 
 
 def test_ones_own_rules_come_first_and_must_match_something():
     rules = [RuleConfig("backbone.layer1.*", lr_scale=7.0), RuleConfig("backbone.layer*", frozen=True)]
     assert rates(finetune(rules=rules), 1) == {"stem": 1.0, "layer1": 7.0, "head": 1.0}
     with pytest.raises(UserError, match=r"'backbone\.layer9\.\*' matches no parameter"):
-        plan_parameters(resnet20(), finetune(rules=[RuleConfig("backbone.layer9.*")]))
+        plan_for(resnet20(), finetune(rules=[RuleConfig("backbone.layer9.*")]))
+
+
+def test_a_rule_that_an_earlier_one_shadows_is_named_with_it():
+    rules = [RuleConfig("backbone.*", lr_scale=0.5), RuleConfig("backbone.layer1.*", frozen=True)]
+    with pytest.raises(UserError, match=r"'backbone\.layer1\.\*' never applies, because 'backbone\.\*' before it"):
+        plan_for(resnet20(), finetune(rules=rules))
 
 
 def test_each_optimiser_group_gets_the_rate_its_stage_is_due():
@@ -171,7 +182,7 @@ def test_frozen_batchnorm_keeps_its_statistics_while_its_weights_learn():
 
 def test_frozen_parts_run_in_evaluation_mode_whatever_was_called_before():
     network, strategy = resnet20().train(), finetune(unfreeze_from="layer3")
-    apply_phase(network, plan_parameters(network, strategy), 1)
+    apply_phase(network, plan_for(network, strategy), 1)
     set_training_mode(network, strategy)
     modes = {name: module.training for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)}
     assert all(mode == name.startswith("backbone.layer3") for name, mode in modes.items())
@@ -203,7 +214,7 @@ def test_resuming_at_a_phase_boundary_equals_going_on(strategy, boundary):
 def test_the_map_tells_parameters_rates_norms_and_the_first_epoch_of_each_stage():
     strategy = finetune(lr=0.1, backbone_lr_scale=0.1, head_first_epochs=3, unfreeze_from="layer3", batchnorm="frozen")
     network = resnet20()
-    rows = {row["stage"]: row for row in trainable_map(network, plan_parameters(network, strategy), strategy)}
+    rows = {row["stage"]: row for row in trainable_map(network, plan_for(network, strategy), strategy)}
     assert sum(row["parameters"] for row in rows.values()) == sum(p.numel() for p in network.parameters())
     assert (rows["layer2"]["learning"], rows["layer2"]["lr"]) == (0, [])
     assert (rows["layer3"]["from_epoch"], rows["layer3"]["batchnorm"]) == (4, "frozen")

@@ -1,0 +1,188 @@
+"""A new classifier on features that are computed once and kept: trained in epochs (linear), or fitted at once (the others)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from vision2.features.classifiers import fit_classifier
+from vision2.features.compute import split_features
+from vision2.features.costs import remembered_costs
+from vision2.features.feature_batches import FeatureBatches
+from vision2.models.cut import parse_layers, with_saved_head
+from vision2.models.heads import LINEAR, StandardizedLinear, kind_of
+from vision2.models.network import Network
+from vision2.stats.metrics import summarise_predictions
+from vision2.training.epochs import EpochFit, in_use
+from vision2.training.fit import FitResult, Progress, Task, Totals, describe_classifier
+from vision2.training.learner import Learner
+from vision2.training.parameter_plan import ParameterPlan, Rule, plan_parameters
+from vision2.training.predictions import predict
+from vision2.training.recorder import Recorder
+
+STEPS_PER_EPOCH = 64  # aimed at on features, where a step costs next to nothing
+BATCH_SIZES = (32, 256)  # the range for that
+
+
+def fit_on_features(task: Task, rules: Sequence[Rule]) -> EpochFit | ClassifierFit:
+    """Compute or look up the features of every split and set up the classifier on the (best) layer.
+
+    With several layers a trial on each is judged by validation; the test split is for the chosen layer alone.
+
+    Raises:
+        UserError: for a layer that the network does not have.
+    """
+    saved = task.saved
+    if saved:  # before any feature is looked up: the weights decide which ones they are
+        prefix = "backbone."
+        own = {name.removeprefix(prefix): t for name, t in saved["model"].items() if name.startswith(prefix)}
+        task.network.backbone.load_state_dict(own)
+    layers = [saved["classifier"]["layer"]] if saved else parse_layers(task.strategy.layer, task.network)
+    features = split_features(task, layers)
+
+    def on(layer: str) -> EpochFit | ClassifierFit:
+        return _on_layer(task, rules, layer, features[layer])
+
+    if saved:
+        fit, curve = on(layers[0]), saved["classifier"].get("layers")
+    elif len(layers) == 1:
+        fit, curve = on(layers[0]), None
+    else:
+        curve = [_trial(on(layer)) for layer in layers]
+        fit = on(max(curve, key=lambda row: (row["val_accuracy"], -row["val_loss"]))["layer"])
+    if curve:
+        fit.record["layers"] = curve
+    return fit
+
+
+def _on_layer(
+    task: Task, rules: Sequence[Rule], layer: str, features: dict[str, torch.Tensor]
+) -> EpochFit | ClassifierFit:
+    """The classifier on `features` (V, N, D) by split."""
+    least, most = BATCH_SIZES
+    size = task.train.batch_size or max(least, min(most, len(task.data.train) // STEPS_PER_EPOCH))
+    shared = {"batch_size": size, "device": task.device, "seed": task.seed}
+    batches = {
+        part.name: FeatureBatches(features[part.name], part.labels, **shared)
+        for part in (task.data.val, task.data.test)
+    }
+    batches["train"] = train = FeatureBatches(
+        features["train"], task.data.train.labels, shuffle=True, sampler=task.train.sampler, **shared
+    )
+    head = StandardizedLinear(features["train"].shape[-1], len(task.data.classes))
+    head.standardise_by(train.all().features.cpu())
+    network = task.network.cut_at(layer, task.strategy.pooling, head.to(task.device))
+    record = {"name": task.strategy.classifier, "layer": layer, "pooling": task.strategy.pooling}
+    record |= {"kind": LINEAR, "features": head.in_features}
+
+    def costs() -> Totals:
+        return remembered_costs(network, task.model, task.dataset)
+
+    if task.strategy.classifier != "linear":
+        return ClassifierFit(task, network, rules, batches, costs, record)
+    learner = Learner(
+        network,
+        plan_parameters(network, rules, task.strategy),
+        task.strategy,
+        task.train,
+        precision="float32",
+        seed=task.seed,
+        class_weights=task.class_weights,
+        forward=network.classify,
+    )
+    return EpochFit(learner, task, batches, costs, on_features=True, record=record, threads=_one_thread)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Products of a head are over before a second thread has begun."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _trial(fit: EpochFit | ClassifierFit) -> dict:
+    """Best validation accuracy on one layer: one point of the curve over layers."""
+    best = max(fit.trial(), key=lambda found: (found["accuracy"], -found["loss"]))
+    figures = {f"val_{key}": best[key] for key in ("accuracy", "loss", "accuracy_low", "accuracy_high")}
+    return {"layer": fit.record["layer"], "features": fit.record["features"], **figures}
+
+
+@dataclass
+class ClassifierFit:
+    """A classifier that is fitted to all features at once; validation picks its regularisation."""
+
+    task: Task
+    network: Network  # cut; its head is fitted by `run`
+    rules: Sequence[Rule]
+    batches: dict[str, FeatureBatches]
+    costs: Callable[[], Totals]
+    record: dict
+    precision: str = field(default="float32", init=False)
+    epochs: int = field(default=0, init=False)
+
+    @property
+    def plan(self) -> list[ParameterPlan]:
+        return plan_parameters(self.network, self.rules, self.task.strategy)
+
+    @property
+    def batch_size(self) -> int:
+        return self.batches["train"].batch_size
+
+    def classifier(self) -> dict:
+        return self.record
+
+    def known_features(self) -> torch.Tensor:
+        return self.batches["val"].features[0]
+
+    def run(self, recorder: Recorder) -> FitResult:
+        """Fit, or take the fitted classifier from the checkpoint; then evaluate it on the training images."""
+        start, saved = time.perf_counter(), self.task.saved
+        if saved:
+            self.network = with_saved_head(self.task.network, saved["classifier"], saved["model"]).to(self.task.device)
+            self.network.load_state_dict(saved["model"])
+            self.record, progress = saved["classifier"], Progress(**saved["state"])
+        else:
+            self._fit()
+            progress = Progress(images=self.batches["train"].num_samples)
+        recorder.bars.say(describe_classifier(self.record))
+        seconds = recorder.prepared_seconds + time.perf_counter() - start
+        progress = replace(progress, seconds=progress.seconds + seconds)
+        state = {"model": self.network.state_dict(), "classifier": self.record}
+        recorder.save(progress, best=state, last=state)
+        train = self._metrics("train")
+        return FitResult(
+            self.network.eval(), self._predict, progress, {"accuracy": train["accuracy"], "loss": train["loss"]}
+        )
+
+    def trial(self) -> Iterator[dict]:
+        """Validation metrics of the fitted classifier."""
+        self._fit()
+        yield self._metrics("val")
+
+    def _fit(self) -> None:
+        strategy, train = self.task.strategy, self.task.train
+        fitted = fit_classifier(
+            strategy.classifier,
+            self.batches["train"].all(),
+            self.batches["val"].all(),
+            num_classes=self.network.num_classes,
+            seed=self.task.seed,
+            balanced=train.class_weights == "balanced",
+            neighbours=strategy.neighbors,
+        )
+        self.network = in_use(self.network.cut_at(self.network.layer, self.network.pooling, fitted.head))
+        self.record |= {"kind": kind_of(self.network.head), "chosen": fitted.chosen, "tried": fitted.tried}
+
+    def _predict(self, split: str):
+        return predict(self.network, self.batches[split], forward=self.network.classify)
+
+    def _metrics(self, split: str) -> dict:
+        return summarise_predictions(*self._predict(split))

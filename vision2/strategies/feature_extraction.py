@@ -1,0 +1,55 @@
+"""The pretrained part stays as it is; a new classifier learns on the features it gives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vision2.strategies.finetune import stored_features_settings
+
+if TYPE_CHECKING:
+    from vision2.strategies.rules import Stages
+    from vision2.strategies.settings import StrategyConfig
+    from vision2.training.fit import Fit, Task
+    from vision2.training.parameter_plan import Rule
+    from vision2.training.settings import TrainConfig
+
+TRAINS_BACKBONE = False
+
+
+def problems(strategy: StrategyConfig, train: TrainConfig) -> list[str]:
+    found, classifier = [], strategy.classifier
+    if strategy.unfreeze_from or strategy.head_first_epochs:
+        found.append("strategy=feature_extraction trains no backbone; use strategy=finetune to unfreeze a part")
+    if strategy.features == "every_epoch":
+        why = "needs strategy.features=once (with features=every_epoch it must be {default})"
+        found += stored_features_settings(strategy, why)
+    if classifier != "linear" and train.sampler != "shuffle":
+        found.append(
+            f"train.sampler={train.sampler} does not go with strategy.classifier={classifier}, which is fitted to all images"
+            " at once; give train.class_weights=balanced"
+        )
+    if classifier in ("knn", "mlp") and train.class_weights != "none":
+        found.append(
+            f"train.class_weights={train.class_weights} does not go with strategy.classifier={classifier}; leave it out"
+        )
+    return found
+
+
+def rules(strategy: StrategyConfig, stages: Stages) -> list[Rule]:
+    """The head learns, and where images pass through the network the auxiliary classifiers do too."""
+    from vision2.strategies.rules import head_rules
+    from vision2.training.parameter_plan import Rule
+
+    learning = ("head",) if strategy.features == "once" else ("aux", "head")
+    return [*head_rules(stages, learning), Rule("*", 1.0, None)]
+
+
+def start(task: Task) -> Fit:
+    own = rules(task.strategy, task.network.stages)
+    if task.strategy.features == "every_epoch":
+        from vision2.training.epochs import fit_on_images
+
+        return fit_on_images(task, own)
+    from vision2.features.probe import fit_on_features
+
+    return fit_on_features(task, own)

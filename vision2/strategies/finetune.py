@@ -1,0 +1,51 @@
+"""A new head at the full rate and pretrained stages at a lower one, all at once or stage by stage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vision2.strategies.rules import Stages
+    from vision2.strategies.settings import StrategyConfig
+    from vision2.training.fit import Fit, Task
+    from vision2.training.parameter_plan import Rule
+    from vision2.training.settings import TrainConfig
+
+TRAINS_BACKBONE = True
+# Settings of classifiers on stored features, with their defaults; anything else would be ignored here.
+STORED_FEATURES_ONLY = {"classifier": "linear", "layer": "last", "pooling": "pooled", "views": 1, "neighbors": None}
+
+
+def problems(strategy: StrategyConfig, train: TrainConfig) -> list[str]:
+    found = stored_features_settings(strategy, "goes with strategy=feature_extraction")
+    if 0 < train.epochs <= strategy.head_first_epochs:
+        found.append(
+            f"strategy.head_first_epochs={strategy.head_first_epochs} leaves none of train.epochs={train.epochs} to the"
+            " backbone; lower it, or use strategy.unfreeze_from=head"
+        )
+    if strategy.unfreeze_every_epochs and strategy.unfreeze_from:
+        found.append(
+            "strategy.unfreeze_every_epochs and strategy.unfreeze_from contradict each other; give one of them"
+        )
+    return found
+
+
+def stored_features_settings(strategy: StrategyConfig, why: str) -> list[str]:
+    """A sentence for each setting that only a classifier on stored features reads; `why` may name the {default}."""
+    return [
+        f"strategy.{key}={getattr(strategy, key)} {why.format(default=default)}"
+        for key, default in STORED_FEATURES_ONLY.items()
+        if getattr(strategy, key) != default
+    ]
+
+
+def rules(strategy: StrategyConfig, stages: Stages) -> list[Rule]:
+    from vision2.strategies.rules import stage_rules
+
+    return stage_rules(strategy, stages)
+
+
+def start(task: Task) -> Fit:
+    from vision2.training.epochs import fit_on_images
+
+    return fit_on_images(task, rules(task.strategy, task.network.stages))

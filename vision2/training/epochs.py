@@ -1,0 +1,188 @@
+"""Training in epochs, on images or on stored features; the best epoch by validation is kept."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+
+import torch
+
+from vision2.models.cut import with_saved_head
+from vision2.models.heads import StandardizedLinear, kind_of
+from vision2.models.network import Network
+from vision2.stats.metrics import summarise_predictions
+from vision2.training.fit import FitResult, Progress, Task, Totals, describe_classifier
+from vision2.training.learner import Learner
+from vision2.training.parameter_plan import ParameterPlan, Rule, plan_parameters
+from vision2.training.precision import choose_precision
+from vision2.training.predictions import predict
+from vision2.training.progress import ProgressBars
+from vision2.training.recorder import Recorder
+
+
+def fit_on_images(task: Task, rules: Sequence[Rule]) -> EpochFit:
+    """The whole network on batches of images."""
+    network, size = task.network, task.network.preprocessing.image_size_px
+    saved = task.saved["precision"] if task.saved else None
+    learner = Learner(
+        network,
+        plan_parameters(network, rules, task.strategy),
+        task.strategy,
+        task.train,
+        precision=saved or choose_precision(task.train.precision, network, task.device, size),
+        seed=task.seed,
+        aux_weight=task.model.aux_weight,
+        class_weights=task.class_weights,
+    )
+
+    def costs() -> Totals:
+        from vision2.profiling.count import count_costs  # loads what a run on stored features does without
+
+        counted = count_costs(network, size)
+        return Totals(counted.parameters, counted.multiply_adds)
+
+    return EpochFit(learner, task, task.images, costs)
+
+
+@dataclass
+class EpochFit:
+    """A learner and the batches of its epochs.
+
+    `on_features`: batches hold features and only the head runs. `threads` limits threads while it learns.
+    """
+
+    learner: Learner
+    task: Task
+    batches: dict
+    costs: Callable[[], Totals]
+    on_features: bool = False
+    record: dict | None = None  # of the classifier, where the network is cut
+    threads: Callable[[], AbstractContextManager] = nullcontext
+
+    @property
+    def network(self) -> Network:
+        return self.learner.network
+
+    @property
+    def plan(self) -> list[ParameterPlan]:
+        return self.learner.plan
+
+    @property
+    def precision(self) -> str:
+        return self.learner.precision
+
+    @property
+    def batch_size(self) -> int:
+        return self.batches["train"].batch_size
+
+    @property
+    def epochs(self) -> int:
+        return self.task.train.epochs
+
+    def classifier(self) -> dict | None:
+        return self.record
+
+    def known_features(self) -> torch.Tensor | None:
+        return self.batches["val"].features[0] if self.on_features else None
+
+    def run(self, recorder: Recorder) -> FitResult:
+        """Train to the last epoch, or until `train.patience` ends the run; every epoch leaves a checkpoint."""
+        progress = Progress()
+        if self.task.saved:
+            self.learner.load_state_dict(self.task.saved)
+            progress = Progress(**self.task.saved["state"])
+            recorder.record.resume_after(progress.epoch)
+        progress = replace(progress, seconds=progress.seconds + recorder.prepared_seconds)
+        while not progress.finished(self.epochs, self.task.train.patience):
+            entry, gradient_norms = self._epoch(progress.epoch + 1, recorder.bars)
+            progress = progress.after(entry)
+            recorder.epoch(entry, gradient_norms)
+            recorder.save(progress, best=self._best(progress), last=self._last())
+            recorder.bars.finish_epoch(entry)
+        return self._result(recorder, progress)
+
+    def _epoch(self, epoch: int, bars: ProgressBars) -> tuple[dict, dict[str, list[float]]]:
+        """Train and validate once: the record of the epoch, and each parameter's gradient norm by stage."""
+        start, train, val = time.perf_counter(), self.batches["train"], self.batches["val"]
+        bars.start(train.num_samples, f"epoch {epoch} train")
+        with self.threads():
+            result = self.learner.train_epoch(train, epoch, bars)
+        bars.start(val.num_samples, f"epoch {epoch} val")
+        found = self.validate(bars.advance)
+        entry = {
+            "epoch": epoch,
+            "train_loss": result.loss,
+            "train_accuracy": result.accuracy,
+            "val_loss": found["loss"],
+            "val_accuracy": found["accuracy"],
+            "val_balanced_accuracy": found["balanced_accuracy"],
+            "val_macro_f1": found["macro_f1"],
+            "lr": result.lr,
+            "images_per_second": result.images / result.seconds,
+            "data_wait_share": train.wait_seconds / result.seconds,
+            "gradient_norms": _by_stage(result.gradient_norms),
+            "train_images": result.images,
+            "train_seconds": result.seconds,
+            "seconds": time.perf_counter() - start,
+        }
+        return entry, result.gradient_norms
+
+    def trial(self) -> Iterator[dict]:
+        """Validation metrics after each epoch, without a record of any of it."""
+        for epoch in range(1, self.epochs + 1):
+            with self.threads():
+                self.learner.train_epoch(self.batches["train"], epoch)
+            yield self.validate()
+
+    def validate(self, advance: Callable | None = None) -> dict:
+        """Metrics of the network as it is now on the validation split."""
+        return summarise_predictions(*self._predict(self.learner.evaluated, "val", advance))
+
+    def _predict(self, network: Network, split: str, advance: Callable | None = None):
+        forward = network.classify if self.on_features else network
+        return predict(network, self.batches[split], advance, forward=forward)
+
+    def _best(self, progress: Progress) -> dict | None:
+        """The checkpoint of the best epoch, when the last one was it: the network as it is to be used."""
+        if progress.best_epoch != progress.epoch:
+            return None
+        return {"model": in_use(self.learner.evaluated).state_dict(), "classifier": self.record}
+
+    def _last(self) -> dict:
+        """The checkpoint to resume from; its head still standardises its input."""
+        record = self.record and self.record | {"kind": kind_of(self.network.head)}
+        return {**self.learner.state_dict(), "classifier": record}
+
+    def _result(self, recorder: Recorder, progress: Progress) -> FitResult:
+        history, network = recorder.record.history(), self.learner.evaluated
+        if progress.epoch:
+            best = recorder.best()
+            network = with_saved_head(self.task.network, best["classifier"], best["model"]).to(self.task.device)
+            network.load_state_dict(best["model"])
+        if self.record:
+            recorder.bars.say(describe_classifier(self.record))
+        last = history[-1] if history else None
+        seconds = sum(entry["train_seconds"] for entry in history)
+        return FitResult(
+            network.eval(),
+            lambda split: self._predict(network, split),
+            progress,
+            last and {"accuracy": last["train_accuracy"], "loss": last["train_loss"], "epoch": last["epoch"]},
+            progress.images / seconds if seconds else None,
+        )
+
+
+def in_use(network: Network) -> Network:
+    """The network as it is to be used: a head that standardises its input becomes an ordinary linear one."""
+    if not isinstance(network.head, StandardizedLinear):
+        return network
+    return network.cut_at(network.layer, network.pooling, network.head.folded())
+
+
+def _by_stage(norms: dict[str, list[float]]) -> dict[str, float]:
+    """Norm of the whole gradient of each stage; a stage whose gradient overflowed is left out."""
+    whole = {stage: math.hypot(*of_parameters) for stage, of_parameters in norms.items()}
+    return {stage: norm for stage, norm in whole.items() if math.isfinite(norm)}

@@ -1,0 +1,115 @@
+"""What a strategy is given and what it gives back: the seam between a run and the part of it that learns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import torch
+
+from vision2.data.batches import Batches
+from vision2.data.dataset import Dataset
+from vision2.data.settings import DatasetConfig
+from vision2.models.network import Network
+from vision2.models.settings import ModelConfig
+from vision2.strategies.settings import StrategyConfig
+from vision2.training.parameter_plan import ParameterPlan
+from vision2.training.predictions import Predictions
+from vision2.training.settings import TrainConfig
+
+if TYPE_CHECKING:
+    from vision2.training.recorder import Recorder
+
+
+@dataclass(frozen=True)
+class Task:
+    """What there is to learn: settings, data, a network with its starting weights, and batches of images by split."""
+
+    model: ModelConfig
+    dataset: DatasetConfig
+    strategy: StrategyConfig
+    train: TrainConfig
+    seed: int
+    data: Dataset
+    network: Network  # on its device
+    images: dict[str, Batches]
+    class_weights: torch.Tensor | None = None
+    saved: dict | None = None  # the checkpoint to resume from
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+
+class Totals(NamedTuple):
+    """Cost of the network that is used in the end: parameters, and multiply-adds for one image."""
+
+    parameters: int
+    multiply_adds: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come; all of it is in the checkpoint."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_accuracy: float = -1.0
+    best_loss: float = math.inf
+    seconds: float = 0.0  # preparation (decoding, features) and epochs, summed over all sittings
+    images: int = 0
+
+    def after(self, entry: dict) -> Progress:
+        """The next state; the best epoch has the highest validation accuracy, and among equals the lowest loss."""
+        seconds, images = self.seconds + entry["seconds"], self.images + entry["train_images"]
+        progress = replace(self, epoch=entry["epoch"], seconds=seconds, images=images)
+        accuracy, loss = entry["val_accuracy"], entry["val_loss"]
+        if (accuracy, -loss) > (self.best_accuracy, -self.best_loss):
+            progress = replace(progress, best_epoch=entry["epoch"], best_accuracy=accuracy, best_loss=loss)
+        return progress
+
+    def finished(self, epochs: int, patience: int | None) -> bool:
+        return self.epoch >= epochs or (patience is not None and self.epoch - self.best_epoch >= patience)
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What was learned. `predict` gives the predictions of `network`, the best one by validation, for a split's name."""
+
+    network: Network
+    predict: Callable[[str], Predictions]
+    progress: Progress
+    train: dict | None  # {"accuracy", "loss", "epoch"} on the training images; None when nothing was trained
+    images_per_second: float | None = None  # of training on images; None where none pass through the network
+
+
+class Fit(Protocol):
+    """Something ready to learn: what a run prints and records about it, and `run`."""
+
+    network: Network
+    plan: list[ParameterPlan]
+    precision: str
+    batch_size: int
+    epochs: int  # 0 where a classifier is fitted at once
+
+    def run(self, recorder: Recorder) -> FitResult:
+        """Learn, or finish what a checkpoint left unfinished."""
+
+    def classifier(self) -> dict | None:
+        """The record of a classifier on features; None for a network's own head."""
+
+    def costs(self) -> Totals:
+        """Parameters and multiply-adds."""
+
+    def known_features(self) -> torch.Tensor | None:
+        """(N, D) of the validation split where they were computed before, else None."""
+
+
+def describe_classifier(record: dict) -> str:
+    """The classifier, what validation picked for it, and what it reads, for the terminal."""
+    chosen = "".join(f", {name}={value:g}" for name, value in record.get("chosen", {}).items())
+    layers = " and ".join(row["layer"] for row in record.get("layers", ()))
+    best = f", the best of {layers}" if layers else ""
+    return f"classifier: {record['name']}{chosen} on {record['features']} features after {record['layer']}{best}"

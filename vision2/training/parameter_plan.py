@@ -1,0 +1,161 @@
+"""Who learns, from which epoch and at which learning rate: ordered rules over parameter names, applied to a network.
+
+The first rule that matches a parameter wins and every parameter must be covered. Phases (head first, gradual
+unfreezing) are a pure function of the epoch, so a resumed run needs no state to know which phase it is in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from torch import nn
+
+from vision2.basics.errors import UserError
+from vision2.strategies.settings import RuleConfig, StrategyConfig
+
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.GroupNorm, nn.LayerNorm)
+BATCH_NORMS = NORMS[:4]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Parameters whose name matches the glob `match` learn at lr * `lr_scale` from epoch `learns_from` (None: never)."""
+
+    match: str
+    lr_scale: float
+    learns_from: int | None
+
+
+@dataclass(frozen=True)
+class ParameterPlan:
+    name: str
+    stage: str
+    lr_scale: float
+    learns_from: int | None  # epoch, counted from 1; None = frozen for the whole run
+    decays: bool
+
+    def learns_at(self, epoch: int) -> bool:
+        return self.learns_from is not None and epoch >= self.learns_from
+
+
+def backbone_stages(stages: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Stage names from input to output, without the head and the auxiliary classifiers."""
+    return [name for name in stages if name not in ("aux", "head")]
+
+
+def plan_parameters(network: nn.Module, rules: Sequence[Rule], strategy: StrategyConfig) -> list[ParameterPlan]:
+    """What each parameter of a network with `.stages` does, in `named_parameters` order.
+
+    Args:
+        rules: the strategy's own; those of `strategy.rules` come before them.
+
+    Raises:
+        UserError: when a rule of the user's never applies, or nothing is left to learn.
+        ValueError: when a parameter is covered by no rule (a bug in the network's stages).
+    """
+    own = [Rule(rule.match, rule.lr_scale, None if rule.frozen else 1) for rule in strategy.rules]
+    applied, plan = set(), []
+    for name, parameter in network.named_parameters():
+        rule = next((rule for rule in (*own, *rules) if fnmatchcase(name, rule.match)), None)
+        if rule is None:
+            raise ValueError(f"no rule covers parameter {name}")
+        applied.add(rule.match)
+        decays = strategy.decay_norm_and_bias or parameter.ndim > 1
+        plan.append(ParameterPlan(name, stage_of(name, network.stages), rule.lr_scale, rule.learns_from, decays))
+    _check_user_rules(strategy.rules, applied, [entry.name for entry in plan])
+    if strategy.rules and not any(entry.learns_at(1) for entry in plan):
+        frozen = ", ".join(rule.match for rule in strategy.rules if rule.frozen)
+        raise UserError(
+            f"nothing learns in the first epoch: strategy.rules freeze {frozen}; let at least the head learn"
+        )
+    return plan
+
+
+def _check_user_rules(rules: Sequence[RuleConfig], applied: set[str], names: Sequence[str]) -> None:
+    for position, rule in enumerate(rules):
+        if rule.match in applied:
+            continue
+        matching = [name for name in names if fnmatchcase(name, rule.match)]
+        if not matching:
+            raise UserError(f"strategy.rules: '{rule.match}' matches no parameter; names look like '{names[0]}'")
+        earlier = [
+            other.match for other in rules[:position] if any(fnmatchcase(name, other.match) for name in matching)
+        ]
+        raise UserError(
+            f"strategy.rules: '{rule.match}' never applies, because '{earlier[0]}' before it already covers"
+            f" '{matching[0]}'; put the narrower rule first, or leave it out"
+        )
+
+
+def stage_of(name: str, stages: Mapping[str, tuple[str, ...]]) -> str:
+    """The stage a parameter, buffer or module name belongs to."""
+    return next(stage for stage, prefixes in stages.items() if any((name + ".").startswith(p) for p in prefixes))
+
+
+def apply_phase(network: nn.Module, plan: Sequence[ParameterPlan], epoch: int) -> None:
+    """Let exactly the parameters that learn in this epoch require a gradient."""
+    parameters = dict(network.named_parameters())
+    for entry in plan:
+        learns = entry.learns_at(epoch)
+        parameters[entry.name].requires_grad_(learns)
+        if not learns:
+            parameters[entry.name].grad = None
+
+
+def set_training_mode(network: nn.Module, strategy: StrategyConfig) -> None:
+    """`network.train()`, then evaluation mode for everything that must not change: call it after every `.train()`.
+
+    A stage without a learning parameter runs in evaluation mode as a whole (its batch-norm statistics and dropout
+    included); with `strategy.batchnorm=frozen` so does every norm layer of the backbone.
+    """
+    network.train()
+    learning = {stage_of(n, network.stages) for n, p in network.named_parameters() if p.requires_grad}
+    frozen = [prefix for stage, prefixes in network.stages.items() if stage not in learning for prefix in prefixes]
+    if not learning.intersection(backbone_stages(network.stages)) and "aux" not in learning:
+        network.backbone.eval()  # dropout between the stages too
+    for name, module in network.named_modules():
+        own = list(module.parameters(recurse=False))
+        in_frozen_stage = any((name + ".").startswith(prefix) for prefix in frozen)
+        frozen_norm = isinstance(module, NORMS) and (
+            (strategy.batchnorm == "frozen" and name.startswith("backbone."))
+            or (own and not any(p.requires_grad for p in own))
+        )
+        if in_frozen_stage or frozen_norm:
+            module.eval()
+
+
+def trainable_map(network: nn.Module, plan: Sequence[ParameterPlan], strategy: StrategyConfig) -> list[dict]:
+    """One row per stage: parameters, how many learn and from which epoch, batch-norm mode, learning rate(s)."""
+    sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
+    norms = dict.fromkeys(network.stages, 0)
+    for name, module in network.named_modules():
+        if isinstance(module, BATCH_NORMS):
+            norms[stage_of(name, network.stages)] += 1
+    rows = []
+    for stage in network.stages:
+        entries = [entry for entry in plan if entry.stage == stage]
+        learning = [entry for entry in entries if entry.learns_from is not None]
+        frozen_norms = not learning or (strategy.batchnorm == "frozen" and stage not in ("aux", "head"))
+        rows.append({
+            "stage": stage,
+            "parameters": sum(sizes[entry.name] for entry in entries),
+            "learning": sum(sizes[entry.name] for entry in learning),
+            "from_epoch": min((entry.learns_from for entry in learning), default=None),
+            "batchnorm": "none" if not norms[stage] else "frozen" if frozen_norms else "adapts",
+            "lr": sorted({strategy.lr * entry.lr_scale for entry in learning}),
+        })  # fmt: skip
+    return rows
+
+
+def format_map(rows: Sequence[dict]) -> str:
+    """The trainable map as aligned text for the terminal."""
+    lines = [f"{'stage':12}{'parameters':>12}{'learning':>12}  {'batch-norm':10}  learning rate"]
+    for row in rows:
+        rate = ", ".join(f"{lr:g}" for lr in row["lr"]) or "frozen"
+        later = f" from epoch {row['from_epoch']}" if (row["from_epoch"] or 1) > 1 else ""
+        lines.append(
+            f"{row['stage']:12}{row['parameters']:>12,}{row['learning']:>12,}  {row['batchnorm']:10}  {rate}{later}"
+        )
+    return "\n".join(lines)

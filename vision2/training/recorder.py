@@ -1,0 +1,41 @@
+"""Where a fit writes while it learns: epochs to metrics.jsonl and TensorBoard, checkpoints to the run folder."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from vision2.runs.records import RunRecord
+from vision2.runs.tensorboard import TensorBoardTracker
+from vision2.training.checkpoint import load_checkpoint, save_checkpoint
+from vision2.training.fit import Progress
+from vision2.training.progress import ProgressBars
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """The run folder's files while a run is going. `shared` is what every checkpoint holds besides what was learned."""
+
+    record: RunRecord
+    tracker: TensorBoardTracker
+    bars: ProgressBars
+    shared: dict
+    prepared_seconds: float = 0.0  # spent before the fit began: decoding, features
+
+    def epoch(self, entry: dict, gradient_norms: dict[str, list[float]]) -> None:
+        self.record.log_epoch(entry)
+        self.tracker.log_epoch(entry, gradient_norms)
+
+    def save(self, progress: Progress, *, best: dict | None, last: dict) -> None:
+        """`best.pt` first: a kill between the two repeats the epoch and writes the same best again."""
+        shared = self.shared | {"state": asdict(progress)}
+        if best is not None:
+            save_checkpoint(self._path("best"), shared | best)
+        save_checkpoint(self._path("last"), shared | last)
+
+    def best(self) -> dict:
+        """The best checkpoint so far."""
+        return load_checkpoint(self._path("best"))
+
+    def _path(self, name: str) -> Path:
+        return self.record.run_dir / f"{name}.pt"
