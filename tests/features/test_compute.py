@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from vision2.basics.errors import UserError
 from vision2.data.batches import Batches
 from vision2.data.dataset import Split
 from vision2.data.settings import AugmentConfig
@@ -119,32 +120,49 @@ def test_two_processes_fill_one_store_at_once(tmp_path):
         "for i in range(first, first + 40, 2): s.add([bytes([i]) * 16, bytes([i + 1]) * 16],"
         " np.array([[i, i], [i + 1, i + 1]], dtype=np.float32))\n"
     )
-    processes = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), first]) for first in ("0", "20")]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "s.sqlite"), first]) for first in ("0", "20")
+    ]
     assert [process.wait() for process in processes] == [0, 0]
-    rows, missing = FeatureStore(tmp_path).read([bytes([i]) * 16 for i in range(60)])
+    rows, missing = FeatureStore(tmp_path / "s.sqlite").read([bytes([i]) * 16 for i in range(60)])
     assert not len(missing)
     assert np.array_equal(rows[:, 0], np.arange(60))
 
 
-def test_half_written_and_damaged_parts_count_as_absent(tmp_path):
-    store, keys = FeatureStore(tmp_path), [bytes([i]) * 16 for i in range(4)]
+def test_a_damaged_store_counts_as_empty_and_is_replaced(tmp_path):
+    store, keys = FeatureStore(tmp_path / "s.sqlite"), [bytes([i]) * 16 for i in range(4)]
     store.add(keys[:2], np.ones((2, 3), dtype=np.float32))
-    store.add(keys[2:], np.full((2, 3), 2, dtype=np.float32))
-    for number, file in enumerate(sorted(tmp_path.glob("*.rows.npy"))):
-        if number == 0:
-            file.write_bytes(file.read_bytes()[:-7])
-    _, missing = store.read(keys)
-    assert len(missing) == 2
-    (tmp_path / "0000.rows.npy").write_bytes(b"rows of a killed process, no ids")
-    assert len(store.read(keys)[1]) == 2
+    store.file.write_bytes(b"not a database, whatever it was before")
+    rows, missing = store.read(keys)
+    assert rows is None
+    assert len(missing) == 4
+    store.add(keys, np.full((4, 3), 2, dtype=np.float32))
+    assert np.array_equal(store.read(keys)[0], np.full((4, 3), 2))
+
+
+def test_a_store_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    store = FeatureStore(tmp_path / "file" / "s.sqlite")
+    with pytest.raises(UserError, match=r"cannot keep features in .*dataset\.cache_dir=FOLDER"):
+        store.add([b"a" * 16], np.ones((1, 2), dtype=np.float32))
 
 
 def test_the_same_image_twice_has_one_row(tmp_path):
-    store = FeatureStore(tmp_path)
-    store.add([b"a" * 16, b"b" * 16], np.array([[1.0], [2.0]], dtype=np.float32))
+    store = FeatureStore(tmp_path / "s.sqlite")
+    store.add([b"a" * 16, b"b" * 16, b"a" * 16], np.array([[1.0], [2.0], [1.0]], dtype=np.float32))
     rows, missing = store.read([b"b" * 16, b"a" * 16, b"b" * 16])
     assert rows[:, 0].tolist() == [2.0, 1.0, 2.0]
     assert not len(missing)
+
+
+def test_two_images_of_equal_pixels_are_found_again(tmp_path):
+    """The second run on stored features used to fail with a KeyError."""
+    twins = split()
+    twins = Split("train", twins.labels[:2], ("a", "b"), twins.images.select(np.array([3, 3])))
+    first = made(maker(tmp_path), twins)
+    again = maker(tmp_path)
+    assert torch.equal(made(again, twins), first)
+    assert again.images_computed == 0
 
 
 def test_an_image_is_known_by_its_pixels_and_shape():
@@ -160,7 +178,7 @@ def test_features_are_counted_and_can_be_deleted(tmp_path, capsys):
     made(maker(tmp_path / "features"), split())
     assert main([f"dir={tmp_path}"]) == 0
     assert "features of 1 layer," in capsys.readouterr().out
-    own = tmp_path / "features" / "mine" / "thesis.ids.npy"  # somebody's folder that happens to be called so
+    own = tmp_path / "features" / "mine" / "thesis.sqlite"  # somebody's folder that happens to be called so
     own.parent.mkdir()
     own.touch()
     assert main(["clear", f"dir={tmp_path}"]) == 0

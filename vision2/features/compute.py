@@ -31,7 +31,7 @@ from vision2.models.cut import layer_outputs
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig
 from vision2.training.fit import Task
-from vision2.training.precision import PROBE_FROM_PX, autocast
+from vision2.training.precision import PROBE_FROM_PX, autocast, cpu_has_bfloat16
 
 BATCH_SIZE = 32  # at 224 px; larger ones fall out of a CPU's caches
 LARGEST_BYTES = 8 * 10**9
@@ -110,7 +110,7 @@ class FeatureMaker:
         if self._digest is None:
             self._digest = network_digest(self.network.backbone)
         key = store_key(**self._facts, network=self._digest, layer=layer, precision=precision)
-        return FeatureStore(self.folder / key)
+        return FeatureStore(self.folder / f"{key}.sqlite")
 
     @torch.inference_mode()
     def _compute(
@@ -172,7 +172,7 @@ def training_precision(wanted: str, device: torch.device, image_size_px: int) ->
         return wanted
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    native = device.type == "cpu" and image_size_px >= PROBE_FROM_PX and torch.cpu._is_avx512_bf16_supported()
+    native = device.type == "cpu" and image_size_px >= PROBE_FROM_PX and cpu_has_bfloat16()
     return "bfloat16" if native else "float32"
 
 

@@ -1,8 +1,8 @@
-"""Features on disk, a row for each image, found again by what the image and the network are, not by where they lie.
+"""Features on disk, one row per image, found by what the image and the network are, not by where they lie.
 
-A store is the folder of one (network, preprocessing, layer, pooling, number format): see `store_key`. It holds parts, each
-two arrays of equal length: NAME.rows.npy (M, D) float32 and NAME.ids.npy (M, 16) uint8. A part is whole once its ids are
-there, and nobody changes it then: two processes that fill a store at once write two parts.
+A store is one SQLite file for each (network, preprocessing, layer, pooling, number format), see `store_key`: a table from the
+id of an image (16 bytes) to its row (D float32). SQLite makes each addition complete or absent, whatever process is killed,
+and lets several processes fill one store at once.
 """
 
 from __future__ import annotations
@@ -11,61 +11,89 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Sequence
-from contextlib import suppress
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vision2.basics.atomic_write import replacing
+from vision2.basics.errors import UserError
 
 if TYPE_CHECKING:
     import torch
 
-VERSION = 1  # of the layout and of how features are computed; a change makes every store new
+VERSION = 2  # of the layout and of how features are computed; a change makes every store new
 ID_BYTES = 16
+IDS_PER_QUERY = 500  # SQLite takes at most 999 variables in its older builds
+WAIT_S = 60  # for another process that is writing
+NAME = "[0-9a-f]{32}"
 
 
 class FeatureStore:
     """Rows of D numbers by id (16 bytes)."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, file: Path):
+        self.file = file
 
     def read(self, ids: Sequence[bytes]) -> tuple[np.ndarray | None, np.ndarray]:
-        """(rows (N, D) float32, positions that are missing and hold no meaning); (None, all) when nothing is known."""
-        wanted: dict[bytes, list[int]] = {}
+        """(rows (N, D) float32, positions of the missing ones, whose rows mean nothing); (None, all) when none is known."""
+        known: dict[bytes, bytes] = {}
+        with suppress(sqlite3.DatabaseError):  # a damaged store counts as empty and is replaced when rows are added
+            if self.file.is_file():
+                known = self._look_up(list(dict.fromkeys(ids)))
+        missing = np.array([position for position, key in enumerate(ids) if key not in known], dtype=np.int64)
+        if not known:
+            return None, missing
+        rows = np.empty((len(ids), len(next(iter(known.values()))) // 4), dtype=np.float32)
         for position, key in enumerate(ids):
-            wanted.setdefault(key, []).append(position)
-        rows = None
-        for known, part in self._parts():
-            here = [(row, key) for row, key in enumerate(known) if key in wanted]
-            if not here:
-                continue
-            if rows is None:
-                rows = np.empty((len(ids), part.shape[1]), dtype=np.float32)
-            positions = [wanted.pop(key) for _, key in here]
-            repeats = [len(places) for places in positions]
-            rows[np.concatenate(positions)] = part[np.repeat([row for row, _ in here], repeats)]
-        return rows, np.array(sorted(p for places in wanted.values() for p in places), dtype=np.int64)
+            if key in known:
+                rows[position] = np.frombuffer(known[key], dtype=np.float32)
+        return rows, missing
+
+    def _look_up(self, ids: list[bytes]) -> dict[bytes, bytes]:
+        known: dict[bytes, bytes] = {}
+        with closing(sqlite3.connect(self.file, timeout=WAIT_S)) as database:
+            for start in range(0, len(ids), IDS_PER_QUERY):
+                part = ids[start : start + IDS_PER_QUERY]
+                query = f"SELECT id, row FROM features WHERE id IN ({','.join('?' * len(part))})"
+                known |= dict(database.execute(query, part))
+        return known
 
     def add(self, ids: Sequence[bytes], rows: np.ndarray) -> None:
-        """Keep `rows` (M, D) under `ids`."""
-        name = hashlib.blake2b(b"".join(ids), digest_size=8).hexdigest()
-        keys = np.frombuffer(b"".join(ids), dtype=np.uint8).reshape(-1, ID_BYTES)
-        for kind, array in (("rows", rows), ("ids", keys)):  # ids last: with them the part counts
-            with replacing(self.folder / f"{name}.{kind}.npy") as temporary, temporary.open("wb") as stream:
-                np.save(stream, array, allow_pickle=False)
+        """Keep `rows` (M, D) under `ids`; an id that is known already, or stands twice, keeps its first row.
 
-    def _parts(self):
-        """(ids, mapped rows) of every whole part; a damaged one counts as absent and is computed again."""
-        for file in sorted(self.folder.glob("*.ids.npy")):
-            with suppress(OSError, ValueError, EOFError):
-                keys = np.load(file, allow_pickle=False)
-                rows = np.load(file.with_name(file.name.replace(".ids.", ".rows.")), mmap_mode="r", allow_pickle=False)
-                if keys.ndim == 2 and keys.shape == (len(rows), ID_BYTES) and rows.ndim == 2:
-                    yield [key.tobytes() for key in keys], rows
+        Raises:
+            UserError: where the store cannot be written.
+        """
+        values = [(key, row.tobytes()) for key, row in zip(ids, np.ascontiguousarray(rows, np.float32), strict=True)]
+        with _one_sentence(self.file):
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._insert(values)
+            except sqlite3.OperationalError:  # locked, full, read-only: the store itself is sound
+                raise
+            except sqlite3.DatabaseError:  # damaged: it can be computed again
+                self.file.unlink(missing_ok=True)
+                self._insert(values)
+
+    def _insert(self, values: list[tuple[bytes, bytes]]) -> None:
+        with closing(sqlite3.connect(self.file, timeout=WAIT_S)) as database, database:
+            database.execute("CREATE TABLE IF NOT EXISTS features (id BLOB PRIMARY KEY, row BLOB) WITHOUT ROWID")
+            database.executemany("INSERT OR IGNORE INTO features VALUES (?, ?)", values)
+
+
+@contextmanager
+def _one_sentence(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise UserError(
+            f"cannot keep features in {file}: {error}; make room there, name another place with dataset.cache_dir=FOLDER,"
+            " or keep none with dataset.cache=memory"
+        ) from error
 
 
 def features_folder(root: Path) -> Path:
@@ -75,21 +103,24 @@ def features_folder(root: Path) -> Path:
 
 def size_of_features(folder: Path) -> tuple[int, int]:
     """How many stores `folder` holds, and their bytes."""
-    stores = _stores(folder)
-    return len(stores), sum(file.stat().st_size for store in stores for file in store.glob("*.npy"))
+    files = _stores(folder)
+    return len(files), sum(file.stat().st_size for file in files)
 
 
 def delete_features(folder: Path) -> None:
-    """Whoever is reading one goes on with what is open, or computes again what is gone. All else stays."""
+    """Delete every store; a process that reads one computes again what it misses. Everything else stays."""
     for store in _stores(folder):
-        shutil.rmtree(store, ignore_errors=True)
+        store.unlink(missing_ok=True)
+    for old in {file.parent for file in folder.glob("*/*.ids.npy")}:  # stores of version 1
+        if re.fullmatch(NAME, old.name):
+            shutil.rmtree(old, ignore_errors=True)
     with suppress(OSError):
         folder.rmdir()  # when nothing else is in it
 
 
-def _stores(folder: Path) -> set[Path]:
-    """Folders named by `store_key` with features in them: someone's own `features` folder is none of ours."""
-    return {file.parent for file in folder.glob("*/*.ids.npy") if re.fullmatch("[0-9a-f]{32}", file.parent.name)}
+def _stores(folder: Path) -> list[Path]:
+    """Files named by `store_key`: anything else in the folder belongs to someone else."""
+    return [file for file in folder.glob("*.sqlite") if re.fullmatch(NAME, file.stem)]
 
 
 def store_key(**facts: object) -> str:
