@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from vision2.advise import main, sample_of
+from vision2.advise import main
 from vision2.config.compose import load_config
 from vision2.data.dataset import Split
 from vision2.data.store.image_sources import MemoryImages
 from vision2.experiment import run
 from vision2.features.advice import Evidence, advise
+from vision2.features.evidence import sample_of
 
 TINY = ["dataset=digits", "dataset.fraction=0.2", "device=cpu", "dataset.image_size_px=16"]
 

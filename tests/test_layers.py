@@ -28,16 +28,17 @@ MAY_IMPORT = {
     "config": {"models", "data", "strategies", "training", "report"},
     "jobs": {
         "config",
-        "runs",
-        "report",
-        "inference",
-        "experiment",
         "data",
+        "experiment",
+        "features",
+        "inference",
+        "preparation",
+        "report",
+        "runs",
         "stats",
         "strategies",
         "training",
-        "preparation",
-    },
+    },  # fmt: skip
 }
 HEAVY = {"torch", "torchvision", "timm", "sklearn", "matplotlib"}
 LIGHT_FILES = ["train.py", "config/*.py", "**/settings.py", "models/facts.py", "models/published.py", "basics/*.py"]

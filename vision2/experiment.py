@@ -21,8 +21,8 @@ from vision2.strategies import STRATEGIES
 from vision2.strategies.transfer_source import describe_lineage
 from vision2.training.checkpoint import load_checkpoint
 from vision2.training.fit import Fit, FitResult
+from vision2.training.memory import peak_memory_mb, reset_peak_memory
 from vision2.training.parameter_plan import format_map, trainable_map
-from vision2.training.precision import peak_memory_mb
 from vision2.training.predictions import Predictions
 from vision2.training.progress import ProgressBars
 from vision2.training.recorder import Recorder
@@ -37,6 +37,7 @@ def run(config: Config, create_run_dir: Callable[[], Path], command: str) -> dic
         UserError: for what the user can mend (missing data or weights, a diverged loss).
     """
     start = time.perf_counter()
+    reset_peak_memory()
     saved = load_checkpoint(Path(config.resume) / "last.pt") if config.resume else None
     prepared = prepare(config, saved)
     fit = STRATEGIES[config.strategy.name].start(prepared.task)

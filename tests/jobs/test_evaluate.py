@@ -22,5 +22,5 @@ def test_classes_are_matched_by_name_and_may_be_missing():
 
 
 def test_a_class_the_checkpoint_does_not_know_is_one_sentence():
-    with pytest.raises(UserError, match="a class 'cows' that the checkpoint does not know, did you mean 'cow'"):
+    with pytest.raises(UserError, match="a class 'cows' that the checkpoint lacks, did you mean 'cow'"):
         in_classes_of(made(["ant", "cows"], [0, 1]), ["ant", "cow"])

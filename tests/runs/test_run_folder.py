@@ -4,12 +4,12 @@ import pytest
 
 from vision2.basics.errors import UserError
 from vision2.runs import run_folder as folder
-from vision2.runs.run_folder import check_can_write, claim_run_folder
+from vision2.runs.run_folder import check_can_write, create_run_dir
 from vision2.runs.sweep_folder import claim_sweep_folder
 
 
 def test_folder_is_named_by_dataset_model_strategy_and_time(tmp_path):
-    path = claim_run_folder(tmp_path, "digits", "resnet20", "scratch")
+    path = create_run_dir(tmp_path, "digits", "resnet20", "scratch")
     assert path.is_dir()
     assert path.parent == (tmp_path / "digits" / "resnet20-scratch").resolve()
     date, time, identifier = path.name.split("-")
@@ -18,11 +18,11 @@ def test_folder_is_named_by_dataset_model_strategy_and_time(tmp_path):
 
 def test_runs_started_together_get_different_folders(tmp_path):
     with ThreadPoolExecutor(8) as pool:
-        paths = list(pool.map(lambda _: claim_run_folder(tmp_path, "d", "m", "s"), range(64)))
+        paths = list(pool.map(lambda _: create_run_dir(tmp_path, "d", "m", "s"), range(64)))
     assert len(set(paths)) == 64
 
 
-@pytest.mark.parametrize("claim", [lambda place: claim_run_folder(place, "d", "m", "s"), claim_sweep_folder])
+@pytest.mark.parametrize("claim", [lambda place: create_run_dir(place, "d", "m", "s"), claim_sweep_folder])
 def test_a_place_that_takes_no_folder_is_told_in_one_sentence(claim, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot create a .*set output_dir=FOLDER"):
@@ -33,7 +33,7 @@ def test_a_name_already_taken_is_tried_again(tmp_path, monkeypatch):
     identifiers = iter(["aaaa", "aaaa", "bbbb"])
     monkeypatch.setattr(folder.secrets, "token_hex", lambda _: next(identifiers))
     monkeypatch.setattr(folder, "datetime", FixedTime)
-    first, second = (claim_run_folder(tmp_path, "d", "m", "s") for _ in range(2))
+    first, second = (create_run_dir(tmp_path, "d", "m", "s") for _ in range(2))
     assert (first.name, second.name) == ("20250102-030405-aaaa", "20250102-030405-bbbb")
 
 
@@ -46,14 +46,14 @@ class FixedTime:
 
 
 def test_a_model_name_with_slashes_is_one_folder(tmp_path):
-    path = claim_run_folder(tmp_path, "my/data", "hf-hub:timm/x", "scratch")
+    path = create_run_dir(tmp_path, "my/data", "hf-hub:timm/x", "scratch")
     assert path.parent == (tmp_path / "my_data" / "hf-hub_timm_x-scratch").resolve()
 
 
 def test_an_output_dir_that_is_a_file_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="set output_dir=FOLDER"):
-        claim_run_folder(tmp_path / "file", "d", "m", "s")
+        create_run_dir(tmp_path / "file", "d", "m", "s")
 
 
 def test_a_place_that_cannot_be_written_is_told_beforehand_and_nothing_is_created(tmp_path):

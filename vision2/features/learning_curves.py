@@ -1,4 +1,4 @@
-"""Few labelled images: simple classifiers on 1, 2, 5, ... images a class over many random draws, from known features."""
+"""Few labelled images: simple classifiers on 1, 2, 5, ... images per class over many random draws, from stored features."""
 
 from __future__ import annotations
 
@@ -6,11 +6,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from vision2.basics.errors import UserError
 from vision2.basics.randomness import numpy_stream
+from vision2.data.batches import Batches
+from vision2.data.dataset import Dataset, Split
+from vision2.data.settings import DatasetConfig
+from vision2.features.compute import FeatureMaker, kept_features
+from vision2.models.cut import LAST
+from vision2.models.network import Network
+from vision2.models.settings import ModelConfig
 from vision2.stats.intervals import Estimate, mean_interval
 
+PIXELS_PX = 32  # side at which raw pixels are compared
 LOGISTIC_C = 10.0  # on unit vectors; with a handful of images there is no validation split to pick it on
 
 
@@ -99,6 +108,24 @@ def learning_curves(
 def _unit(vectors: np.ndarray) -> np.ndarray:
     vectors = np.asarray(vectors, dtype=np.float32)
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def transfer_features(
+    data: Dataset, networks: dict[str, Network], model: ModelConfig, dataset: DatasetConfig
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """(training features, test features), each (N, D), of every network after its last layer, and of raw pixels."""
+    found = {}
+    for name, network in networks.items():
+        maker = FeatureMaker(network, model, layers=[LAST], pooling="pooled", folder=kept_features(dataset))
+        parts = (maker.features(split, precision="float32")[LAST][0].numpy() for split in (data.train, data.test))
+        found[name] = tuple(parts)
+    small = next(iter(networks.values())).preprocessing.at_size(PIXELS_PX)
+
+    def pixels(split: Split) -> np.ndarray:
+        batches = Batches(split, small, batch_size=64, device="cpu", num_classes=len(data.classes), seed=0)
+        return torch.cat([batch.images.flatten(1) for batch in batches.epoch(0)]).numpy()
+
+    return found | {"pixels": (pixels(data.train), pixels(data.test))}
 
 
 def as_text(points: Sequence[Point]) -> str:

@@ -1,4 +1,4 @@
-"""`mode=eval checkpoint=...`: figures of a saved network, with the class list and preprocessing of its checkpoint."""
+"""`mode=eval checkpoint=...`: metrics of a saved network, with the class list and preprocessing of its checkpoint."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from vision2.training.predictions import predict
 
 
 def evaluate(config: Config) -> dict:
-    """Validation and test figures of `config.checkpoint` on `config.dataset`; also written beside the checkpoint.
+    """Validation and test metrics of `config.checkpoint` on `config.dataset`; also written beside the checkpoint.
 
     Raises:
         UserError: for an unusable checkpoint or a data set whose classes are not the checkpoint's.
@@ -62,15 +62,15 @@ def _check_not_trained_on(data: Dataset, trained: frozenset[str]) -> None:
 
 
 def in_classes_of(data: Dataset, classes: list[str]) -> Dataset:
-    """The same images with labels counted in the checkpoint's classes: matched by name, classes may be missing.
+    """The same images with labels in the checkpoint's order of classes, matched by name; classes may be missing.
 
     Raises:
-        UserError: for a class the checkpoint does not know.
+        UserError: for a class that the checkpoint lacks.
     """
     unknown = [name for name in data.classes if name not in classes]
     if unknown:
         raise UserError(
-            f"the data set has a class '{unknown[0]}' that the checkpoint does not know{suggest(unknown[0], classes)};"
+            f"the data set has a class '{unknown[0]}' that the checkpoint lacks{suggest(unknown[0], classes)};"
             " name data with its classes, or choose some with dataset.classes"
         )
     position = np.array([classes.index(name) for name in data.classes])

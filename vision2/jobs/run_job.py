@@ -21,7 +21,7 @@ from vision2.jobs.signals import Stopped, stopping_on_signals
 from vision2.runs.environment import environment
 from vision2.runs.identity import config_hash
 from vision2.runs.records import RunRecord
-from vision2.runs.run_folder import check_can_write, claim_run_folder
+from vision2.runs.run_folder import check_can_write, create_run_dir
 
 TRACE_FILE = "error.txt"
 
@@ -35,71 +35,75 @@ class Outcome:
     summary: dict | None = None
 
 
-def run_recorded(config: Config, command: str) -> Outcome:
-    """Run one job; whatever happens is printed in one line and stands in the run's own summary."""
-    folders: list[Path] = []
+@dataclass
+class _Job:
+    """One job and its run directory, which is created only when there is something to write."""
 
-    def claim() -> Path:
-        if not folders:
-            resumed = Path(config.resume).expanduser().resolve() if config.resume else None
-            folders.append(
-                resumed
-                or claim_run_folder(config.output_dir, config.dataset.name, config.model.name, config.strategy.name)
+    config: Config
+    command: str
+    run_dir: Path | None = None
+
+    def create_run_dir(self) -> Path:
+        if self.run_dir is None:
+            config = self.config
+            self.run_dir = (
+                Path(config.resume).expanduser().resolve()
+                if config.resume
+                else create_run_dir(config.output_dir, config.dataset.name, config.model.name, config.strategy.name)
             )
-        return folders[0]
+        return self.run_dir
 
+    def interrupted(self, signal_number: int) -> Outcome:
+        code = 128 + signal_number
+        if self.run_dir is None:
+            return Outcome("interrupted", None, code, "stopped before the run started; nothing was written")
+        self._record("interrupted", None)
+        if (self.run_dir / "last.pt").exists():
+            override = shlex.quote(f"resume={self.run_dir}")
+            error = f"stopped; the last finished epoch is saved. Resume with: python -m vision2.train {override}"
+        else:
+            error = f"stopped; no epoch was finished. Start again with: {self.command}"
+        return Outcome("interrupted", self.run_dir, code, error)
+
+    def failed(self, error: str, exit_code: int = USER_MISTAKE) -> Outcome:
+        if self.run_dir is not None:
+            self._record("failed", error)
+        return Outcome("failed", self.run_dir, exit_code, error)
+
+    def _record(self, status: str, error: str | None) -> None:
+        """Write how the run ended; what an earlier summary says (a completed run may have been resumed) stays in it."""
+        record, config, before = RunRecord(self.run_dir), asdict(self.config), {}
+        with suppress(OSError, ValueError):
+            before = record.summary()
+        now = {"status": status, "error": error, "config": config, "config_hash": config_hash(config)}
+        with suppress(ValueError):  # a broken metrics.jsonl must not hide the error that is being reported
+            now["epochs_done"] = len(record.history())
+        with suppress(UserError):  # how the run ended matters more than that it cannot be written
+            record.write_summary({**before, **now, **environment(), "command": self.command})
+
+
+def run_recorded(config: Config, command: str) -> Outcome:
+    """Run one job; whatever happens to it is one sentence, and is recorded in the run's own summary."""
+    job = _Job(config, command)
     try:
         with stopping_on_signals():
             if config.mode == "eval":
                 return Outcome("completed", None, 0, summary=evaluate(config))
             if not config.resume:
                 check_can_write(config.output_dir)
-            summary = run(config, claim, command)
-            return Outcome("completed", claim(), 0, summary=summary)
+            summary = run(config, job.create_run_dir, command)
+            return Outcome("completed", job.run_dir, 0, summary=summary)
     except Stopped as stop:
-        return _interrupted(folders, config, command, stop.number)
+        return job.interrupted(stop.number)
     except torch.OutOfMemoryError:
-        return _failed(folders, config, command, UserError(_memory_advice(config)))
+        return job.failed(_memory_advice(config))
     except UserError as error:
-        return _failed(folders, config, command, error)
+        return job.failed(str(error))
     except Exception as error:
-        write_text(claim() / TRACE_FILE, traceback.format_exc())
-        text = f"internal error: {type(error).__name__}: {str(error)[:300]} (trace in {claim() / TRACE_FILE})"
-        return _failed(folders, config, command, UserError(text), exit_code=1)
-
-
-def _interrupted(folders: list[Path], config: Config, command: str, number: int) -> Outcome:
-    if not folders:
-        return Outcome("interrupted", None, 128 + number, "stopped before the run began; nothing was written")
-    with suppress(UserError):  # how it ended matters more than that it cannot be written
-        _write_status(folders[0], "interrupted", None, config, command)
-    if (folders[0] / "last.pt").exists():
-        word = shlex.quote(f"resume={folders[0]}")
-        text = f"stopped; the last finished epoch is saved. Go on with: python -m vision2.train {word}"
-    else:
-        text = f"stopped; no epoch was finished. Start again with: {command}"
-    return Outcome("interrupted", folders[0], 128 + number, text)
-
-
-def _failed(
-    folders: list[Path], config: Config, command: str, error: UserError, exit_code: int = USER_MISTAKE
-) -> Outcome:
-    if folders:
-        with suppress(UserError):
-            _write_status(folders[0], "failed", str(error), config, command)
-    return Outcome("failed", folders[0] if folders else None, exit_code, str(error))
-
-
-def _write_status(run_dir: Path, status: str, error: str | None, config: Config, command: str) -> None:
-    """What the summary told before (a completed run may have been resumed) stays in it."""
-    record, values = RunRecord(run_dir), asdict(config)
-    before: dict = {}
-    with suppress(OSError, ValueError):
-        before = record.summary()
-    told = {"status": status, "error": error, "config": values, "config_hash": config_hash(values)}
-    with suppress(ValueError):  # a broken metrics.jsonl must not hide the error that is being told
-        told["epochs_done"] = len(record.history())
-    record.write_summary({**before, **told, **environment(), "command": command})
+        trace = job.create_run_dir() / TRACE_FILE
+        write_text(trace, traceback.format_exc())
+        text = f"internal error: {type(error).__name__}: {str(error)[:300]} (trace in {trace})"
+        return job.failed(text, exit_code=1)
 
 
 def _memory_advice(config: Config) -> str:
@@ -111,22 +115,22 @@ def _memory_advice(config: Config) -> str:
 
 
 def report_outcome(outcome: Outcome) -> int:
-    """Tell the user how a single run ended and what to do next; returns the exit code."""
+    """Print how a single run ended and what to do next; returns the exit code."""
     if outcome.status != "completed":
         print(f"error: {outcome.error}" if outcome.status == "failed" else outcome.error, file=sys.stderr)
         return outcome.exit_code
     metrics = outcome.summary["metrics"]
     for split in ("val", "test"):
         if split in metrics:
-            print(f"{split:5} {describe(metrics[split])}")
+            print(f"{split:5} {describe_metrics(metrics[split])}")
     if outcome.run_dir is not None:
         print(f"run folder: {outcome.run_dir}")
         print(f"curves:     tensorboard --logdir {shlex.quote(str(outcome.run_dir))}")
     return 0
 
 
-def describe(metrics: dict) -> str:
-    """One line with the figures that matter and how sure they are."""
+def describe_metrics(metrics: dict) -> str:
+    """One line with the main metrics and their uncertainty."""
     return (
         f"accuracy {metrics['accuracy']:.2%} (95 % interval {metrics['accuracy_low']:.2%} to {metrics['accuracy_high']:.2%},"
         f" n = {metrics['n']:,}), balanced {metrics['balanced_accuracy']:.2%}, macro F1 {metrics['macro_f1']:.3f}"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 class Stopped(KeyboardInterrupt):
-    """SIGTERM or Ctrl-C; carries the signal so that the exit code can tell which."""
+    """SIGTERM or Ctrl-C; carries the signal number, from which the exit code follows."""
 
     def __init__(self, number: int):
         super().__init__()

@@ -20,26 +20,26 @@ from vision2.runs.sweep_folder import SweepFolder
 SHARED_WITH_BEFORE = ("model", "device", "dataset.cache", "dataset.workers", "train.precision")
 
 
-def run_before(config: Config, words: Sequence[str]) -> Path:
+def run_before(config: Config, overrides: Sequence[str]) -> Path:
     """The finished run that `experiment.before` describes: an earlier one with the same settings, or made now.
 
     Args:
-        words: what the user typed; model, image size and training settings among them hold for this run too.
+        overrides: what the user typed; model, image size and training settings among them hold for this run too.
 
     Raises:
         UserError: when that run fails.
     """
-    shared = [word for word in words if word.startswith(SHARED_WITH_BEFORE)]
+    shared = [override for override in overrides if override.startswith(SHARED_WITH_BEFORE)]
     own = [f"train.epochs={config.train.epochs}", f"dataset.image_size_px={config.dataset.image_size_px or 'null'}"]
     own += [f"output_dir={config.output_dir}", f"train.batch_size={config.train.batch_size or 'null'}"]
     root = [f"dataset.root={config.experiment.before_root}"] if config.experiment.before_root else []
-    model = [] if any(word.startswith("model=") for word in shared) else [f"model={config.model.name}"]
-    words = [*model, *shared, *own, *config.experiment.before, *root, "skip_finished=true"]
-    source = load_config(words)
+    model = [] if any(override.startswith("model=") for override in shared) else [f"model={config.model.name}"]
+    overrides = [*model, *shared, *own, *config.experiment.before, *root, "skip_finished=true"]
+    source = load_config(overrides)
     done = already_finished(source)
     if done is None:
-        print("\nfirst the run to transfer from: " + " ".join(words), flush=True)
-        outcome = run_recorded(source, shlex.join(["python", "-m", "vision2.train", *words]))
+        print("\nfirst the run to transfer from: " + " ".join(overrides), flush=True)
+        outcome = run_recorded(source, shlex.join(["python", "-m", "vision2.train", *overrides]))
         stop_if_interrupted(outcome)
         if outcome.status != "completed":
             raise UserError(f"the run to transfer from did not finish: {outcome.error}")
@@ -56,7 +56,7 @@ def already_finished(config: Config) -> Path | None:
 
 
 def sweep_job(config: Config, command: str, folder: SweepFolder) -> float | None:
-    """Run one job of a sweep and note what came of it; the validation accuracy is there for optimising sweepers.
+    """Run one job of a sweep and record its outcome; returns the validation accuracy, for optimising sweepers.
 
     Raises:
         Stopped: to end the sweep when the user stopped the job.
@@ -81,8 +81,8 @@ def finish_sweep(folder: SweepFolder, plan: SweepPlan) -> int:
 
     jobs = folder.jobs()
     counts = Counter(job["status"] for job in jobs)
-    told = ", ".join(f"{count} {status}" for status, count in counts.items())
-    print(f"\n{len(jobs)} of {plan.jobs} jobs: {told}")
+    shown = ", ".join(f"{count} {status}" for status, count in counts.items())
+    print(f"\n{len(jobs)} of {plan.jobs} jobs: {shown}")
     if any(job["run"] for job in jobs):
         result = write_report(folder.path, language=plan.first.report.language)
         print(result.text)

@@ -22,7 +22,8 @@ from vision2.basics.errors import UserError
 from vision2.models.build import build_model
 from vision2.models.settings import ModelConfig
 from vision2.profiling.model_summary import Measured
-from vision2.training.precision import autocast, choose_precision, peak_memory_mb
+from vision2.training.memory import peak_memory_mb
+from vision2.training.precision import autocast, choose_precision
 
 SMALL_IMAGE_PX = 64
 PASSES = (2, 50)  # at least, at most, after one to warm up

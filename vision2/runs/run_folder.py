@@ -13,7 +13,7 @@ from vision2.basics.errors import UserError
 ATTEMPTS = 100  # 65,536 names a second: a hundred collisions in a row mean something else is wrong
 
 
-def claim_run_folder(output_dir: str | Path, dataset: str, model: str, strategy: str) -> Path:
+def create_run_dir(output_dir: str | Path, dataset: str, model: str, strategy: str) -> Path:
     """Create and return a new, empty folder. Creation is exclusive, so processes started together get different ones.
 
     Raises:
@@ -36,7 +36,7 @@ def claim_run_folder(output_dir: str | Path, dataset: str, model: str, strategy:
 
 
 def check_can_write(output_dir: str | Path) -> None:
-    """Tell before an hour of decoding what `claim_run_folder` would tell after it; nothing is created.
+    """Tell before an hour of decoding what `create_run_dir` would tell after it; nothing is created.
 
     Raises:
         UserError: when `output_dir` is no folder, or could not be created.

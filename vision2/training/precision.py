@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
 
@@ -82,13 +81,3 @@ def _seconds_per_step(network: nn.Module, device: torch.device, precision: str, 
         network.zero_grad(set_to_none=True)
     network.load_state_dict(state)
     return min(seconds[1:])
-
-
-def peak_memory_mb(device: torch.device) -> float:
-    """The most memory this process has held: allocated on CUDA, resident elsewhere (10^6 bytes)."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e6
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

@@ -1,0 +1,67 @@
+"""What the adviser measures: how many images there are, and how much pretrained features help on a sample of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vision2.basics.errors import UserError
+from vision2.basics.randomness import numpy_stream
+from vision2.data.dataset import Dataset, Split
+from vision2.data.settings import DatasetConfig
+from vision2.features.advice import Evidence
+from vision2.features.compute import FeatureMaker, kept_features
+from vision2.features.transferability import transferability
+from vision2.models.cut import LAST
+from vision2.models.network import Network
+from vision2.models.settings import ModelConfig
+from vision2.training.parameter_plan import backbone_stages
+
+MOST_LAYERS = 10  # scored besides the last one
+
+
+def measure_evidence(
+    data: Dataset,
+    network: Network,
+    untrained: Network,
+    *,
+    model: ModelConfig,
+    dataset: DatasetConfig,
+    sample: int,
+    seed: int,
+) -> Evidence:
+    """Scores of pretrained layers and of the untrained last one on a sample of the training images.
+
+    Raises:
+        UserError: when a class has fewer than two images in the sample.
+    """
+    split = sample_of(data.train, max(sample, 2 * len(data.classes)), seed)
+    counts = np.bincount(data.train.labels, minlength=len(data.classes))
+    if np.bincount(split.labels, minlength=len(data.classes)).min() < 2:
+        raise UserError(f"advice needs two training images of each class; {data.classes[counts.argmin()]} has fewer")
+
+    def scores(net: Network, layers: list[str]) -> dict[str, dict[str, float]]:
+        maker = FeatureMaker(net, model, layers=layers, pooling="pooled", folder=kept_features(dataset))
+        found = maker.features(split, precision="float32")
+        return {layer: transferability(found[layer][0].numpy(), split.labels, seed) for layer in layers}
+
+    stages = backbone_stages(network.stages)
+    chosen = sorted(set(np.linspace(0, len(stages) - 1, min(MOST_LAYERS, len(stages))).round().astype(int).tolist()))
+    return Evidence(
+        images_per_class=int(np.median(counts)),
+        smallest_class=int(counts.min()),
+        classes=len(data.classes),
+        sample=len(split.labels),
+        scores=scores(network, [*(stages[index] for index in chosen), LAST]),
+        untrained=scores(untrained, [LAST])[LAST],
+    )
+
+
+def sample_of(split: Split, size: int, seed: int) -> Split:
+    """At most `size` images, as many of each class as possible, drawn by seed."""
+    order = numpy_stream(seed, "probe").permutation(len(split.labels))
+    ranks = np.empty(len(order), dtype=np.int64)  # position of each image within its class, in random order
+    for label in np.unique(split.labels):
+        members = order[split.labels[order] == label]
+        ranks[members] = np.arange(len(members))
+    kept = np.sort(order[np.argsort(ranks[order], kind="stable")][:size])
+    return Split(split.name, split.labels[kept], tuple(split.ids[i] for i in kept), split.images.select(kept))

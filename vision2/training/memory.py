@@ -1,0 +1,34 @@
+"""The most memory that a job held, so that one job of a sweep does not report what an earlier one took."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+
+def reset_peak_memory() -> None:
+    """Forget the peak so far: call it when a job starts."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    with suppress(OSError):  # Linux only; see clear_refs in proc(5)
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """The most memory held since the last reset, in 10^6 bytes: allocated on CUDA, resident memory elsewhere.
+
+    Outside Linux the resident peak cannot be reset and is that of the whole process so far.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e6
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
