@@ -38,7 +38,7 @@ MAY_IMPORT = {
         "stats",
         "strategies",
         "training",
-    },  # fmt: skip
+    },
 }
 HEAVY = {"torch", "torchvision", "timm", "sklearn", "matplotlib"}
 LIGHT_FILES = ["train.py", "config/*.py", "**/settings.py", "models/facts.py", "models/published.py", "basics/*.py"]
