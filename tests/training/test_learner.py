@@ -11,6 +11,7 @@ from vision2.basics.errors import TrainingDiverged
 from vision2.strategies import plan_for
 from vision2.strategies.settings import StrategyConfig
 from vision2.training.learner import Learner
+from vision2.training.losses import Objective
 from vision2.training.settings import TrainConfig
 
 
@@ -60,7 +61,7 @@ def learner(strategy=None, aux_weight=0.3, **train):
 def test_the_total_loss_is_main_plus_weight_times_auxiliary():
     subject, (batch, *_) = learner(aux_weight=0.3), batches()
     subject.network.train()
-    loss, _ = subject._loss(batch)
+    loss = subject._loss(batch)[0].objective
     output = subject.network(batch.images)
     expected = nn.functional.cross_entropy(output.logits, batch.labels)
     expected = expected + 0.3 * nn.functional.cross_entropy(output.aux["side"], batch.labels)
@@ -71,7 +72,7 @@ def test_plain_sgd_moves_each_weight_by_rate_times_gradient():
     subject, (batch, *_) = learner(), batches()
     before = subject.network.head.weight.detach().clone()
     subject.network.train()
-    subject._loss(batch)[0].backward()
+    subject._loss(batch)[0].objective.backward()
     gradient = subject.network.head.weight.grad.clone()
     subject.optimizer.zero_grad()
     one = FixedBatches([batch])
@@ -96,7 +97,7 @@ def test_accumulating_two_batches_averages_their_gradients():
     gradients = []
     for batch in both:
         subject.network.zero_grad()
-        subject._loss(batch)[0].backward()
+        subject._loss(batch)[0].objective.backward()
         gradients.append({name: p.grad.clone() for name, p in subject.network.named_parameters()})
     subject.network.zero_grad()
     subject.train_epoch(both, 1)
@@ -110,8 +111,9 @@ def test_loss_and_accuracy_are_means_over_samples_not_over_batches():
     subject.optimizer.param_groups.clear()  # nothing learns, so that each batch can be checked by itself
     result = subject.train_epoch(uneven, 1)
     subject.network.train()
-    losses = [subject._loss(batch)[0].item() * len(batch.labels) for batch in uneven]
-    assert result.loss == pytest.approx(sum(losses) / 8, rel=1e-5)
+    losses = [(subject._loss(batch)[0], len(batch.labels)) for batch in uneven]
+    assert result.objective == pytest.approx(sum(float(loss.objective) * n for loss, n in losses) / 8, rel=1e-5)
+    assert result.loss == pytest.approx(sum(float(loss.plain) * n for loss, n in losses) / 8, rel=1e-5)
     assert result.images == 8
 
 
@@ -139,8 +141,9 @@ def test_averaged_weights_follow_the_exponential_moving_average():
         subject.train_epoch(only, epoch)
         seen.append(subject.network.head.weight.detach().clone())
     expected = seen[0]  # the first update copies
-    for value in seen[1:]:
-        expected = 0.9 * expected + 0.1 * value
+    for n, value in enumerate(seen[1:], start=1):
+        decay = min(0.9, (1 + n) / (10 + n))  # a ramp, so that a short run is not judged by its start
+        expected = decay * expected + (1 - decay) * value
     assert torch.allclose(subject.evaluated.head.weight, expected, atol=1e-6)
 
 
@@ -170,3 +173,63 @@ def test_two_epochs_equal_one_epoch_saved_restored_and_another(optimizer):
     second.train_epoch(batches(), 2)
     for a, b in [(straight.network, second.network), (straight.evaluated, second.evaluated)]:
         assert all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def one_large_batch(parts):
+    whole = {name: torch.cat([getattr(part, name) for part in parts]) for name in ("images", "targets", "labels")}
+    return FixedBatches([SimpleNamespace(**whole)])
+
+
+@pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 7.0])], ids=["", "class weights"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_accumulating_ragged_batches_equals_one_batch_as_large_as_all_of_them(weights, smoothing):
+    parts = batches(sizes=(5, 5, 3))
+    steps = []
+    for data, count in ((parts, 3), (one_large_batch(parts), 1)):
+        network, strategy = Small(), StrategyConfig(name="finetune", momentum=0.0, weight_decay=0.0, batchnorm="frozen")
+        train = TrainConfig(epochs=1, warmup_epochs=0, schedule="constant", accumulate=count, label_smoothing=smoothing)
+        plan = plan_for(network, strategy)
+        subject = Learner(network, plan, strategy, train, precision="float32", seed=0, class_weights=weights)
+        result = subject.train_epoch(data, 1)
+        steps.append((result, network.state_dict()))
+    (first, a), (second, b) = steps
+    assert first.objective == pytest.approx(second.objective, rel=1e-5)
+    assert all(torch.allclose(a[name], b[name], atol=1e-6) for name in a)
+
+
+def test_training_loss_is_the_plain_cross_entropy_that_validation_reports():
+    subject, only = learner(label_smoothing=0.3), batches(sizes=(6,))
+    subject.network.eval()
+    expected = nn.functional.cross_entropy(Small().train()(only[0].images).logits, only[0].labels)
+    result = subject.train_epoch(only, 1)
+    assert result.loss == pytest.approx(float(expected.detach()), rel=1e-5)
+    assert result.objective > result.loss  # smoothing and the auxiliary classifier come on top
+
+
+def test_mixed_images_have_no_training_accuracy():
+    subject, (batch, *_) = learner(), batches()
+    batch.targets = torch.full((4, 2), 0.5)
+    assert subject.train_epoch(FixedBatches([batch]), 1).accuracy is None
+
+
+def test_a_class_weight_counts_the_whole_loss_of_an_image_smoothing_included():
+    """torch weighs the smoothed share by each class's own weight, so that predicting the rare class always pays."""
+    logits, labels = (
+        torch.randn(8, 3, generator=torch.Generator().manual_seed(0)),
+        torch.tensor([0, 0, 0, 0, 0, 1, 1, 2]),
+    )
+    weights = torch.tensor([0.5, 2.0, 30.0])
+    objective = Objective(class_weights=weights, label_smoothing=0.1, aux_weight=0.0)
+    log_p = logits.log_softmax(1)
+    per_image = torch.stack([-0.9 * log_p[i, y] - 0.1 * log_p[i].mean() for i, y in enumerate(labels.tolist())])
+    expected = (per_image * weights[labels]).sum() / weights[labels].sum()
+    assert float(objective(Output(logits, {}), labels).objective) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_clipping_bounds_the_norm_of_the_whole_gradient():
+    still = StrategyConfig(name="scratch", lr=1.0, momentum=0.0, weight_decay=0.0)
+    subject = learner(still, clip_norm=0.01)
+    before = [parameter.detach().clone() for parameter in subject.network.parameters()]
+    subject.train_epoch(FixedBatches(batches()[:1]), 1)
+    moved = [(a - b).norm() for a, b in zip(subject.network.parameters(), before, strict=True)]
+    assert float(torch.stack(moved).norm()) == pytest.approx(0.01, rel=1e-3)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vision2.training.schedule import rate_factor
+from vision2.training.schedule import rate_factor, rise_on_resume
 from vision2.training.settings import TrainConfig
 
 
@@ -36,3 +37,19 @@ def test_steps_fall_at_the_milestones():
 @given(epochs=st.integers(1, 5), warmup=st.floats(0, 10), kind=st.sampled_from(["cosine", "step", "constant"]))
 def test_the_rate_never_leaves_zero_to_one(epochs, warmup, kind):
     assert all(0 <= value <= 1 for value in factors(epochs=epochs, warmup_epochs=warmup, schedule=kind))
+
+
+def test_a_fixed_length_keeps_the_schedule_and_trains_on_at_its_last_rate():
+    fixed = factors(epochs=4, warmup_epochs=0, schedule_epochs=2)
+    assert fixed[:20] == factors(epochs=2, warmup_epochs=0)
+    assert fixed[20:] == [fixed[19]] * 20
+
+
+def test_a_schedule_that_would_throw_the_rate_back_up_is_reported_with_the_alternative():
+    ten, twenty = TrainConfig(epochs=10), TrainConfig(epochs=20)
+    assert "train.schedule_epochs=10" in rise_on_resume(ten, twenty, epochs_done=10)
+    assert rise_on_resume(ten, TrainConfig(epochs=20, schedule_epochs=10), epochs_done=10) is None
+    assert rise_on_resume(twenty, twenty, epochs_done=10) is None
+    assert (
+        rise_on_resume(replace(ten, schedule="constant"), replace(twenty, schedule="constant"), epochs_done=10) is None
+    )

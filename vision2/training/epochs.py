@@ -96,13 +96,23 @@ class EpochFit:
             progress = Progress(**self.task.saved["state"])
             recorder.record.resume_after(progress.epoch)
         progress = replace(progress, seconds=progress.seconds + recorder.prepared_seconds)
-        while not progress.finished(self.epochs, self.task.train.patience):
+        patience, unfrozen = self.task.train.patience, self._last_phase()
+        if self.task.saved and progress.finished(progress.epoch + 1, patience, unfrozen):
+            recorder.bars.say(
+                f"early stopping ended this run after epoch {progress.epoch}: no better validation accuracy in"
+                f" {patience} epochs; to train on, resume with a larger train.patience"
+            )
+        while not progress.finished(self.epochs, patience, unfrozen):
             entry, gradient_norms = self._epoch(progress.epoch + 1, recorder.bars)
             progress = progress.after(entry)
             recorder.epoch(entry, gradient_norms)
             recorder.save(progress, best=self._best(progress), last=self._last())
             recorder.bars.finish_epoch(entry)
         return self._result(recorder, progress)
+
+    def _last_phase(self) -> int:
+        """The epoch from which everything that ever learns does; early stopping waits until then."""
+        return max((entry.learns_from for entry in self.plan if entry.learns_from is not None), default=1)
 
     def _epoch(self, epoch: int, bars: ProgressBars) -> tuple[dict, dict[str, list[float]]]:
         """Train and validate once: the record of the epoch, and each parameter's gradient norm by stage."""
@@ -115,6 +125,7 @@ class EpochFit:
         entry = {
             "epoch": epoch,
             "train_loss": result.loss,
+            "train_objective": result.objective,
             "train_accuracy": result.accuracy,
             "val_loss": found["loss"],
             "val_accuracy": found["accuracy"],

@@ -70,8 +70,11 @@ class Progress:
             progress = replace(progress, best_epoch=entry["epoch"], best_accuracy=accuracy, best_loss=loss)
         return progress
 
-    def finished(self, epochs: int, patience: int | None) -> bool:
-        return self.epoch >= epochs or (patience is not None and self.epoch - self.best_epoch >= patience)
+    def finished(self, epochs: int, patience: int | None, last_phase: int = 1) -> bool:
+        """Whether all epochs are done, or none of the last `patience` ones since epoch `last_phase` was better."""
+        if self.epoch >= epochs:
+            return True
+        return patience is not None and self.epoch - max(self.best_epoch, last_phase - 1) >= patience
 
 
 @dataclass(frozen=True)

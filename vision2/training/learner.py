@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from vision2.basics.errors import TrainingDiverged
 from vision2.basics.randomness import derive_seed
 from vision2.strategies.settings import StrategyConfig
+from vision2.training.losses import Losses, Objective, hits, zero
 from vision2.training.parameter_plan import ParameterPlan, apply_phase, set_training_mode
 from vision2.training.precision import autocast
 from vision2.training.schedule import rate_factor
@@ -25,8 +26,9 @@ FINITE_CHECK_STEPS = 16
 
 
 class EpochResult(NamedTuple):
-    loss: float
-    accuracy: float
+    loss: float  # plain cross-entropy of the main head, the same quantity as validation's
+    objective: float  # what was minimised: with smoothing, class weights, auxiliary classifiers
+    accuracy: float | None  # None where images are mixed and have no single class
     images: int
     seconds: float
     lr: float
@@ -56,9 +58,8 @@ class Learner:
         self.device = next(network.parameters()).device
         self.plan, self.optimizer = plan, build_optimizer(network, plan, strategy)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "float16")
-        self.aux_weight = aux_weight
         weights = class_weights.to(self.device) if class_weights is not None else None
-        self.criterion = nn.CrossEntropyLoss(weight=weights, label_smoothing=train.label_smoothing)
+        self.objective = Objective(class_weights=weights, label_smoothing=train.label_smoothing, aux_weight=aux_weight)
         self.averaged = _averaged(network, train.ema) if train.ema else None
         self.forward = forward or (torch.compile(network) if train.compile else network)
         self.reference = _l2_sp_reference(network, strategy)
@@ -82,22 +83,38 @@ class Learner:
         steps = math.ceil(len(batches) / self.train.accumulate)
         sums, norms, lr = _Sums(self.device), {}, 0.0
         groups = _grouped(batches.epoch(epoch), self.train.accumulate, len(batches))
-        for step, (count, group) in enumerate(groups):
+        for step, group in enumerate(groups):
             lr = self._set_rate((epoch - 1) * steps + step, steps)
-            for batch in group:
-                loss, logits = self._loss(batch)
-                self.scaler.scale(loss / count).backward()
-                sums.add(loss, logits, batch.labels)
-                if progress is not None:
-                    figures = sums.figures() if progress.wants_figures() and step % FINITE_CHECK_STEPS == 0 else {}
-                    progress.advance(len(batch.labels), **figures)
+            self._accumulate(group, sums, progress, show=step % FINITE_CHECK_STEPS == 0)
             if step == 0:
                 norms = self._gradient_norms()
             self._update()
             if self.device.type == "cpu" or step % FINITE_CHECK_STEPS == 0 or step == steps - 1:
                 sums.check_finite(epoch, step, lr)
-        loss, accuracy, images = sums.result()
-        return EpochResult(loss, accuracy, images, time.perf_counter() - start, lr, norms)
+        return sums.result(time.perf_counter() - start, lr, norms)
+
+    def _accumulate(self, group: Iterable, sums: _Sums, progress, *, show: bool) -> None:
+        """Gradients of all batches of one step, equal to those of one batch as large as all of them together.
+
+        Batches may differ in size and in the sum of their class weights, so each counts by its divisor.
+        """
+        first = total = None
+        for batch in group:
+            losses, logits = self._loss(batch)
+            if first is None:
+                first = total = losses.divisor
+                loss = losses.objective
+            else:
+                total = total + losses.divisor
+                loss = losses.objective * (losses.divisor / first)
+            self.scaler.scale(loss).backward()
+            sums.add(losses, logits, batch.targets)
+            if progress is not None:
+                progress.advance(len(batch.labels), **(sums.figures() if show and progress.wants_figures() else {}))
+        if total is not first:
+            for parameter in self.network.parameters():
+                if parameter.grad is not None:
+                    parameter.grad.mul_(first / total)
 
     def _set_rate(self, step: int, steps_per_epoch: int) -> float:
         lr = self.strategy.lr * rate_factor(step, steps_per_epoch=steps_per_epoch, train=self.train)
@@ -105,13 +122,10 @@ class Learner:
             group["lr"] = lr * group["lr_scale"]
         return lr
 
-    def _loss(self, batch) -> tuple[torch.Tensor, torch.Tensor]:
+    def _loss(self, batch) -> tuple[Losses, torch.Tensor]:
         with autocast(self.device, self.precision):
             output = self.forward(batch.images)
-        loss = self.criterion(output.logits.float(), batch.targets)
-        for logits in output.aux.values():
-            loss = loss + self.aux_weight * self.criterion(logits.float(), batch.targets)
-        return loss, output.logits
+        return self.objective(output, batch.targets), output.logits
 
     def _update(self) -> None:
         self.scaler.unscale_(self.optimizer)
@@ -176,7 +190,16 @@ def build_optimizer(network: nn.Module, plan: list[ParameterPlan], strategy: Str
 
 
 def _averaged(network: nn.Module, decay: float) -> AveragedModel:
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    """An exponential moving average that starts with a ramp, min(decay, (1 + n) / (10 + n)) after n updates.
+
+    Without it a run of a few hundred steps would be judged by an average that is mostly its random start.
+    """
+
+    def update(averaged: list, current: list, updates: torch.Tensor) -> None:
+        n = int(updates)
+        get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))(averaged, current, updates)
+
+    return AveragedModel(network, multi_avg_fn=update, use_buffers=True)
 
 
 def _l2_sp_reference(network: nn.Module, strategy: StrategyConfig) -> list[tuple[nn.Parameter, torch.Tensor]]:
@@ -186,36 +209,45 @@ def _l2_sp_reference(network: nn.Module, strategy: StrategyConfig) -> list[tuple
     return [(p, p.detach().clone()) for name, p in network.named_parameters() if name.startswith("backbone.")]
 
 
-def _grouped(batches: Iterable, size: int, total: int) -> Iterable[tuple[int, Iterable]]:
-    """(count, batches) for each optimiser step: `size` batches, the last time fewer, never more than one held."""
+def _grouped(batches: Iterable, size: int, total: int) -> Iterable[Iterable]:
+    """The batches of each optimiser step: `size` of them, in the last step fewer, never more than one in memory."""
     iterator = iter(batches)
     for start in range(0, total, size):
-        count = min(size, total - start)
-        yield count, islice(iterator, count)
+        yield islice(iterator, min(size, total - start))
 
 
 class _Sums:
-    """Loss and hits added over samples on the device and divided once, so that the batch size does not matter."""
+    """Losses and hits added over images on the device and divided once, so that the batch size does not matter."""
 
     def __init__(self, device: torch.device):
-        self.loss = torch.zeros((), device=device)
-        self.hits = torch.zeros((), device=device, dtype=torch.long)
-        self.images = 0
+        self.objective, self.plain, self.images = zero(device), zero(device), 0
+        self.divisors: torch.Tensor | float = 0.0
+        self.hits: torch.Tensor | None = zero(device, torch.long)
 
-    def add(self, loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> None:
-        self.loss += loss.detach() * len(labels)
-        self.hits += (logits.detach().argmax(1) == labels).sum()
-        self.images += len(labels)
+    def add(self, losses: Losses, logits: torch.Tensor, targets: torch.Tensor) -> None:
+        self.objective += losses.objective.detach() * losses.divisor
+        self.divisors = self.divisors + losses.divisor
+        self.plain += losses.plain * len(targets)
+        self.images += len(targets)
+        found = hits(logits, targets)
+        self.hits = None if found is None or self.hits is None else self.hits + found
+
+    @property
+    def accuracy(self) -> float | None:
+        return None if self.hits is None else int(self.hits) / self.images
 
     def figures(self) -> dict[str, float]:
-        return {"loss": float(self.loss) / self.images, "accuracy": int(self.hits) / self.images}
+        """What the progress bar shows."""
+        figures = {"loss": float(self.plain) / self.images}
+        return figures if self.accuracy is None else figures | {"accuracy": self.accuracy}
 
     def check_finite(self, epoch: int, step: int, lr: float) -> None:
-        if not math.isfinite(float(self.loss)):
+        if not math.isfinite(float(self.objective)):
             raise TrainingDiverged(
                 f"the loss is NaN or infinite at step {step + 1} of epoch {epoch} (learning rate {lr:g});"
                 " try a lower strategy.lr, a longer train.warmup_epochs or train.clip_norm=1"
             )
 
-    def result(self) -> tuple[float, float, int]:
-        return float(self.loss) / self.images, int(self.hits) / self.images, self.images
+    def result(self, seconds: float, lr: float, gradient_norms: dict[str, list[float]]) -> EpochResult:
+        plain, objective = float(self.plain) / self.images, float(self.objective) / float(self.divisors)
+        return EpochResult(plain, objective, self.accuracy, self.images, seconds, lr, gradient_norms)

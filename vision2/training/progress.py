@@ -43,7 +43,7 @@ class ProgressBars:
         self._epoch_bar.update(1)
         line = (
             f"epoch {record['epoch']}/{self.epochs}  train loss {record['train_loss']:.4f}"
-            f" accuracy {record['train_accuracy']:.4f}"
+            f" accuracy {'-' if record['train_accuracy'] is None else format(record['train_accuracy'], '.4f')}"
         )
         if record.get("val_accuracy") is not None:
             line += f"  val loss {record['val_loss']:.4f} accuracy {record['val_accuracy']:.4f}"

@@ -11,9 +11,11 @@ def rate_factor(step: int, *, steps_per_epoch: int, train: TrainConfig) -> float
     """What the base rate is multiplied by in optimiser step `step` (0-based).
 
     Linear warm-up from 1/(warm-up steps), then cosine to zero (Loshchilov and Hutter 2017, eq. 5, without restarts),
-    steps of `gamma` at the milestones (shares of the run), or constant.
+    steps of `gamma` at the milestones (shares of the schedule), or constant. The schedule is as long as the run unless
+    `train.schedule_epochs` fixes its length; steps behind its end keep its last factor.
     """
-    total = max(1, train.epochs * steps_per_epoch)
+    total = max(1, (train.schedule_epochs or train.epochs) * steps_per_epoch)
+    step = min(step, total - 1)
     warmup = min(total - 1, round(train.warmup_epochs * steps_per_epoch))
     if step < warmup:
         return (step + 1) / warmup
@@ -22,3 +24,18 @@ def rate_factor(step: int, *, steps_per_epoch: int, train: TrainConfig) -> float
     if train.schedule == "step":
         return train.gamma ** sum(step >= milestone * total for milestone in train.milestones)
     return 1.0
+
+
+def rise_on_resume(before: TrainConfig, now: TrainConfig, *, epochs_done: int) -> str | None:
+    """A warning when resuming with other `train.epochs` would raise the learning rate again; None when it does not."""
+    steps = 100  # per epoch; the shape does not depend on it
+    last = rate_factor(epochs_done * steps - 1, steps_per_epoch=steps, train=before)
+    first = rate_factor(epochs_done * steps, steps_per_epoch=steps, train=now)
+    if epochs_done == 0 or first <= 1.5 * last:
+        return None
+    length = before.schedule_epochs or before.epochs
+    return (
+        f"warning: with train.epochs={now.epochs} the learning rate rises again, from {last:.2g} to {first:.2g} of"
+        f" strategy.lr, because the schedule stretches over the whole run; train.schedule_epochs={length} keeps its"
+        " length and trains on at its last rate"
+    )

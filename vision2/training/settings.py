@@ -12,6 +12,9 @@ class TrainConfig:
     epochs: int = number(10, 0)  # passes over the training images; 0 only evaluates
     batch_size: int | None = number(None, 1)  # null = 128 up to 64 px, else 32
     schedule: str = choice("cosine", "cosine", "step", "constant")  # of the learning rate, after the warm-up
+    schedule_epochs: int | None = number(
+        None, 1
+    )  # length of the schedule; null = train.epochs; later ones keep its end
     warmup_epochs: float = number(0.5, 0.0)  # the rate rises from 0 this long
     milestones: list[float] = field(default_factory=lambda: [0.5, 0.75])  # of the run; step schedule
     gamma: float = number(0.1, 0.0, 1.0)  # step schedule
