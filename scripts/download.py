@@ -19,7 +19,7 @@ OPTIONS = {
 
 
 def run(options: dict) -> None:
-    from vision2.config.compose import check_overrides
+    from vision2.config.overrides import check_overrides
     from vision2.data.dataset import find_collection
     from vision2.data.settings import DatasetConfig
     from vision2.models.settings import ModelConfig, WeightsConfig

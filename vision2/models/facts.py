@@ -94,7 +94,8 @@ def check_size(model: ModelConfig, image_size_px: int, *, training: bool) -> Non
     """
     least = minimum_size(model, training)
     if image_size_px < least:
+        fits_without_aux = model.aux and minimum_size(model, training=False) <= image_size_px
         raise UserError(
             f"images of {image_size_px} px are too small for {model.name}: its smallest size is {least} px;"
-            f" set dataset.image_size_px={least} or more"
+            f" set dataset.image_size_px={least} or more{' (or model.aux=false)' if fits_without_aux else ''}"
         )

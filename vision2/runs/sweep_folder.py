@@ -34,12 +34,16 @@ class SweepFolder:
     def __init__(self, path: Path):
         self.path = path
 
-    def describe(self, command: str, experiment: dict) -> None:
-        """Note what makes the whole sweep again, and its claim: runs that it finds finished may have another one."""
-        write_json(self.path / WHAT, {"command": command, "experiment": experiment})
+    def describe(self, command: str, experiment: dict, source: Path | None = None) -> None:
+        """Note what repeats the whole sweep, its claim (that of a run skipped as finished may differ), and its `source`.
+
+        `source`: the run that the jobs transfer from, where an experiment trains one first.
+        """
+        what = {"command": command, "experiment": experiment, "source": str(source) if source else None}
+        write_json(self.path / WHAT, what)
 
     def description(self) -> dict:
-        """{"command", "experiment"} as noted; {} for a folder that is not a sweep's."""
+        """{"command", "experiment", "source"} as noted; {} for a folder that is not a sweep's."""
         with contextlib.suppress(OSError, ValueError):
             return json.loads((self.path / WHAT).read_text(encoding="utf-8"))
         return {}
