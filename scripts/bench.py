@@ -1,4 +1,4 @@
-"""`make bench`: every speed that is claimed, one script after the other so that nothing shares the machine.
+"""`make bench`: every speed that we claim, one script after another so that they do not compete for the machine.
 
 python scripts/bench.py [photos=FOLDER/CLASS/*.jpg] [weights=FILE of MobileNet v2]
 """

@@ -11,9 +11,9 @@ from vision2.config.location import config_folder, options
 from vision2.models.settings import ModelConfig
 
 
-def problems(*words: str) -> tuple[str, ...]:
+def problems(*overrides: str) -> tuple[str, ...]:
     with pytest.raises(UserError) as caught:
-        load_config(words)
+        load_config(overrides)
     return caught.value.problems
 
 
@@ -89,7 +89,7 @@ def test_a_sweep_over_data_sets_may_hold_digits_beside_a_root(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "text"),
+    ("overrides", "text"),
     [
         (["strategy=finetune", "model=plain20"], "has no published weights"),
         (["strategy=finetune", "model=resnet18", "weights.name=none"], "needs pretrained weights"),
@@ -108,8 +108,8 @@ def test_a_sweep_over_data_sets_may_hold_digits_beside_a_root(tmp_path):
         (["strategy.classifier=svm"], "is only for strategy=feature_extraction"),
     ],
 )
-def test_values_that_contradict_are_found_before_anything_is_touched(words, text):
-    assert any(text in problem for problem in problems(*words))
+def test_values_that_contradict_are_found_before_anything_is_touched(overrides, text):
+    assert any(text in problem for problem in problems(*overrides))
 
 
 def test_a_saved_configuration_cannot_read_the_environment_or_name_code():

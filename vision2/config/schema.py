@@ -1,6 +1,6 @@
 """Every setting in one tree, typed, with its default and its meaning. Each room defines its own part.
 
-The comment behind a field is the help a user reads; a field with `choices` metadata accepts only those.
+The comment behind a field becomes its meaning in docs/configuration.md.
 """
 
 from __future__ import annotations

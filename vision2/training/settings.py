@@ -13,8 +13,8 @@ class TrainConfig:
     batch_size: int | None = number(None, 1)  # null = 128 for images up to 64 px, else 32
     schedule: str = choice("cosine", "cosine", "step", "constant")  # of the learning rate, after the warm-up
     warmup_epochs: float = number(0.5, 0.0)  # epochs in which the learning rate rises from 0
-    milestones: list[float] = field(default_factory=lambda: [0.5, 0.75])  # schedule=step: drop at these shares of the run
-    gamma: float = number(0.1, 0.0, 1.0)  # schedule=step: factor at each milestone
+    milestones: list[float] = field(default_factory=lambda: [0.5, 0.75])  # step: drop at these shares of the run
+    gamma: float = number(0.1, 0.0, 1.0)  # step: factor of each drop
     label_smoothing: float = number(0.0, 0.0, 0.999)  # share of the target that is spread over all classes
     clip_norm: float | None = number(None, 0.0)  # largest norm of the gradient; null = no clipping
     accumulate: int = number(1, 1)  # batches per optimizer step
