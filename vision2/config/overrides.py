@@ -73,7 +73,9 @@ def check_overrides(overrides: Sequence[str]) -> None:
             problems.append(f"cannot read '{override}': settings are written key=value, e.g. train.epochs=5")
     keys = {override.lstrip("+").partition("=")[0] for override in overrides}
     if "dataset.root" in keys and not keys & {"dataset", "dataset.name", "experiment", "resume", "mode"}:
-        problems.append("dataset.root is given, but the default data set (digits) reads no files; add dataset=folder")
+        problems.append(
+            "dataset.root is given without a data set; add dataset=folder, or the name of the data set that is there"
+        )
     if problems:
         raise UserError(*problems)
 
