@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "strategies": {"models", "data", "runs", "training", "features"},
     "profiling": {"models", "runs", "report", "training", "inference"},
     "inference": {"models", "data", "runs", "pictures", "features", "training"},
-    "config": {"models", "data", "strategies", "training", "report"},
+    "config": {"models", "data", "strategies"},
     "jobs": {
         "config",
         "data",
@@ -69,6 +69,13 @@ def test_a_room_imports_only_what_lies_below_it(room):
         if not allowed(name, {"basics", room} | MAY_IMPORT[room]) and not name.endswith(".settings")
     ]
     assert not wrong
+
+
+def test_the_map_of_the_code_in_the_readme_names_files_that_exist():
+    text = (PACKAGE.parent / "README.md").read_text().partition("## The code")[2]
+    named = set(re.findall(r"`((?:conf/)?[\w/]+(?:/|\.py))`", text))
+    assert len(named) > 15
+    assert not [name for name in named if not any((root / name).exists() for root in (PACKAGE, PACKAGE.parent))]
 
 
 def test_only_the_configuration_room_and_the_commands_know_hydra():

@@ -105,7 +105,7 @@ def test_a_sweep_over_data_sets_may_hold_digits_beside_a_root(tmp_path):
         (["weights.path=.", "weights.name=default", "strategy=finetune"], "both name weights"),
         (["weights.path=.", "weights.sha256=abc", "strategy=finetune"], "must be the 8 to 64 hexadecimal digits"),
         (["strategy.head_first_epochs=3", "train.epochs=3"], "leaves none of train.epochs=3 to the backbone"),
-        (["strategy.classifier=svm"], "is only for strategy=feature_extraction"),
+        (["strategy.classifier=svm"], "goes with strategy=feature_extraction"),
     ],
 )
 def test_values_that_contradict_are_found_before_anything_is_touched(overrides, text):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from vision2.basics.settings import choice, number
+from vision2.strategies import STRATEGIES
 
 CLASSIFIERS = ("linear", "logistic", "svm", "knn", "centroid", "ridge", "lda", "mlp")
 
@@ -18,7 +19,7 @@ class RuleConfig:
 
 @dataclass
 class StrategyConfig:
-    name: str = choice("???", "scratch", "feature_extraction", "finetune")  # which part of the network is trained
+    name: str = choice("???", *STRATEGIES)  # which part of the network is trained
     pretrained: bool = False  # start from pretrained weights
     source: str | None = None  # a run folder to transfer from; before = the run of experiment.before
     optimizer: str = choice("sgd", "sgd", "adamw")  # sgd has Nesterov momentum
