@@ -20,7 +20,7 @@ OPTIONS = {
 
 def run(options: dict) -> None:
     from vision2.config.overrides import check_overrides
-    from vision2.data.dataset import find_collection
+    from vision2.data.datasets import find_collection
     from vision2.data.settings import DatasetConfig
     from vision2.models.settings import ModelConfig, WeightsConfig
     from vision2.models.weights.load import find_weights

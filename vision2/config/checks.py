@@ -16,6 +16,7 @@ from typing import Any
 
 from vision2.basics.errors import UserError, suggest
 from vision2.config.schema import Config
+from vision2.data.datasets import problems as dataset_problems
 from vision2.models.facts import check_size, facts_for
 from vision2.strategies import STRATEGIES
 
@@ -164,8 +165,7 @@ def _paths(config: Config) -> Iterator[str]:
         yield "mode=eval needs checkpoint=FILE, e.g. checkpoint=outputs/.../best.pt"
     if config.checkpoint and config.mode != "eval":
         yield "checkpoint=FILE is only for mode=eval; to start from it use weights.path=FILE, to resume resume=FOLDER"
-    if config.dataset.name == "folder" and not config.dataset.root:
-        yield "dataset=folder needs dataset.root=PATH: class folders, train/ val/ test/, a zip, or a CSV list"
+    yield from dataset_problems(config.dataset)
     before = config.strategy.source == "before"
     if before and not config.experiment.before:
         yield "strategy.source=before is only for experiments that train a run first; give a run folder instead"

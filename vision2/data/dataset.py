@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from vision2.basics.errors import UserError
 from vision2.data.collection import PARTS, Collection, count_by_class, keep_classes
+from vision2.data.datasets import find_collection
 from vision2.data.splits import find_groups, groups_on_two_sides, split_parts
 from vision2.data.subsets import evaluation_subset, training_subset
 
@@ -106,23 +107,6 @@ def open_dataset(config: DatasetConfig, *, seed: int, store_px: int, show_progre
         report["groups"] = group_facts | {"on_two_sides": groups_on_two_sides(groups, parts)}
     fingerprint = _fingerprint(collection, (train, val, test))
     return Dataset(config.name, collection.classes, train, val, test, report, fingerprint)
-
-
-def find_collection(config: DatasetConfig, *, show_progress: bool = True) -> Collection:
-    """Labelled files, or images where these are embedded or small, before anything is decoded or split."""
-    return _finder(config.name)(config, show_progress)
-
-
-def _finder(name: str) -> Callable[[DatasetConfig, bool], Collection]:
-    from vision2.data.datasets import cats_vs_dogs, cifar10, digits, folder, plants
-
-    return {
-        "digits": digits.find,
-        "cifar10": cifar10.find,
-        "cats_vs_dogs": cats_vs_dogs.find_files,
-        "plants": plants.find_files,
-        "folder": folder.find_files,
-    }[name]
 
 
 def _with_images(collection: Collection, config: DatasetConfig, store_px: int, show_progress: bool) -> Collection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from vision2.basics.settings import choice, number
+from vision2.data.datasets import DATASETS
 
 
 @dataclass
@@ -22,7 +23,7 @@ class AugmentConfig:
 
 @dataclass
 class DatasetConfig:
-    name: str = choice("???", "digits", "cifar10", "cats_vs_dogs", "plants", "folder")  # which images
+    name: str = choice("???", *DATASETS)  # which images
     root: str | None = None  # where the images lie: a folder, a zip or a CSV list, by data set
     source: str | None = None  # which published archive to download, by data set
     download: bool = True  # fetch absent data (false: say what is missing instead)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 import torch
@@ -17,7 +17,8 @@ from torch import Tensor
 from vision2.basics.errors import UserError
 from vision2.data.augment.view import View
 from vision2.data.files.decode import BadImage, decode_image
-from vision2.data.files.listing import FileEntry, existing_folder, list_images
+from vision2.data.files.listing import FileEntry, list_images
+from vision2.data.files.locations import existing_path
 from vision2.models.network import Network
 from vision2.runs.table import as_text
 
@@ -66,7 +67,7 @@ def find_images(place: str) -> list[FileEntry]:
     Raises:
         UserError: when there is no such place, or no image in it.
     """
-    path = existing_folder(Path(place).expanduser(), "images")
+    path = existing_path(place, "images")
     if path.is_file() and path.suffix.lower() != ".zip":
         return [FileEntry(path, path.name)]
     found = list_images(path)

@@ -12,8 +12,8 @@ from PIL import Image
 from vision2.basics.errors import UserError
 from vision2.data.dataset import open_dataset
 from vision2.data.datasets import cifar10
-from vision2.data.datasets.cats_vs_dogs import find_files as find_cats_and_dogs
-from vision2.data.datasets.plants import find_files as find_plants
+from vision2.data.datasets.cats_vs_dogs import find as find_cats_and_dogs
+from vision2.data.datasets.plants import find as find_plants
 from vision2.data.files.download import Published
 from vision2.data.settings import DatasetConfig
 from vision2.data.store import store
@@ -134,7 +134,7 @@ def test_the_official_archive_is_unpacked_where_it_lies(official, monkeypatch):
         packed.add(official / "cifar-10-batches-py", "cifar-10-batches-py")
     shutil.rmtree(official / "cifar-10-batches-py")
     digest = hashlib.md5(archive.read_bytes()).hexdigest()
-    monkeypatch.setattr(cifar10, "ARCHIVE", replace(cifar10.ARCHIVE, digest=digest, addresses=()))
+    monkeypatch.setattr(cifar10, "ARCHIVE", replace(cifar10.ARCHIVE, md5=digest, addresses=()))
     assert len(opened(official, download=False).train) == 90
 
 
@@ -147,7 +147,7 @@ def test_damaged_official_files_are_one_sentence(official, monkeypatch):
 
 
 def test_offline_names_the_archive_and_what_to_do(tmp_path, monkeypatch):
-    nowhere = Published("cifar-10-python.tar.gz", ("http://127.0.0.1:1/x",), 10, "md5", "0" * 32)
+    nowhere = Published("cifar-10-python.tar.gz", ("http://127.0.0.1:1/x",), 10, "0" * 32)
     monkeypatch.setattr(cifar10, "ARCHIVE", nowhere)
     with pytest.raises(UserError, match=r"could not download cifar-10-python.tar.gz .*dataset.root="):
         opened(tmp_path)

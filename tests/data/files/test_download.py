@@ -91,7 +91,7 @@ def server():
 
 
 def published(server, *ways, digest=MD5, name="set.zip", size=SIZE):
-    return Published(name, tuple(f"{server.address}/{way}" for way in ways), size, "md5" if digest else None, digest)
+    return Published(name, tuple(f"{server.address}/{way}" for way in ways), size, digest)
 
 
 def get(what, folder):
@@ -188,7 +188,7 @@ def test_without_a_checksum_a_zip_is_accepted(server, tmp_path, monkeypatch):
 
 
 def test_offline_is_one_sentence(tmp_path):
-    what = Published("set.zip", ("http://127.0.0.1:1/set.zip",), 10, "md5", MD5)
+    what = Published("set.zip", ("http://127.0.0.1:1/set.zip",), 10, MD5)
     with pytest.raises(UserError, match=r"could not download set.zip .*refused.*fetch it by hand"):
         get(what, tmp_path)
 

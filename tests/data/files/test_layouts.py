@@ -4,8 +4,8 @@ import pytest
 from made_up_images import class_folders, encoded, write_images, zip_of
 
 from vision2.basics.errors import UserError
+from vision2.data.datasets import find_collection
 from vision2.data.datasets.cats_vs_dogs import class_of, read_cats_and_dogs
-from vision2.data.datasets.folder import find_files
 from vision2.data.files.layouts import read_layout
 from vision2.data.settings import DatasetConfig
 
@@ -184,7 +184,7 @@ def test_a_damaged_zip_member_is_an_os_error(tmp_path):
 
 def test_folder_without_a_root_says_what_to_type():
     with pytest.raises(UserError, match=r"dataset\.root="):
-        find_files(DatasetConfig(name="folder"))
+        find_collection(DatasetConfig(name="folder"))
 
 
 CATS_AND_DOGS = {

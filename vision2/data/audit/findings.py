@@ -15,7 +15,7 @@ import numpy as np
 from vision2.basics.errors import UserError
 from vision2.data.audit.inspection import BAD_KINDS, KINDS, FileFacts, inspect_file
 from vision2.data.collection import PARTS, Collection, count_by_class, keep_classes
-from vision2.data.dataset import find_collection
+from vision2.data.datasets import find_auditable
 from vision2.data.files.duplicates import exact_groups, near_groups
 from vision2.data.splits import find_groups, groups_on_two_sides, split_parts
 
@@ -34,26 +34,11 @@ class Audit:
     facts: list[FileFacts]
 
 
-def find_auditable(config: DatasetConfig) -> Collection:
-    """The files of a data set, none of them decoded.
-
-    Raises:
-        UserError: for data sets that are not made of image files.
-    """
-    if config.name == "digits":
-        raise UserError("dataset=digits is embedded in scikit-learn: there are no files to audit")
-    if config.name == "cifar10":
-        from vision2.data.datasets.cifar10 import find_files
-
-        return keep_classes(find_files(config), config.classes)
-    return keep_classes(find_collection(config), config.classes)
-
-
 def audit(config: DatasetConfig, *, seed: int, show_progress: bool = True) -> Audit:
     """Inspect every file, then look at all of them together: counts, duplicates, leaks between the splits of `seed`."""
     from tqdm import tqdm
 
-    collection = find_auditable(config)
+    collection = keep_classes(find_auditable(config, show_progress=show_progress), config.classes)
     # two threads a core: one reads while another decodes
     with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
         results = pool.map(inspect_file, collection.files)

@@ -11,11 +11,11 @@ from vision2.data.collection import Collection
 if TYPE_CHECKING:
     from vision2.data.settings import DatasetConfig
 
-SIZE_PX = 32  # enlarged once from 8 px: nets that halve the image five times still run
+SIZE_PX = 32  # enlarged once from 8 px, so that networks which halve the image five times still run
 
 
 def find(config: DatasetConfig, show_progress: bool = True) -> Collection:
-    """The digits as resident RGB images, 0..255, split by us.
+    """The digits in memory as RGB images, 0..255, without a split of their own.
 
     Source: the test part of Alpaydin & Kaynak, Optical Recognition of Handwritten Digits, UCI 1998.
     """

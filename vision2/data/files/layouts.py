@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from vision2.basics.errors import UserError, suggest
 from vision2.data.collection import PARTS, Collection, collect
-from vision2.data.files.listing import FileEntry, existing_folder, is_hidden, list_images
+from vision2.data.files.listing import FileEntry, is_hidden, list_images
+from vision2.data.files.locations import existing_path
 
 PART_NAMES = {
     **dict.fromkeys(("train", "training", "train_set", "training_set"), "train"),
@@ -19,8 +20,8 @@ PART_NAMES = {
 DELIMITERS = (",", ";", "\t")  # of spreadsheets, by country
 
 
-def read_layout(root: Path) -> Collection:
-    """The collection at `root`: a folder or zip of class folders, with or without train/val/test above, or a CSV list.
+def read_layout(place: str | Path) -> Collection:
+    """The collection at `place`: a folder or zip of class folders, with or without train/val/test above, or a CSV list.
 
     Classes are matched by name across the splits: one that val or test lacks is noted, one that only they have is an
     error. Folders below a class folder belong to the class.
@@ -28,7 +29,7 @@ def read_layout(root: Path) -> Collection:
     Raises:
         UserError: for a root that is not there, holds no images, holds one class only, or has an empty class.
     """
-    existing_folder(root, "dataset.root")
+    root = existing_path(place, "dataset.root")
     if root.suffix.lower() == ".csv":
         return check_classes(_read_csv(root), root)
     files = images_below(root)

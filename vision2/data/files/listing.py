@@ -103,20 +103,6 @@ def _list_zip(path: Path) -> list[FileEntry]:
     return [FileEntry(path, name, name) for name in sorted(kept)]
 
 
-def existing_folder(root: Path, what: str) -> Path:
-    """`root` when it exists.
-
-    Raises:
-        UserError: naming the nearest folder above it that does exist, so that a typing slip shows.
-    """
-    if root.exists():
-        return root
-    parent = next((folder for folder in root.absolute().parents if folder.exists()), Path("/"))
-    inside = sorted(entry.name for entry in parent.iterdir() if not is_hidden(entry.name))[:8]
-    holds = f" (it holds {', '.join(inside)})" if inside else ""
-    raise UserError(f"{what}: {root} does not exist; the nearest folder that does is {parent}{holds}")
-
-
 def refuse_too_many_bad(bad: list[str], total: int, max_share: float) -> None:
     """Raises UserError when more than `max_share` of `total` files could not be decoded."""
     if len(bad) > max_share * total:
