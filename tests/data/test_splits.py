@@ -5,6 +5,7 @@ import pytest
 
 from vision2.basics.errors import UserError
 from vision2.data.collection import Collection, keep_classes
+from vision2.data.datasets import find_collection
 from vision2.data.settings import DatasetConfig
 from vision2.data.splits import find_groups, groups_on_two_sides, split_parts
 from vision2.data.subsets import evaluation_subset, training_subset
@@ -183,7 +184,7 @@ def test_more_shots_than_images_say_how_many_are_possible():
 @pytest.mark.parametrize("settings", [{"fraction": 0.0}, {"shots_per_class": 2, "fraction": 0.5}])
 def test_contradicting_sizes_are_refused(settings):
     with pytest.raises(UserError, match=r"dataset\."):
-        subset(LABELS, **settings)
+        find_collection(DatasetConfig(name="digits", **settings))
 
 
 def test_a_part_of_an_evaluation_split_is_stratified_and_nested():

@@ -88,6 +88,7 @@ def problems_of(config: Config) -> list[str]:
         *_model(config, facts),
         *_weights(config, facts),
         *_strategy(config),
+        *dataset_problems(config.dataset),
         *_training(config),
         *_paths(config),
     ]
@@ -143,19 +144,9 @@ def _strategy(config: Config) -> Iterator[str]:
 
 
 def _training(config: Config) -> Iterator[str]:
-    dataset, train = config.dataset, config.train
-    if dataset.shots_per_class and dataset.fraction < 1:
-        yield "dataset.shots_per_class and dataset.fraction both choose a subset; set only one of them"
-    if dataset.shots_per_class and dataset.imbalance > 1:
-        yield "dataset.shots_per_class balances the classes and dataset.imbalance unbalances them; set only one of them"
-    if dataset.fraction == 0:
-        yield "dataset.fraction is 0, which leaves no training images; set a share above 0"
-    if dataset.val_fraction + dataset.test_fraction >= 1:
-        yield "dataset.val_fraction + dataset.test_fraction leave no training images; their sum must be below 1"
+    train = config.train
     if train.sampler == "balanced" and train.class_weights == "balanced":
         yield "train.sampler=balanced and train.class_weights=balanced both correct class imbalance; set only one of them"
-    if dataset.augment.mixup and dataset.augment.cutmix:
-        yield "dataset.augment.mixup and dataset.augment.cutmix exclude each other; set one of them to 0"
     if sorted(train.milestones) != train.milestones or any(not 0 < share < 1 for share in train.milestones):
         yield f"train.milestones is {train.milestones}, they must be increasing shares of the run between 0 and 1"
 
@@ -165,7 +156,6 @@ def _paths(config: Config) -> Iterator[str]:
         yield "mode=eval needs checkpoint=FILE, e.g. checkpoint=outputs/.../best.pt"
     if config.checkpoint and config.mode != "eval":
         yield "checkpoint=FILE is only for mode=eval; to start from it use weights.path=FILE, to resume resume=FOLDER"
-    yield from dataset_problems(config.dataset)
     before = config.strategy.source == "before"
     if before and not config.experiment.before:
         yield "strategy.source=before is only for experiments that train a run first; give a run folder instead"

@@ -33,7 +33,7 @@ def training_subset(
     """(indices kept, their labels) of a training split with `labels` (N,), both int64 and in the split's order.
 
     Raises:
-        UserError: for more shots than a class has images, shots together with a fraction, or a fraction of nothing.
+        UserError: for more shots than a class has images.
     """
     orders = _orders(labels, len(classes), seed)
     given = labels.copy()
@@ -47,12 +47,6 @@ def training_subset(
 def _sizes(labels: np.ndarray, classes: tuple[str, ...], config: DatasetConfig) -> list[int]:
     """Images kept of each class; at least one of each."""
     counts = np.bincount(labels, minlength=len(classes)).astype(float)
-    if config.fraction <= 0:
-        raise UserError("dataset.fraction=0 leaves nothing to train on: give a share above 0, e.g. 0.1")
-    if config.shots_per_class is not None and (config.fraction < 1 or config.imbalance > 1):
-        raise UserError(
-            "dataset.shots_per_class fixes the size of every class: leave out dataset.fraction and imbalance"
-        )
     if config.shots_per_class is not None:
         short = {name: n for name, n in count_by_class(labels, classes).items() if n < config.shots_per_class}
         if short:

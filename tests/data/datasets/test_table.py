@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vision2.basics.errors import UserError
-from vision2.config.fields import LEAVES
+from vision2.config.checks import LEAVES
 from vision2.config.location import options
 from vision2.data import datasets
 from vision2.data.collection import collect

@@ -39,7 +39,7 @@ DATASETS = {
 
 
 def problems(config: DatasetConfig) -> list[str]:
-    """What `config` asks of its data set that it does not have; looks for no file."""
+    """Settings that contradict each other or that this data set does not have; looks for no file."""
     name, entry, found = config.name, DATASETS[config.name], []
     if entry.needs_root and not config.root:
         place = "class folders, train/ val/ test/, a zip, or a CSV list"
@@ -48,6 +48,18 @@ def problems(config: DatasetConfig) -> list[str]:
         found.append(f"dataset.source={config.source}: dataset={name} has no archives to choose from; leave it out")
     elif config.source is not None and config.source not in entry.sources:
         found.append(f"dataset.source: unknown archive '{config.source}'{suggest(config.source, entry.sources)}")
+    if config.shots_per_class and config.fraction < 1:
+        found.append("dataset.shots_per_class and dataset.fraction both choose a subset; set only one of them")
+    if config.shots_per_class and config.imbalance > 1:
+        found.append(
+            "dataset.shots_per_class balances the classes and dataset.imbalance unbalances them; set only one of them"
+        )
+    if config.fraction <= 0:
+        found.append("dataset.fraction is 0, which leaves no training images; set a share above 0")
+    if config.val_fraction + config.test_fraction >= 1:
+        found.append("dataset.val_fraction + dataset.test_fraction leave no training images; their sum must be below 1")
+    if config.augment.mixup and config.augment.cutmix:
+        found.append("dataset.augment.mixup and dataset.augment.cutmix exclude each other; set one of them to 0")
     return found
 
 
