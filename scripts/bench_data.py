@@ -24,7 +24,7 @@ from torch import nn
 from vision2.basics.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from vision2.data.batches import Batches
 from vision2.data.files.listing import FileEntry, list_images
-from vision2.data.settings import AugmentConfig
+from vision2.data.settings import AugmentConfig, DatasetConfig
 from vision2.data.store.store import open_store
 from vision2.models.build import build_model
 from vision2.models.settings import ModelConfig
@@ -48,8 +48,8 @@ def main() -> None:
 
 
 def stored(files: list[FileEntry], cache: Path) -> SimpleNamespace:
-    settings = {"cache_gb": 100.0, "max_bad_share": 0.1, "show_progress": False}
-    images, bad = open_store(files, store_px=256, cache="disk", cache_dir=str(cache), **settings)
+    config = DatasetConfig("folder", cache_dir=str(cache), cache_gb=100.0, max_bad_share=0.1)
+    images, bad = open_store(files, config, store_px=256, show_progress=False)
     good = np.setdiff1d(np.arange(len(files)), [entry.index for entry in bad])
     return SimpleNamespace(labels=np.arange(len(good)) % 2, images=images.select(good))
 

@@ -41,7 +41,7 @@ def epoch_against_bare_steps(images: int = 12_800, batch_size: int = 128) -> Non
     from vision2.data.batches import Batches
     from vision2.data.dataset import Split
     from vision2.data.settings import AugmentConfig
-    from vision2.data.store.image_sources import ResidentImages
+    from vision2.data.store.image_sources import TensorImages
     from vision2.models.build import build_model
     from vision2.models.settings import ModelConfig
     from vision2.strategies.settings import StrategyConfig
@@ -50,7 +50,7 @@ def epoch_against_bare_steps(images: int = 12_800, batch_size: int = 128) -> Non
 
     pixels = torch.randint(0, 256, (images, 3, 32, 32), dtype=torch.uint8)
     labels = np.arange(images, dtype=np.int64) % 10
-    split = Split("train", labels, tuple(map(str, range(images))), ResidentImages(pixels))
+    split = Split("train", labels, tuple(map(str, range(images))), TensorImages(pixels))
     augment = AugmentConfig(crop="pad")
     batches = Batches(
         split, Preprocessing(32, 32), batch_size=batch_size, device=torch.device("cpu"), num_classes=10, seed=0,

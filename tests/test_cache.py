@@ -4,14 +4,15 @@ from made_up_images import class_folders
 
 from vision2 import cache
 from vision2.data.files.listing import list_images
+from vision2.data.settings import DatasetConfig
 from vision2.data.store.store import open_store
 
 
 def fill(tmp_path):
     """A store in tmp_path/cache; it is in use for as long as the returned images live."""
     files = list_images(class_folders(tmp_path / "photos", cat=3))
-    options = {"cache_gb": 1.0, "max_bad_share": 0.0, "show_progress": False}
-    return open_store(files, store_px=24, cache="disk", cache_dir=str(tmp_path / "cache"), **options)[0]
+    config = DatasetConfig("folder", cache_dir=str(tmp_path / "cache"), cache_gb=1.0, max_bad_share=0.0)
+    return open_store(files, config, store_px=24, show_progress=False)[0]
 
 
 def test_list_tells_size_images_and_where_they_came_from(tmp_path, capsys):

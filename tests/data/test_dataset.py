@@ -23,7 +23,7 @@ def digits():
     return opened("digits")
 
 
-def test_digits_are_all_1797_resident_rgb_images_split_by_class(digits):
+def test_digits_are_all_1797_rgb_images_in_memory_split_by_class(digits):
     assert sum(sizes(digits)) == 1797
     assert digits.train.images.fixed_size_px == 32
     assert digits.classes == tuple("0123456789")

@@ -13,7 +13,7 @@ from vision2.basics.errors import UserError
 from vision2.data.batches import Batches
 from vision2.data.dataset import Split
 from vision2.data.settings import AugmentConfig
-from vision2.data.store.image_sources import MemoryImages, ResidentImages
+from vision2.data.store.image_sources import ArrayImages, TensorImages
 from vision2.features.compute import FeatureMaker
 from vision2.features.feature_store import FeatureStore, image_ids
 from vision2.models.build import build_model
@@ -28,7 +28,7 @@ def split(count=12, seed=0):
         torch.uint8
     )
     labels = np.arange(count, dtype=np.int64) % 2
-    return Split("train", labels, tuple(map(str, range(count))), ResidentImages(pixels))
+    return Split("train", labels, tuple(map(str, range(count))), TensorImages(pixels))
 
 
 def maker(folder, *, seed=0, layers=("last",), size=SIZE, pooling="pooled"):
@@ -168,7 +168,7 @@ def test_two_images_of_equal_pixels_are_found_again(tmp_path):
 def test_an_image_is_known_by_its_pixels_and_shape():
     image = np.arange(48, dtype=np.uint8)
     shapes = [image.reshape(4, 4, 3), image.reshape(2, 8, 3), image.reshape(4, 4, 3).copy()]
-    first, other, copy = image_ids(MemoryImages(shapes), None)
+    first, other, copy = image_ids(ArrayImages(shapes), None)
     assert first == copy != other
 
 

@@ -14,7 +14,7 @@ import torch
 
 from vision2.data.augment.view import View
 from vision2.data.sampling import draw_numbers, epoch_order
-from vision2.data.store.image_sources import ResidentImages
+from vision2.data.store.image_sources import TensorImages
 
 if TYPE_CHECKING:
     from vision2.basics.preprocessing import Preprocessing
@@ -66,8 +66,8 @@ class Batches:
         self.num_samples, self.sample_numbers = len(self.labels), sample_numbers
         self.wait_seconds = 0.0
         workers = default_workers(self.device) if workers is None else workers
-        resident = isinstance(split.images, ResidentImages)
-        self._reader = _Resident(split.images, self) if resident else _Prefetched(split.images, self, workers)
+        in_memory = isinstance(split.images, TensorImages)
+        self._reader = _InMemory(split.images, self) if in_memory else _Prefetched(split.images, self, workers)
 
     def __len__(self) -> int:
         full, rest = divmod(self.num_samples, self.batch_size)
@@ -95,10 +95,10 @@ class Batches:
         return Batch(images, targets, labels, torch.from_numpy(order).to(self.device))
 
 
-class _Resident:
+class _InMemory:
     """Small images: gathered and cropped on the device, a whole batch in a handful of calls."""
 
-    def __init__(self, images: ResidentImages, batches: Batches):
+    def __init__(self, images: TensorImages, batches: Batches):
         self.view = batches.view
         self.pixels, self.rows = images.pixels(batches.device)
 

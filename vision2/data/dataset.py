@@ -115,15 +115,8 @@ def _with_images(collection: Collection, config: DatasetConfig, store_px: int, s
         return collection
     from vision2.data.store.store import open_store
 
-    images, bad = open_store(
-        collection.files,
-        store_px=collection.size_px or store_px,
-        cache=config.cache,
-        cache_dir=config.cache_dir,
-        cache_gb=config.cache_gb,
-        max_bad_share=config.max_bad_share,
-        show_progress=show_progress,
-    )
+    store_px = collection.size_px or store_px
+    images, bad = open_store(collection.files, config, store_px=store_px, show_progress=show_progress)
     collection.notes["skipped"] = [{"path": entry.path, "reason": entry.reason} for entry in bad]
     good = np.setdiff1d(np.arange(len(collection)), [entry.index for entry in bad])
     kept, images = collection.keep(good), images.select(good)

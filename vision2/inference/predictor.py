@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vision2.basics.errors import UserError
 from vision2.data.augment.view import View
-from vision2.data.files.decode import BadImage, decode_image
+from vision2.data.files.decode import BadImage, decode_entry
 from vision2.data.files.listing import FileEntry, list_images
 from vision2.data.files.locations import existing_path
 from vision2.models.network import Network
@@ -115,8 +115,8 @@ def _inputs(
 
     def read(entry: FileEntry) -> Tensor | str:
         try:
-            image = decode_image(entry.read_bytes(), shorter_side_px=predictor.decode_px)
-        except (BadImage, OSError) as error:
+            image = decode_entry(entry, predictor.decode_px)
+        except BadImage as error:
             return str(error)
         return view.crop_one_by_one([image], 0, np.zeros(1, np.int64))
 

@@ -36,7 +36,7 @@ def export(tmp_path):
     return tmp_path / "cifar"
 
 
-def test_an_export_is_resident_with_labels_that_fit_the_pixels(export):
+def test_an_export_is_in_memory_with_labels_that_fit_the_pixels(export):
     data = opened(export)
     assert [len(split) for split in (data.train, data.val, data.test)] == [90, 10, 20]
     assert data.train.images.fixed_size_px == 32
@@ -53,7 +53,7 @@ def test_the_second_start_decodes_nothing(export, monkeypatch):
 
 
 @pytest.mark.parametrize("cache", ["off", "memory"])
-def test_every_cache_gives_the_same_resident_images(export, tmp_path, cache):
+def test_every_cache_gives_the_same_images_in_memory(export, tmp_path, cache):
     other = opened(export, cache=cache, cache_dir=str(tmp_path / "cache"))
     assert other.fingerprint == opened(export).fingerprint
     assert other.train.images.fixed_size_px == 32

@@ -9,7 +9,8 @@ from made_up_images import encoded, pixels
 from PIL import Image, ImageCms
 from torchvision.transforms import functional
 
-from vision2.data.files.decode import MAX_PIXELS, BadImage, decode_image
+from vision2.data.files.decode import MAX_PIXELS, BadImage, decode_entry, decode_image
+from vision2.data.files.listing import FileEntry
 
 
 def saved(image: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -22,10 +23,10 @@ def test_a_png_comes_back_as_it_was_written():
     np.testing.assert_array_equal(decode_image(encoded(3, "PNG")), pixels(3))
 
 
-def test_a_path_and_its_bytes_give_the_same(tmp_path):
+def test_a_file_and_its_bytes_give_the_same(tmp_path):
     file = tmp_path / "a.jpg"
     file.write_bytes(encoded(1))
-    np.testing.assert_array_equal(decode_image(file), decode_image(encoded(1)))
+    np.testing.assert_array_equal(decode_entry(FileEntry(file, "a.jpg")), decode_image(encoded(1)))
 
 
 def test_transparency_is_laid_over_white():
@@ -143,7 +144,7 @@ def test_what_is_no_image_is_an_error_with_a_reason(data, reason):
 
 def test_a_missing_file_is_an_error_with_a_reason(tmp_path):
     with pytest.raises(BadImage, match="No such file"):
-        decode_image(tmp_path / "none.jpg")
+        decode_entry(FileEntry(tmp_path / "none.jpg", "none.jpg"))
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked():

@@ -12,7 +12,7 @@ from PIL import Image
 from vision2.data.audit.findings import Audit
 from vision2.data.audit.inspection import BAD_KINDS, KINDS
 from vision2.data.audit.text import headline, verdicts
-from vision2.data.files.decode import BadImage, decode_image
+from vision2.data.files.decode import BadImage, decode_entry
 
 THUMBNAIL_PX = 112
 SHOWN = 24  # files a kind and groups a list; the rest is in the JSON
@@ -127,8 +127,8 @@ class _Shelf:
     def _figure(self, entry: dict, shown: bool = True) -> str:
         path = escape(entry["path"])
         try:
-            picture = _thumbnail(decode_image(self.files[entry["path"]].read_bytes())) if shown else None
-        except (BadImage, OSError):  # gone since the audit read it
+            picture = _thumbnail(decode_entry(self.files[entry["path"]])) if shown else None
+        except BadImage:  # gone since the audit read it
             picture = None
         drawn = f'<img alt="{path}" src="{picture}">' if picture else '<div class="none">no image</div>'
         detail = escape(entry.get("detail") or f"{entry['class']}, {entry['split']}")

@@ -82,7 +82,7 @@ def _read_official(place: Path) -> Collection:
     import torch
     from torchvision.datasets import CIFAR10
 
-    from vision2.data.store.image_sources import ResidentImages
+    from vision2.data.store.image_sources import TensorImages
 
     try:
         parts = [
@@ -101,7 +101,7 @@ def _read_official(place: Path) -> Collection:
             for index in range(len(part))
         ),
         parts=np.repeat(np.array(["train", "test"], dtype="<U5"), [len(part) for part in parts]),
-        images=ResidentImages(torch.from_numpy(pixels).permute(0, 3, 1, 2)),
+        images=TensorImages(torch.from_numpy(pixels).permute(0, 3, 1, 2)),
         notes={"layout": "official files"},
         content=ARCHIVE.md5,
     )

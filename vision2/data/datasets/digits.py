@@ -22,7 +22,7 @@ def find(config: DatasetConfig, show_progress: bool = True) -> Collection:
     import torch
     from sklearn.datasets import load_digits
 
-    from vision2.data.store.image_sources import ResidentImages
+    from vision2.data.store.image_sources import TensorImages
 
     grey, labels = load_digits(return_X_y=True)
     small = torch.from_numpy(grey.reshape(-1, 1, 8, 8)).float() * (255 / 16)
@@ -33,7 +33,7 @@ def find(config: DatasetConfig, show_progress: bool = True) -> Collection:
         labels=labels.astype(np.int64),
         ids=tuple(f"digits/{index:04d}" for index in range(len(labels))),
         parts=np.full(len(labels), "", dtype="<U5"),
-        images=ResidentImages(images),
+        images=TensorImages(images),
         notes={"layout": "embedded"},
         content=f"sklearn-digits-{SIZE_PX}",
     )

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import io
 import warnings
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageCms
+
+if TYPE_CHECKING:
+    from vision2.data.files.listing import FileEntry
 
 MAX_PIXELS = 89_478_485  # Pillow's own limit: above it lies a decompression bomb, or a scan nobody trains on
 ORIENTATION_TAG = 0x0112
@@ -41,7 +44,16 @@ class BadImage(Exception):
     """The file cannot be decoded; the message says why, in a few words."""
 
 
-def decode_image(source: bytes | Path, *, shorter_side_px: int | None = None) -> np.ndarray:
+def decode_entry(entry: FileEntry, shorter_side_px: int | None = None) -> np.ndarray:
+    """`decode_image` of a file. Raises BadImage, also for one that cannot be read."""
+    try:
+        data = entry.read_bytes()
+    except OSError as error:
+        raise BadImage(f"cannot be read: {error.strerror or error}") from error
+    return decode_image(data, shorter_side_px=shorter_side_px)
+
+
+def decode_image(data: bytes, *, shorter_side_px: int | None = None) -> np.ndarray:
     """(H, W, 3) uint8, upright.
 
     Args:
@@ -51,10 +63,6 @@ def decode_image(source: bytes | Path, *, shorter_side_px: int | None = None) ->
     Raises:
         BadImage: for whatever keeps the file from being decoded as a whole.
     """
-    try:
-        data = source if isinstance(source, bytes) else Path(source).read_bytes()
-    except OSError as error:
-        raise BadImage(f"cannot be read: {error.strerror or error}") from error
     if not data:
         raise BadImage("empty file")
     try:

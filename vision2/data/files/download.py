@@ -13,10 +13,11 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock
+
 from vision2.basics.errors import UserError
 from vision2.data.files.archives import unpack
 from vision2.data.files.locations import cache_root, existing_path
-from vision2.data.store.locks import FileLock
 
 if TYPE_CHECKING:
     from vision2.data.settings import DatasetConfig
@@ -93,7 +94,7 @@ def fetch(published: Published, folder: Path, *, show_progress: bool = True) -> 
     reasons = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock.acquire(folder / f".{published.name}.lock", shared=False):  # two would write into the same part
+        with FileLock(folder / f".{published.name}.lock", fallback_to_soft=False):  # two would write into the same part
             if target.exists() and _is_right(target, published):
                 return target
             _refuse_full_disk(published, folder, part)
@@ -104,7 +105,9 @@ def fetch(published: Published, folder: Path, *, show_progress: bool = True) -> 
                 reasons.append(f"{address}: {reason}")
     except OSError as error:
         reason = error.strerror or error
-        raise UserError(f"cannot write {part}: {reason}; free some space, or set dataset.cache_dir") from error
+        raise UserError(
+            f"cannot write {part}: {reason}; free some space, or set dataset.cache_dir to another disk"
+        ) from error
     raise UserError(
         f"could not download {published.name} ({'; '.join(reasons)}); fetch it by hand into {folder}, "
         "or give dataset.root=PLACE where the images are"

@@ -101,12 +101,3 @@ def _list_zip(path: Path) -> list[FileEntry]:
         raise UserError(f"cannot read {path} as a zip archive: {error}; give a folder or a whole zip") from error
     kept = [name for name in members if is_image_name(name) and not any(is_hidden(part) for part in name.split("/"))]
     return [FileEntry(path, name, name) for name in sorted(kept)]
-
-
-def refuse_too_many_bad(bad: list[str], total: int, max_share: float) -> None:
-    """Raises UserError when more than `max_share` of `total` files could not be decoded."""
-    if len(bad) > max_share * total:
-        raise UserError(
-            f"{len(bad)} of {total} images cannot be decoded, more than dataset.max_bad_share={max_share:g} allows; "
-            f"first: {bad[0]}; look at them with `python -m vision2.audit`, or raise dataset.max_bad_share"
-        )
