@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
-from vision2.data.augment.draws import LANES, uniforms
-from vision2.data.sampling import class_weights, draw_numbers, epoch_order
+from vision2.data.sampling import LANES, class_weights, draw_numbers, epoch_order, uniforms
 
 LABELS = np.array([0] * 90 + [1] * 9 + [2])
 

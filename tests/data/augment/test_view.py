@@ -14,7 +14,7 @@ from torchvision.transforms.autoaugment import _apply_op
 
 from vision2.basics.preprocessing import Preprocessing
 from vision2.data.augment import colors, crops, mixing
-from vision2.data.augment.rand_augment import OPERATIONS, _affine, _matrix, draw_operations, rand_augment
+from vision2.data.augment.colors import OPERATIONS, _affine, _matrix, draw_operations, rand_augment
 from vision2.data.augment.view import View
 from vision2.data.settings import AugmentConfig
 

@@ -1,6 +1,6 @@
 """From the pixels of a source to what the network sees: the training view with its random changes, the evaluation view.
 
-Every random number is f(seed, epoch, sample), see `draws.py`. Up to normalisation images are uint8 (B, H, W, 3).
+Every random number is f(seed, epoch, sample), see `sampling.uniforms`. Up to normalisation images are uint8 (B, H, W, 3).
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import torch
 
 from vision2.basics.preprocessing import Preprocessing
 from vision2.data.augment import crops, mixing
-from vision2.data.augment.colors import color_jitter
-from vision2.data.augment.draws import uniforms
-from vision2.data.augment.rand_augment import draw_operations, rand_augment
+from vision2.data.augment.colors import color_jitter, draw_operations, rand_augment
+from vision2.data.sampling import uniforms
 from vision2.data.settings import AugmentConfig
 
 CACHED_VALUES = 2**17  # half a megabyte of float32
