@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vision2.basics.errors import UserError
+from vision2.data.audit.duplicates import exact_groups, near_groups
 from vision2.data.audit.inspection import BAD_KINDS, KINDS, FileFacts, inspect_file
 from vision2.data.collection import PARTS, Collection, count_by_class, keep_classes
 from vision2.data.datasets import find_auditable
-from vision2.data.files.duplicates import exact_groups, near_groups
 from vision2.data.splits import find_groups, groups_on_two_sides, split_parts
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from vision2.data.audit.duplicates import difference_hash, small_grey
 from vision2.data.files.decode import ORIENTATION_TAG, TURNS, BadImage, decode_image
-from vision2.data.files.duplicates import difference_hash, small_grey
 
 if TYPE_CHECKING:
     from vision2.data.files.listing import FileEntry

@@ -4,8 +4,8 @@ import numpy as np
 from made_up_images import pixels
 from PIL import Image
 
-from vision2.data.files import duplicates
-from vision2.data.files.duplicates import difference_hash, exact_groups, near_groups, small_grey
+from vision2.data.audit import duplicates
+from vision2.data.audit.duplicates import difference_hash, exact_groups, near_groups, small_grey
 
 
 def near(*images):
