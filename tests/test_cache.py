@@ -15,7 +15,7 @@ def fill(tmp_path):
     return open_store(files, config, store_px=24, show_progress=False)[0]
 
 
-def test_list_tells_size_images_and_where_they_came_from(tmp_path, capsys):
+def test_list_shows_size_images_and_where_they_came_from(tmp_path, capsys):
     fill(tmp_path)
     assert cache.main(["list", f"dir={tmp_path / 'cache'}"]) == 0
     output = capsys.readouterr().out

@@ -76,7 +76,7 @@ def test_groups_torn_apart_by_given_folders_are_reported():
 
 
 @pytest.mark.parametrize(
-    ("pattern", "says"), [("(", "no regular expression"), (r"p\d", "needs a"), ("(nothing)", "fits none")]
+    ("pattern", "says"), [("(", "not a regular expression"), (r"p\d", "needs a"), ("(nothing)", "matches none")]
 )
 def test_wrong_group_patterns_are_explained(pattern, says):
     with pytest.raises(UserError, match=says):
@@ -102,7 +102,7 @@ def test_classes_keep_their_order_and_images():
 
 
 @pytest.mark.parametrize("wanted", [["a"], ["a", "a"], []])
-def test_one_class_is_nothing_to_tell_apart(wanted):
+def test_one_class_leaves_nothing_to_classify(wanted):
     with pytest.raises(UserError, match=r"dataset\.classes names \d class"):
         keep_classes(collection(3, 4, 5), wanted)
 

@@ -1,4 +1,4 @@
-"""Batches of a split, ready for the network: the one thing training and evaluation read images from."""
+"""Batches of a split, ready for the network: all that training and evaluation read images from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vision2.data.settings import AugmentConfig
     from vision2.data.store.image_sources import ImageSource
 
-BATCHES_AHEAD = 2  # ready beyond those being prepared; more would only hold memory
+BATCHES_AHEAD = 2  # ready in addition to those being prepared; more would only use memory
 
 
 class Batch(NamedTuple):
@@ -33,14 +33,14 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """The batches of one split. Order and augmentation are f(seed, epoch, sample); workers only change the speed.
+    """The batches of one split. Order and augmentation are f(seed, epoch, sample); workers change the speed only.
 
     Args:
         augment: None for the evaluation view.
-        shuffle: a training split; a last batch of one sample is then dropped, which batch normalisation cannot take.
+        shuffle: for training; a last batch of one sample, which batch normalisation cannot take, is then dropped.
         sampler: shuffle | balanced (every class equally likely, with replacement).
-        workers: threads that read and crop photographs; 0 does it in the calling thread, None chooses.
-        sample_numbers: (N,) what the augmentation of each image is drawn by; None for its position in the split.
+        workers: threads that read and crop photographs; 0 uses the calling thread, None chooses.
+        sample_numbers: (N,) the number by which each image's augmentation is drawn; None for its position in the split.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Batches:
         return full + (rest > 1 if self.shuffle else rest > 0)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """One pass over the split. `wait_seconds` grows by the time the caller waits for a batch."""
+        """One pass over the split; `wait_seconds` counts the time the caller waits for its batches."""
         self.wait_seconds = 0.0
         order = epoch_order(self.labels, seed=self.seed, epoch=epoch, shuffle=self.shuffle, sampler=self.sampler)
         samples = draw_numbers(order) if self.sample_numbers is None else self.sample_numbers[order]
@@ -96,7 +96,7 @@ class Batches:
 
 
 class _InMemory:
-    """Small images: gathered and cropped on the device, a whole batch in a handful of calls."""
+    """Small images: gathered and cropped on the device, a whole batch in a few calls."""
 
     def __init__(self, images: TensorImages, batches: Batches):
         self.view = batches.view
@@ -109,7 +109,7 @@ class _InMemory:
 
 
 class _Prefetched:
-    """Photographs: whole batches are read and cropped in threads, ahead of the training step and in its order."""
+    """Photographs: whole batches are read and cropped by threads, ahead of the training steps and in their order."""
 
     def __init__(self, images: ImageSource, batches: Batches, workers: int):
         self.images, self.view, self.workers = images, batches.view, workers
@@ -137,6 +137,6 @@ class _Prefetched:
 
 
 def default_workers(device: torch.device) -> int:
-    """On the CPU the training step needs the cores; a GPU is fed by all but one, up to eight."""
+    """On a CPU the training step needs the cores; for a GPU, all but one, up to eight."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(2, cores // 2)) if device.type == "cpu" else max(1, min(8, cores - 1))

@@ -1,4 +1,4 @@
-"""`open_dataset`: from a configuration to classes, three splits and their images. Read it top to bottom."""
+"""`open_dataset`: from the settings of a data set to its classes, three splits and their images."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from vision2.data.settings import DatasetConfig
     from vision2.data.store.image_sources import ImageSource
 
-LEAST_STD = 1 / 255  # of a channel that is the same everywhere, so that nothing is divided by zero
-STATISTICS_IMAGES = 2048  # enough for three digits of mean and std; reading every photograph would take minutes
+LEAST_STD = 1 / 255  # for a constant channel, so that nothing is divided by zero
+STATISTICS_IMAGES = 2048  # enough for three digits; reading every photograph would take minutes
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """`report` tells what was found, skipped and changed; `fingerprint` changes with any image, label or split."""
+    """`report` lists what was found, skipped and changed; `fingerprint` changes with any image, label or split."""
 
     name: str
     classes: tuple[str, ...]
@@ -49,9 +49,9 @@ class Dataset:
     fingerprint: str
 
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and standard deviation a channel, of [0, 1] pixels of (evenly spaced images of) the training split."""
+        """Mean and standard deviation per channel, of [0, 1] pixels of (evenly spaced images of) the training split."""
         images, count = self.train.images, len(self.train)
-        seen = np.zeros((3, 256))  # how often each value occurs: exact sums without a float copy of any image
+        seen = np.zeros((3, 256))  # counts of each value: exact sums without a float copy of any image
         for index in np.unique(np.linspace(0, count - 1, min(count, STATISTICS_IMAGES)).round().astype(int)):
             image = images.read(int(index))
             seen += [np.bincount(image[..., channel].ravel(), minlength=256) for channel in range(3)]
@@ -61,7 +61,7 @@ class Dataset:
         return tuple(mean.tolist()), tuple(np.maximum(std, LEAST_STD).tolist())
 
     def split_record(self) -> dict:
-        """Who was in which split, for split.json; with `label_noise`, the labels that were changed."""
+        """The images of each split, for split.json; with `label_noise`, the labels that were changed."""
         return {
             "dataset": self.name,
             "fingerprint": self.fingerprint,
@@ -75,9 +75,9 @@ class Dataset:
 
 
 def open_dataset(config: DatasetConfig, *, seed: int, store_px: int, show_progress: bool = True) -> Dataset:
-    """The data set `config` names, ready to be batched. `store_px`: shorter side photographs are kept at.
+    """The data set that `config` names, ready to be batched. `store_px`: shorter side at which photographs are stored.
 
-    What cannot be decoded is left out before the split and listed in `report["skipped"]`.
+    Files that cannot be decoded are left out before the split and listed in `report["skipped"]`.
 
     Raises:
         UserError: one sentence for whatever is missing, damaged or contradictory.
@@ -110,7 +110,7 @@ def open_dataset(config: DatasetConfig, *, seed: int, store_px: int, show_progre
 
 
 def _with_images(collection: Collection, config: DatasetConfig, store_px: int, show_progress: bool) -> Collection:
-    """The collection with its images; what cannot be decoded is gone from it and noted."""
+    """The collection with its images; files that cannot be decoded are removed from it and noted."""
     if collection.images is not None:
         return collection
     from vision2.data.store.store import open_store
@@ -131,8 +131,8 @@ def _with_images(collection: Collection, config: DatasetConfig, store_px: int, s
 
 
 def _content(collection: Collection, images: ImageSource) -> str:
-    """Of the pixels where they are in memory; else of the file sizes, because hashing 25,000 photographs at each start
-    would cost more than it tells."""
+    """A hash of the pixels where they are in memory, else of the file sizes: hashing 25,000 photographs would slow down
+    every start."""
     digest = hashlib.blake2b(digest_size=16)
     if images.fixed_size_px is not None:
         pixels, rows = images.pixels("cpu")
@@ -154,7 +154,7 @@ def _split(collection: Collection, indices: np.ndarray, name: str) -> Split:
 
 
 def _fingerprint(collection: Collection, splits: Sequence[Split]) -> str:
-    """Of the content, ids, labels and splits; no time stamps and no absolute paths, so a copy elsewhere has the same."""
+    """A hash of content, ids, labels and splits; without time stamps and absolute paths, so that a copy has the same."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update("\n".join([collection.content, *collection.classes]).encode())
     for split in splits:

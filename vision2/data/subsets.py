@@ -1,6 +1,6 @@
-"""Less, uneven or mislabelled training data on purpose, so that curves over data size and quality are honest.
+"""Smaller, imbalanced or mislabelled training splits, for curves over the amount and the quality of data.
 
-Every subset is a prefix of one random order a class: the 10 % subset contains the 5 % one, with the same labels.
+Every subset is a prefix of one random order per class: the 10 % subset contains the 5 % one, with the same labels.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from vision2.data.settings import DatasetConfig
 
 
 def evaluation_subset(labels: np.ndarray, num_classes: int, fraction: float, *, seed: int) -> np.ndarray:
-    """(kept,) positions of a stratified `fraction` of a split, at least one of each class that is there."""
+    """(kept,) positions of a stratified `fraction` of a split, at least one of each class present."""
     counts = np.bincount(labels, minlength=num_classes)
     orders = _orders(labels, num_classes, seed)
     sizes = [min(count, max(1, round(fraction * count))) for count in counts]
@@ -57,16 +57,16 @@ def _sizes(labels: np.ndarray, classes: tuple[str, ...], config: DatasetConfig) 
             )
         return [config.shots_per_class] * len(classes)
     if config.imbalance > 1:
-        # n_c = n_max * ratio^(-c / (K - 1)), Cui et al. 2019 (arXiv 1901.05555); n_max so that every class can follow
+        # n_c = n_max * ratio^(-c / (K - 1)), Cui et al. 2019 (arXiv 1901.05555); n_max as large as every class allows
         decay = config.imbalance ** (-np.arange(len(classes)) / (len(classes) - 1))
         counts = (counts / decay).min() * decay
     return [max(1, round(config.fraction * count)) for count in counts]
 
 
 def _mislabel(given: np.ndarray, order: np.ndarray, label: int, num_classes: int, *, share: float, seed: int) -> None:
-    """Give `share` of the images in `order` another class, drawn evenly, in place.
+    """Give `share` of the images in `order` another class, drawn uniformly, in place.
 
-    Systematic sampling along the random order: every prefix of it holds the same share, so nested subsets do too.
+    Systematic sampling along the random order: every prefix has the same share, and so do nested subsets.
     """
     stream = numpy_stream(seed, "noise", label)
     start, others = stream.random(), stream.integers(1, num_classes, size=len(order))

@@ -173,7 +173,7 @@ def test_names_are_escaped_on_the_page(tmp_path):
     assert "&lt;script&gt;alert(1)&lt;&amp;&gt;.jpg" in html
 
 
-def test_a_clean_folder_gets_a_clean_bill(tmp_path):
+def test_a_clean_folder_has_no_findings(tmp_path):
     for name in ("ash", "oak"):
         (tmp_path / name).mkdir()
         for index in range(8):
@@ -196,7 +196,7 @@ def test_duplicates_across_classes_and_splits_come_first(tmp_path):
     assert [entry["path"] for entry in second["files"]] == ["test/a/z.jpg", "train/a/y.jpg"]
 
 
-def test_near_duplicates_are_found_and_exact_ones_not_told_twice(tmp_path):
+def test_near_duplicates_are_found_and_exact_ones_not_listed_twice(tmp_path):
     class_folders(tmp_path, ash=10, oak=10)
     photo = picture(500, width=300, height=200)
     photo.save(tmp_path / "ash" / "photo.png")
@@ -209,7 +209,7 @@ def test_near_duplicates_are_found_and_exact_ones_not_told_twice(tmp_path):
     assert group["across_classes"]
 
 
-def test_groups_on_two_sides_are_warned_of(tmp_path):
+def test_groups_in_two_splits_are_a_warning(tmp_path):
     names = [f"{part}/{kind}/p{n}.jpg" for part in ("train", "val", "test") for kind in "ab" for n in range(3)]
     write_images(tmp_path, names)
     assert "6 groups in more than one split" in text(findings(tmp_path, group_pattern=r"(./p\d)"))

@@ -29,7 +29,7 @@ def test_a_file_and_its_bytes_give_the_same(tmp_path):
     np.testing.assert_array_equal(decode_entry(FileEntry(file, "a.jpg")), decode_image(encoded(1)))
 
 
-def test_transparency_is_laid_over_white():
+def test_transparency_is_blended_with_white():
     rgba = np.zeros((2, 3, 4), dtype=np.uint8)
     rgba[..., 0] = 200
     rgba[0, :, 3] = 255
@@ -108,7 +108,7 @@ def test_the_exif_orientation_is_applied(orientation):
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
-def test_a_damaged_exif_block_does_not_cost_the_picture():
+def test_a_damaged_exif_block_is_ignored():
     data = saved(Image.fromarray(pixels(1)), "JPEG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\xff")
     assert decode_image(data).shape == pixels(1).shape
 

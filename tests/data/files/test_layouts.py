@@ -100,7 +100,7 @@ def test_a_wrong_csv_list_names_the_line_or_file(tmp_path, text, says):
 
 def test_a_class_only_test_has_is_an_error_with_a_suggestion(tmp_path):
     write_images(tmp_path, ["train/rose/1.jpg", "train/tulip/1.jpg", "test/roses/1.jpg"])
-    with pytest.raises(UserError, match="'roses', which the train folder has not, did you mean 'rose'"):
+    with pytest.raises(UserError, match="'roses', which the train folder lacks, did you mean 'rose'"):
         read_layout(tmp_path)
 
 
@@ -113,7 +113,7 @@ def test_a_wrong_root_names_the_nearest_folder_and_what_it_holds(tmp_path):
 @pytest.mark.parametrize(
     ("names", "says"),
     [
-        (["cat/1.jpg", "cat/2.jpg"], "one class only"),
+        (["cat/1.jpg", "cat/2.jpg"], "only one class"),
         (["1.jpg", "2.jpg"], "no class folders"),
         (["readme/notes.txt"], "no images found"),
     ],

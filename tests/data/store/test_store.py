@@ -93,7 +93,7 @@ def test_every_cache_gives_the_bytes_of_one_decoding_function(cache, photos, tmp
 
 
 @pytest.mark.parametrize("cache", CACHES)
-def test_bad_files_are_told_with_a_reason_and_cannot_be_read(cache, photos, tmp_path):
+def test_bad_files_are_listed_with_a_reason_and_cannot_be_read(cache, photos, tmp_path):
     images, bad = opened(photos, cache, cache_dir=tmp_path / "cache")
     assert [(entry.index, entry.path) for entry in bad] == [(3, "cat/0003.jpg"), (7, "dog/0001.jpg")]
     assert "empty" in bad[0].reason
@@ -281,7 +281,7 @@ def test_a_limit_of_zero_stores_nothing(photos, tmp_path):
     assert list_stores(tmp_path / "cache/stores") == []
 
 
-def test_a_store_is_left_as_it_is_by_whoever_reads_it(photos, tmp_path):
+def test_reading_a_store_does_not_change_it(photos, tmp_path):
     images, _ = opened(photos, cache_dir=tmp_path / "cache")
     (store,) = list_stores(tmp_path / "cache/stores")
     before = (store.path / "pixels.bin").read_bytes()

@@ -1,4 +1,4 @@
-"""Everything about a data set's files that can spoil a result, found by decoding every one of them. Read-only."""
+"""What the audit finds in a data set, by decoding every file; nothing is changed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Audit:
 
 
 def audit(config: DatasetConfig, *, seed: int, show_progress: bool = True) -> Audit:
-    """Inspect every file, then look at all of them together: counts, duplicates, leaks between the splits of `seed`."""
+    """Inspect each file, then all of them together: counts, duplicates, leaks between the splits drawn by `seed`."""
     from tqdm import tqdm
 
     collection = keep_classes(find_auditable(config, show_progress=show_progress), config.classes)
@@ -69,7 +69,7 @@ def audit(config: DatasetConfig, *, seed: int, show_progress: bool = True) -> Au
 
 
 def _parts(collection: Collection, facts: Sequence[FileFacts], config: DatasetConfig, seed: int):
-    """The part each file falls into when training with `seed`, "left out" for bad ones; and why there is no split."""
+    """The part of each file in a training with `seed`, "out" for bad files; and why there is no split, or None."""
     good = np.flatnonzero([not fact.bad for fact in facts])
     parts = np.full(len(facts), "out", dtype=collection.parts.dtype)
     kept = collection.keep(good)
@@ -84,7 +84,7 @@ def _parts(collection: Collection, facts: Sequence[FileFacts], config: DatasetCo
 
 
 def _counts(collection: Collection) -> dict[str, dict[str, int]]:
-    """{part: {class: images}}, and the files left out under "left out"."""
+    """{part: {class: images}}; bad files are under "left out"."""
     names = {**{part: part for part in PARTS}, "out": "left out", "": "all"}
     return {
         name: count_by_class(collection.labels[collection.parts == part], collection.classes)
@@ -94,7 +94,7 @@ def _counts(collection: Collection) -> dict[str, dict[str, int]]:
 
 
 def _kinds(collection: Collection, facts: Sequence[FileFacts]) -> dict[str, list[dict]]:
-    """{kind: [{path, class, split, detail}]} for every kind, also those nothing was found of."""
+    """{kind: [{path, class, split, detail}]} for every kind, also those that were not found."""
     found = {kind: [] for kind in KINDS}
     for index, fact in enumerate(facts):
         for kind in fact.kinds:
@@ -113,7 +113,7 @@ def _place(collection: Collection, index: int) -> dict:
 
 
 def _near(facts: Sequence[FileFacts]) -> list[list[int]]:
-    """Near duplicates among files that differ; of exact duplicates only the first is compared."""
+    """Near duplicates among different files; of exact duplicates only the first is compared."""
     first = {}
     for index, fact in enumerate(facts):
         if not fact.bad:
@@ -127,7 +127,7 @@ def _near(facts: Sequence[FileFacts]) -> list[list[int]]:
 
 
 def _describe(groups: list[list[int]], collection: Collection) -> list[dict]:
-    """Worst first: across classes (one of the labels is wrong), then across splits (test results too good)."""
+    """Worst first: across classes (one of the labels is wrong), then across splits (test results are too good)."""
     described = []
     for group in groups:
         files = [_place(collection, index) for index in group]

@@ -1,4 +1,4 @@
-"""One file under the lens: can it be decoded, and what about it may surprise its user."""
+"""What the audit finds in one file: whether it can be decoded, and what about it may be unexpected."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ TINY_PX = 32  # shorter side; enlarging it to 224 px would be a blur
 EXTREME_ASPECT = 3.0  # longer : shorter side; a centre crop then shows less than a third
 ENDS_EARLY = re.compile(
     "truncat|unexpected end|end of (file|data)|premature|not enough", re.IGNORECASE
-)  # decoders' words
+)  # the words of the decoders
 SUFFIXES = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
-    "MPO": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},  # phones' JPEG with a second picture behind
+    "MPO": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},  # JPEG with a second picture after it, as phones write it
     "PNG": {".png"},
     "GIF": {".gif"},
     "BMP": {".bmp"},
@@ -35,7 +35,7 @@ SUFFIXES = {
     "PPM": {".ppm", ".pgm", ".pbm"},
 }
 
-# what an audit tells of, in the order it tells it; the first three are left out of training
+# what an audit reports, in this order; training leaves out the first three
 BAD_KINDS = {
     "empty": "Empty files (0 bytes)",
     "truncated": "Truncated files",
@@ -45,19 +45,19 @@ ODD_KINDS = {
     "animated": "Animations (the first frame is used)",
     "16-bit": "16-bit images (rescaled to 8 bits)",
     "cmyk": "CMYK images (converted to RGB)",
-    "alpha": "Images with transparency (laid over white)",
+    "alpha": "Images with transparency (blended with white)",
     "grey": "Grey images (copied to three channels)",
     "rotated": "Images turned upright by their EXIF orientation",
     "tiny": f"Tiny images (shorter side below {TINY_PX} px)",
     "extreme aspect": f"Extreme aspect (longer side more than {EXTREME_ASPECT:g} times the shorter)",
-    "other format": "Format other than the name says",
+    "other format": "Files whose format differs from the ending of their name",
 }
 KINDS = BAD_KINDS | ODD_KINDS
 
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What was found. `width`, `height` in px after turning upright; 0 and None where the file cannot be decoded."""
+    """`width` and `height` in px after turning upright; 0, "" and None where the file cannot be decoded."""
 
     bytes: int
     sha256: str | None = None
@@ -76,7 +76,7 @@ class FileFacts:
 
 
 def inspect_file(entry: FileEntry) -> FileFacts:
-    """Read and decode it fully, by the same code that decodes for training; nothing is written."""
+    """Read and decode it fully, by the code that decodes for training."""
     try:
         data = entry.read_bytes()
     except OSError as error:
@@ -117,7 +117,7 @@ def _odd_kinds(image: Image.Image, data: bytes, suffix: str) -> list[str]:
 
 
 def _or(default: int, read: Callable[[], int]) -> int:
-    """`read()`, or `default` where damage behind the picture itself (EXIF, later frames) makes it raise anything."""
+    """`read()`, or `default` where damage outside the picture (EXIF, later frames) makes it raise anything."""
     try:
         return read()
     except Exception:

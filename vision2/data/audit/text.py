@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vision2.data.audit.inspection import BAD_KINDS, KINDS, ODD_KINDS
 
-SHOWN = 5  # paths a kind in the text; all of them are in the JSON
+SHOWN = 5  # paths per kind in the text; the JSON lists all
 
 
 def headline(findings: dict) -> str:
@@ -13,7 +13,7 @@ def headline(findings: dict) -> str:
 
 
 def verdicts(findings: dict) -> list[tuple[str, str]]:
-    """(ok | note | warning, sentence): what the user should know, worst first."""
+    """(ok | note | warning, sentence), warnings first."""
     said = []
     bad = {kind: len(findings["kinds"][kind]) for kind in BAD_KINDS if findings["kinds"][kind]}
     share, most = findings["share_left_out"], findings["max_bad_share"]
@@ -58,12 +58,14 @@ def _notes(findings: dict) -> list[str]:
         f"{part} lacks the classes {', '.join(names[:10])}." for part, names in notes.get("missing_classes", {}).items()
     ]
     if notes.get("outside_class_folders"):
-        said.append(f"{notes['outside_class_folders']} images lie outside the class folders and are not used.")
+        said.append(f"{notes['outside_class_folders']} images are outside the class folders and not used.")
     if notes.get("unlabelled"):
         said.append(f"{notes['unlabelled']} images have no label in their name or folder and are not used.")
     totals = [sum(part[name] for part in findings["counts"].values()) for name in findings["classes"]]
     if min(totals) * 3 < max(totals):
-        said.append(f"Classes are uneven, {min(totals)} to {max(totals)} images: see train.class_weights and sampler.")
+        said.append(
+            f"Classes are imbalanced, {min(totals)} to {max(totals)} images: see train.class_weights and sampler."
+        )
     return said
 
 

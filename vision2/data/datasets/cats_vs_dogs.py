@@ -1,7 +1,7 @@
-"""Cats and dogs in any form people have them, or downloaded by name.
+"""Cats and dogs in the usual layouts, or downloaded by name.
 
-Microsoft/Kaggle archive (`PetImages/Cat/0.jpg`), Kaggle's flat `train/cat.0.jpg`, class folders, with or without
-train/val/test above, in a folder or a zip; Oxford-IIIT Pet (Parkhi et al. 2012) with its species as the label.
+Layouts: the Microsoft/Kaggle archive (`PetImages/Cat/0.jpg`), Kaggle's flat `train/cat.0.jpg`, or class folders, with or
+without train/val/test above, in a folder or a zip; Oxford-IIIT Pet (Parkhi et al. 2012) with the species as the label.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MICROSOFT = Published(
     addresses=(
         "https://download.microsoft.com/download/3/E/1/3E1C3F21-ECDB-4869-8368-6DEBA77B919F/kagglecatsanddogs_5340.zip",
     ),
-    size_bytes=824_887_076,  # no checksum is published: the zip's own CRCs are checked as it is read
+    size_bytes=824_887_076,  # no checksum is published; the zip's own CRCs are checked on reading
 )
 OXFORD_MIRRORS = ("https://www.robots.ox.ac.uk/~vgg/data/pets/data", "https://thor.robots.ox.ac.uk/pets")
 OXFORD = tuple(
@@ -110,7 +110,7 @@ def class_of(name: str) -> str | None:
 
 
 def _place_of(name: str) -> str:
-    """The folders above the image that name neither a class nor a split."""
+    """The folders above the image whose names are neither a class nor a split."""
     folders = PurePosixPath(name).parts[:-1]
     return "/".join(folder for folder in folders if folder.lower() not in (*NAMES, *PART_NAMES))
 

@@ -1,6 +1,6 @@
 """Decode once: photographs as uint8 in a memory-mapped store, shorter side at most `store_px`, aspect kept.
 
-Smaller images stay as they are. All three kinds of cache give the same bytes: the same function fills them.
+Smaller images stay as they are. All three kinds of cache give the same pixels, because one function fills them.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def open_store(
 def _decode_all(
     files: Sequence[FileEntry], store_px: int, show_progress: bool
 ) -> Iterator[tuple[int, np.ndarray | BadImage]]:
-    """(index, image or what is wrong with it) in the order of the files, on all cores; Pillow releases the GIL."""
+    """(index, image or why it is bad) in the order of the files, by threads on all cores; Pillow releases the GIL."""
     from tqdm import tqdm
 
     def decode(entry: FileEntry) -> np.ndarray | BadImage:
@@ -106,7 +106,7 @@ def _decode_all(
 def _open_unmapped(
     files: Sequence[FileEntry], store_px: int, keep: bool, show_progress: bool
 ) -> tuple[ImageSource, dict[int, str]]:
-    """Decoded into memory; or only checked, because a bad file must be known before the split, not in the third epoch."""
+    """Decoded into memory, or only checked: a bad file must be known before the split, not in the third epoch."""
     arrays, reasons, small = [], {}, True
     for index, image in _decode_all(files, store_px, show_progress):
         if isinstance(image, BadImage):
@@ -152,7 +152,7 @@ def _open_mapped(
     except OSError as error:
         if error.errno in NO_ROOM:
             raise UserError(
-                f"the disk is full: {folder} has no room for the decoded images; free some, point dataset.cache_dir to "
+                f"the disk is full: {folder} has no room for the decoded images; free some space, set dataset.cache_dir to "
                 "another disk, or set dataset.cache=memory or off"
             ) from error
         raise UserError(
@@ -242,7 +242,7 @@ def _map(store: Path, meta: dict, lock: object) -> tuple[ImageSource, dict[int, 
     reasons = {int(position): reason for position, reason in meta["bad"].items()}
     if meta["bytes"] == 0:
         return ArrayImages([None] * len(index)), reasons
-    # Copy-on-write only because torch takes no read-only array: nobody writes, and the pages stay shared.
+    # Copy-on-write only because torch accepts no read-only array: nothing is written, and the pages stay shared.
     pixels = np.memmap(store / "pixels.bin", dtype=np.uint8, mode="c")
     good = index[:, 1] > 0
     if _fit_one_tensor(set(map(tuple, index[good, 1:].tolist())), int(good.sum())):

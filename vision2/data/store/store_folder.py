@@ -1,10 +1,10 @@
 """The folder that holds all stores: which there are, how large, which may go.
 
-A store is a folder named by its key: `pixels.bin` (all images one behind the other), `index.npy` (N, 3) of offset,
-height, width (0 for an image that cannot be decoded) and `meta.json`. It is built as `.KEY.PID.building` and renamed
-when it is complete. KEY.lock is held while a store is built, deleted or begun to be used; a reader then holds a lock on
-a file of its own, `KEY/*.reader`, so that a store is in use exactly when one of these is locked. The operating system
-frees the locks of a process that ends, however it ends.
+A store is a folder named by its key: `pixels.bin` (all images one after another), `index.npy` (N, 3) of offset, height,
+width (0 for an image that cannot be decoded) and `meta.json`. It is built as `.KEY.PID.building` and renamed when it is
+complete. A process holds KEY.lock while it builds, opens or deletes the store; having opened it, it holds a lock on a
+file of its own, `KEY/*.reader`, for as long as it reads, so that a store is in use when one of these is locked. The
+operating system frees the locks of a process that ends, however it ends.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from vision2.basics.errors import UserError
 from vision2.data.files.locations import cache_root
 
 GB = 10**9
-PATIENCE_S = 1.0  # beginning to use a store takes milliseconds; whoever holds its lock for longer is decoding
+PATIENCE_S = 1.0  # opening a store takes milliseconds; a process that holds its lock for longer is decoding
 CONTENT = ("pixels.bin", "index.npy", "meta.json")
 
 
@@ -50,7 +50,7 @@ def _lock(path: Path) -> FileLock:
 
 @contextmanager
 def store_lock(store: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Hold KEY.lock; gives False when `wait` is false and another process holds it."""
+    """Hold KEY.lock; yields False when `wait` is false and another process holds it."""
     store.parent.mkdir(parents=True, exist_ok=True)
     lock = _lock(store.with_name(f"{store.name}.lock"))
     try:
@@ -76,7 +76,7 @@ def start_using(store: Path) -> FileLock:
 
 
 def in_use(store: Path) -> bool:
-    """Whether a reader is left; removes the files of readers that ended. The caller holds `store_lock`."""
+    """Whether a process reads the store; removes the files of readers that ended. The caller holds `store_lock`."""
     found = False
     for path in store.glob("*.reader"):
         lock = _lock(path)
@@ -138,7 +138,7 @@ def delete_store(store: Path) -> bool:
         with suppress(FileNotFoundError):
             store.rename(dying)
         shutil.rmtree(dying, ignore_errors=True)
-        # While it is still locked: whoever waits for it sees that the file is gone and makes a new one.
+        # While it is still locked: a process that waits for it sees that the file is gone and makes a new one.
         store.with_name(f"{store.name}.lock").unlink(missing_ok=True)
         return True
 
