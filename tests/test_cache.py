@@ -12,7 +12,7 @@ def fill(tmp_path):
     """A store in tmp_path/cache; it is in use for as long as the returned images live."""
     files = list_images(class_folders(tmp_path / "photos", cat=3))
     config = DatasetConfig("folder", cache_dir=str(tmp_path / "cache"), cache_gb=1.0, max_bad_share=0.0)
-    return open_store(files, config, store_px=24, show_progress=False)[0]
+    return open_store(files, config, store_px=24)[0]
 
 
 def test_list_shows_size_images_and_where_they_came_from(tmp_path, capsys):

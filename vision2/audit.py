@@ -29,7 +29,7 @@ def run(config: Config, options: dict) -> None:
     from vision2.data.audit import write_audit
 
     folder = Path(options["out"] or Path(config.output_dir) / "audit" / config.dataset.name)
-    text = write_audit(config.dataset, folder, seed=config.seed, show_progress=sys.stderr.isatty())
+    text = write_audit(config.dataset, folder, seed=config.seed)
     print(f"{text}\nwritten: {folder / 'audit.txt'}, audit.json, audit.html")
 
 

@@ -11,7 +11,7 @@ from vision2.data.settings import DatasetConfig
 
 
 def opened(name="folder", seed=0, **settings):
-    return open_dataset(DatasetConfig(name=name, **settings), seed=seed, store_px=32, show_progress=False)
+    return open_dataset(DatasetConfig(name=name, **settings), seed=seed, store_px=32)
 
 
 def sizes(data):

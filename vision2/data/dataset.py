@@ -35,6 +35,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def select(self, kept: np.ndarray) -> Split:
+        """The images at the positions `kept`, in that order."""
+        return Split(self.name, self.labels[kept], tuple(self.ids[i] for i in kept), self.images.select(kept))
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -74,7 +78,7 @@ class Dataset:
         }
 
 
-def open_dataset(config: DatasetConfig, *, seed: int, store_px: int, show_progress: bool = True) -> Dataset:
+def open_dataset(config: DatasetConfig, *, seed: int, store_px: int) -> Dataset:
     """The data set that `config` names, ready to be batched. `store_px`: shorter side at which photographs are stored.
 
     Files that cannot be decoded are left out before the split and listed in `report["skipped"]`.
@@ -82,25 +86,29 @@ def open_dataset(config: DatasetConfig, *, seed: int, store_px: int, show_progre
     Raises:
         UserError: one sentence for whatever is missing, damaged or contradictory.
     """
-    collection = keep_classes(find_collection(config, show_progress=show_progress), config.classes)
-    collection = _with_images(collection, config, store_px, show_progress)
+    collection = keep_classes(find_collection(config), config.classes)
+    collection = _with_images(collection, config, store_px)
     groups, group_facts = find_groups(collection.ids, config.group_pattern)
     parts = split_parts(
         collection, seed=seed, val_fraction=config.val_fraction, test_fraction=config.test_fraction, groups=groups
     )
-    train, val, test = (_split(collection, np.flatnonzero(parts == part), part) for part in PARTS)
+    everything = Split("", collection.labels, collection.ids, collection.images)
+    train, val, test = (replace(everything.select(np.flatnonzero(parts == part)), name=part) for part in PARTS)
     if config.eval_fraction < 1:
-        val, test = (_part_of(split, len(collection.classes), config.eval_fraction, seed) for split in (val, test))
+        kept = [
+            evaluation_subset(s.labels, len(collection.classes), config.eval_fraction, seed=seed) for s in (val, test)
+        ]
+        val, test = val.select(kept[0]), test.select(kept[1])
     kept, labels = training_subset(train.labels, collection.classes, config, seed=seed)
-    true_labels = train.labels[kept]
-    train = Split("train", labels, tuple(train.ids[i] for i in kept), train.images.select(kept))
+    correct = train.select(kept)
+    train = replace(correct, labels=labels)
     report = {
         "skipped": [],
         **collection.notes,
         "counts": {split.name: count_by_class(split.labels, collection.classes) for split in (train, val, test)},
         "label_noise": [
-            {"id": train.ids[i], "given": collection.classes[labels[i]], "true": collection.classes[true_labels[i]]}
-            for i in np.flatnonzero(labels != true_labels)
+            {"id": train.ids[i], "given": collection.classes[labels[i]], "true": collection.classes[correct.labels[i]]}
+            for i in np.flatnonzero(labels != correct.labels)
         ],
     }
     if group_facts:
@@ -109,14 +117,14 @@ def open_dataset(config: DatasetConfig, *, seed: int, store_px: int, show_progre
     return Dataset(config.name, collection.classes, train, val, test, report, fingerprint)
 
 
-def _with_images(collection: Collection, config: DatasetConfig, store_px: int, show_progress: bool) -> Collection:
+def _with_images(collection: Collection, config: DatasetConfig, store_px: int) -> Collection:
     """The collection with its images; files that cannot be decoded are removed from it and noted."""
     if collection.images is not None:
         return collection
     from vision2.data.store.store import open_store
 
     store_px = collection.size_px or store_px
-    images, bad = open_store(collection.files, config, store_px=store_px, show_progress=show_progress)
+    images, bad = open_store(collection.files, config, store_px=store_px)
     collection.notes["skipped"] = [{"path": entry.path, "reason": entry.reason} for entry in bad]
     good = np.setdiff1d(np.arange(len(collection)), [entry.index for entry in bad])
     kept, images = collection.keep(good), images.select(good)
@@ -141,16 +149,6 @@ def _content(collection: Collection, images: ImageSource) -> str:
     else:
         digest.update("\n".join(str(entry.size_bytes()) for entry in collection.files).encode())
     return digest.hexdigest()
-
-
-def _part_of(split: Split, num_classes: int, fraction: float, seed: int) -> Split:
-    kept = evaluation_subset(split.labels, num_classes, fraction, seed=seed)
-    return Split(split.name, split.labels[kept], tuple(split.ids[i] for i in kept), split.images.select(kept))
-
-
-def _split(collection: Collection, indices: np.ndarray, name: str) -> Split:
-    part = collection.keep(indices)
-    return Split(name, part.labels, part.ids, part.images)
 
 
 def _fingerprint(collection: Collection, splits: Sequence[Split]) -> str:

@@ -110,7 +110,7 @@ def settings(root, **more):
 
 
 def findings(root, **more):
-    return audit(settings(root, **more), seed=0, show_progress=False).findings
+    return audit(settings(root, **more), seed=0).findings
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def messy(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def messy_audit(messy):
-    return audit(settings(messy, max_bad_share=0.01), seed=0, show_progress=False)
+    return audit(settings(messy, max_bad_share=0.01), seed=0)
 
 
 def test_every_file_is_counted_once(messy_audit):
@@ -145,7 +145,7 @@ def test_the_audit_changes_nothing(messy):
 def test_the_audit_leaves_out_what_training_leaves_out(messy, messy_audit):
     from vision2.data.dataset import open_dataset
 
-    data = open_dataset(settings(messy, max_bad_share=0.2), seed=0, store_px=32, show_progress=False)
+    data = open_dataset(settings(messy, max_bad_share=0.2), seed=0, store_px=32)
     kinds = messy_audit.findings["kinds"]
     listed = {entry["path"] for kind in ("empty", "truncated", "undecodable") for entry in kinds[kind]}
     assert listed == {entry["path"] for entry in data.report["skipped"]}
@@ -168,7 +168,7 @@ def test_the_page_shows_thumbnails_and_needs_nothing_from_outside(messy_audit):
 def test_names_are_escaped_on_the_page(tmp_path):
     class_folders(tmp_path, ash=8, oak=8)
     (tmp_path / "ash" / "<script>alert(1)<&>.jpg").write_bytes(b"bad")
-    html = page(audit(settings(tmp_path), seed=0, show_progress=False))
+    html = page(audit(settings(tmp_path), seed=0))
     assert "<script" not in html
     assert "&lt;script&gt;alert(1)&lt;&amp;&gt;.jpg" in html
 
@@ -225,7 +225,7 @@ def test_a_set_of_bad_files_only_is_still_audited(tmp_path):
     class_folders(tmp_path, ash=2, oak=2)
     for path in tmp_path.rglob("*.jpg"):
         path.write_bytes(b"bad")
-    found = audit(settings(tmp_path), seed=0, show_progress=False)
+    found = audit(settings(tmp_path), seed=0)
     assert "Training leaves out 4 files (100.00%)" in text(found.findings)
     assert "no image" in page(found)
 

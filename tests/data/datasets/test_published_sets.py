@@ -21,7 +21,7 @@ from vision2.data.store import store
 
 def opened(root, **settings):
     config = DatasetConfig(name="cifar10", root=str(root), **settings)
-    return open_dataset(config, seed=0, store_px=32, show_progress=False)
+    return open_dataset(config, seed=0, store_px=32)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from vision2.config.location import options
 from vision2.data import datasets
 from vision2.data.collection import collect
 from vision2.data.dataset import open_dataset
-from vision2.data.datasets import DATASETS, DatasetEntry, find_auditable, find_collection, problems
+from vision2.data.datasets import DATASETS, DatasetEntry, find_collection, problems
 from vision2.data.files.listing import list_images
 from vision2.data.settings import DatasetConfig
 
@@ -35,15 +35,15 @@ def test_a_source_is_refused_where_there_is_none_to_choose(name):
 def test_a_data_set_is_a_module_and_a_line_in_the_table(tmp_path, monkeypatch):
     from made_up_images import class_folders
 
-    def find(config, show_progress=True):
+    def find(config):
         files = list_images(class_folders(tmp_path, star=10, galaxy=10))
         return collect(files, [entry.id.split("/")[0] for entry in files], [""] * len(files))
 
     monkeypatch.setitem(DATASETS, "stars", DatasetEntry(sources=("survey",)))
     monkeypatch.setitem(sys.modules, "vision2.data.datasets.stars", SimpleNamespace(find=find))
     config = DatasetConfig(name="stars", source="survey", cache="memory")
-    assert len(find_auditable(config)) == len(find_collection(config)) == 20
-    data = open_dataset(config, seed=0, store_px=32, show_progress=False)
+    assert len(find_collection(config, files_only=True)) == len(find_collection(config)) == 20
+    data = open_dataset(config, seed=0, store_px=32)
     assert data.classes == ("galaxy", "star")
     assert np.bincount(data.train.labels).tolist() == [7, 7]
     with pytest.raises(UserError, match=r"unknown archive 'surve', did you mean 'survey'\?"):

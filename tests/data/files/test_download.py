@@ -95,7 +95,7 @@ def published(server, *ways, digest=MD5, name="set.zip", size=SIZE):
 
 
 def get(what, folder):
-    return fetch(what, folder, show_progress=False)
+    return fetch(what, folder)
 
 
 def left_over(folder):

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from vision2.data.settings import DatasetConfig
 
 
-def write_audit(config: DatasetConfig, folder: Path, *, seed: int, show_progress: bool = True) -> str:
+def write_audit(config: DatasetConfig, folder: Path, *, seed: int) -> str:
     """Write audit.txt, audit.json and audit.html into `folder`; returns the text.
 
     Raises:
         UserError: for a data set without image files, or a folder that cannot be written.
     """
-    found = audit(config, seed=seed, show_progress=show_progress)
+    found = audit(config, seed=seed)
     written = text(found.findings)
     write_text(folder / "audit.txt", written)
     write_json(folder / "audit.json", found.findings)

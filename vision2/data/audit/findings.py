@@ -16,7 +16,7 @@ from vision2.basics.errors import UserError
 from vision2.data.audit.duplicates import exact_groups, near_groups
 from vision2.data.audit.inspection import BAD_KINDS, KINDS, FileFacts, inspect_file
 from vision2.data.collection import PARTS, Collection, count_by_class, keep_classes
-from vision2.data.datasets import find_auditable
+from vision2.data.datasets import find_collection
 from vision2.data.splits import find_groups, groups_on_two_sides, split_parts
 
 if TYPE_CHECKING:
@@ -34,15 +34,15 @@ class Audit:
     facts: list[FileFacts]
 
 
-def audit(config: DatasetConfig, *, seed: int, show_progress: bool = True) -> Audit:
+def audit(config: DatasetConfig, *, seed: int) -> Audit:
     """Inspect each file, then all of them together: counts, duplicates, leaks between the splits drawn by `seed`."""
     from tqdm import tqdm
 
-    collection = keep_classes(find_auditable(config, show_progress=show_progress), config.classes)
+    collection = keep_classes(find_collection(config, files_only=True), config.classes)
     # two threads a core: one reads while another decodes
     with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
         results = pool.map(inspect_file, collection.files)
-        bar = tqdm(results, total=len(collection), desc="reading every file", unit="file", disable=not show_progress)
+        bar = tqdm(results, total=len(collection), desc="reading every file", unit="file", disable=None)
         facts = list(bar)
     parts, split_problem = _parts(collection, facts, config, seed)
     collection.parts[:] = parts

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class DatasetEntry:
     """What is known about a data set without importing its module, `vision2.data.datasets.NAME`.
 
-    The module has `find(config, show_progress) -> Collection`. `file_finder` names the function of the module that finds
-    image files and nothing else, for the audit; None where the images do not come as files.
+    The module has `find(config) -> Collection`. `file_finder` names its function that finds image files and nothing
+    else, for the audit; None where the images are not files.
     """
 
     sources: tuple[str, ...] = ()  # archives that dataset.source may name
@@ -63,28 +63,16 @@ def problems(config: DatasetConfig) -> list[str]:
     return found
 
 
-def find_collection(config: DatasetConfig, *, show_progress: bool = True) -> Collection:
+def find_collection(config: DatasetConfig, *, files_only: bool = False) -> Collection:
     """Labelled files, or images where these are embedded or small, before anything is decoded or split.
 
     Raises:
-        UserError: when the images are absent and may not or cannot be downloaded, or do not fit the data set.
+        UserError: when the images are absent and may not or cannot be downloaded, or do not fit the data set; with
+            `files_only`, as in the audit, also when they are not image files.
     """
-    return _find(config, "find", show_progress)
-
-
-def find_auditable(config: DatasetConfig, *, show_progress: bool = True) -> Collection:
-    """The image files of a data set, none of them decoded.
-
-    Raises:
-        UserError: also for a data set that is not made of image files.
-    """
-    finder = DATASETS[config.name].file_finder
-    if finder is None:
-        raise UserError(f"dataset={config.name} is embedded in a library: there are no files to audit")
-    return _find(config, finder, show_progress)
-
-
-def _find(config: DatasetConfig, finder: str, show_progress: bool) -> Collection:
     if found := problems(config):
         raise UserError(*found)
-    return getattr(import_module(f"{__name__}.{config.name}"), finder)(config, show_progress)
+    finder = DATASETS[config.name].file_finder if files_only else "find"
+    if finder is None:
+        raise UserError(f"dataset={config.name} is embedded in a library: there are no files to audit")
+    return getattr(import_module(f"{__name__}.{config.name}"), finder)(config)

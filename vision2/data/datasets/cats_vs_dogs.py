@@ -7,6 +7,7 @@ without train/val/test above, in a folder or a zip; Oxford-IIIT Pet (Parkhi et a
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -41,26 +42,25 @@ OXFORD = tuple(
 )
 
 
-def find(config: DatasetConfig, show_progress: bool = True) -> Collection:
+def find(config: DatasetConfig) -> Collection:
     """Raises UserError when the images are absent and `dataset.source` names no archive, or it cannot be downloaded."""
-    oxford = config.source == "oxford_pet"
-    if config.root is not None and not oxford:
+    if config.source == "oxford_pet":
+        folder = download_folder(config) / "oxford-iiit-pet"
+        if not (folder / "images").is_dir() or not (folder / "annotations").is_dir():
+            _obtain(config, OXFORD, folder)
+        return _read_oxford_pet(folder)
+    if config.root is not None:
         return read_cats_and_dogs(config.root)
-    place = download_folder(config)
-    archive, pets = place / MICROSOFT.name, place / "oxford-iiit-pet"
-    wanted, folder = (OXFORD, pets) if oxford else ((MICROSOFT,), place)
-    if not (all((pets / name).is_dir() for name in ("images", "annotations")) if oxford else archive.exists()):
-        obtain(
-            config,
-            wanted,
-            folder,
-            allowed=config.download and config.source is not None,
-            missing=str(pets if oxford else archive),
-            remedy="set dataset.root=FOLDER_OR_ZIP, or dataset.download=true with dataset.source=microsoft (787 MiB) or "
-            "oxford_pet (774 MiB)",
-            show_progress=show_progress,
-        )
-    return _read_oxford_pet(pets) if oxford else read_cats_and_dogs(archive)
+    archive = download_folder(config) / MICROSOFT.name
+    if not archive.exists():
+        _obtain(config, [MICROSOFT], archive.parent)
+    return read_cats_and_dogs(archive)
+
+
+def _obtain(config: DatasetConfig, published: Sequence[Published], folder: Path) -> None:
+    archives = "dataset.source=microsoft (787 MiB) or oxford_pet (774 MiB)"
+    remedy = f"give dataset.root=FOLDER_OR_ZIP, or dataset.download=true with {archives}"
+    obtain(config, published, folder, allowed=config.download and config.source is not None, remedy=remedy)
 
 
 def read_cats_and_dogs(root: str | Path) -> Collection:

@@ -26,7 +26,7 @@ ARCHIVE = Published(
 )
 
 
-def find(config: DatasetConfig, show_progress: bool = True) -> Collection:
+def find(config: DatasetConfig) -> Collection:
     """50,000 images to train (and validate) on and 10,000 to test; in memory from the official files.
 
     Raises:
@@ -36,11 +36,11 @@ def find(config: DatasetConfig, show_progress: bool = True) -> Collection:
     if _is_export(place):
         return _list_export(place)
     if not (place / "cifar-10-batches-py").is_dir():
-        _download(place, config, show_progress)
+        _download(place, config)
     return _read_official(place)
 
 
-def find_files(config: DatasetConfig, show_progress: bool = True) -> Collection:
+def find_files(config: DatasetConfig) -> Collection:
     """The export's files, for the audit.
 
     Raises:
@@ -59,7 +59,7 @@ def _is_export(place: Path) -> bool:
     return (place / "train").is_dir() and (place / "test").is_dir()
 
 
-def _download(place: Path, config: DatasetConfig, show_progress: bool) -> None:
+def _download(place: Path, config: DatasetConfig) -> None:
     archive = place / ARCHIVE.name
     others = [path for path in place.glob("[!.]*") if not path.name.startswith(ARCHIVE.name)]
     if config.root is not None and others:  # a folder of the user's: a download would end up among their files
@@ -67,15 +67,11 @@ def _download(place: Path, config: DatasetConfig, show_progress: bool) -> None:
             f"dataset=cifar10: {place} holds other files and no CIFAR-10 (train/ and test/, or cifar-10-batches-py/):"
             " use dataset=folder for your own images, or leave dataset.root out to download"
         )
-    obtain(
-        config,
-        [ARCHIVE],
-        place,
-        allowed=config.download or archive.exists(),
-        missing=f"train/ and test/, cifar-10-batches-py/ or {archive.name} in {place}",
-        remedy="set dataset.root=FOLDER to where they are, or dataset.download=true (163 MiB)",
-        show_progress=show_progress,
+    remedy = (
+        "give the folder of cifar-10-batches-py/, or of train/ and test/, as dataset.root=FOLDER, or "
+        "dataset.download=true (163 MiB)"
     )
+    obtain(config, [ARCHIVE], place, allowed=config.download or archive.exists(), remedy=remedy)
 
 
 def _read_official(place: Path) -> Collection:

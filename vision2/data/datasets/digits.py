@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SIZE_PX = 32  # enlarged once from 8 px, so that networks which halve the image five times still run
 
 
-def find(config: DatasetConfig, show_progress: bool = True) -> Collection:
+def find(config: DatasetConfig) -> Collection:
     """The digits in memory as RGB images, 0..255, without a split of their own.
 
     Source: the test part of Alpaydin & Kaynak, Optical Recognition of Handwritten Digits, UCI 1998.

@@ -11,6 +11,6 @@ if TYPE_CHECKING:
     from vision2.data.settings import DatasetConfig
 
 
-def find(config: DatasetConfig, show_progress: bool = True) -> Collection:
+def find(config: DatasetConfig) -> Collection:
     """Raises UserError for whatever `read_layout` refuses."""
     return read_layout(config.root)

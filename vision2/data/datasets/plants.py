@@ -25,7 +25,7 @@ FLOWERS = tuple(
 PARTS_OF_FLOWERS = {"trnid": "train", "valid": "val", "tstid": "test"}
 
 
-def find(config: DatasetConfig, show_progress: bool = True) -> Collection:
+def find(config: DatasetConfig) -> Collection:
     """Your folder when `dataset.root` is one of class folders, else Flowers-102 with its official splits.
 
     Raises:
@@ -36,15 +36,8 @@ def find(config: DatasetConfig, show_progress: bool = True) -> Collection:
     if config.root is not None and config.source is None and not flowers.is_dir():
         return read_layout(place)
     if not all((flowers / name).exists() for name in ("jpg", "imagelabels.mat", "setid.mat")):
-        obtain(
-            config,
-            FLOWERS,
-            flowers,
-            allowed=config.download,
-            missing=str(flowers),
-            remedy="set dataset.root=FOLDER of class folders, or dataset.download=true (Flowers-102, 329 MiB)",
-            show_progress=show_progress,
-        )
+        remedy = "give dataset.root=FOLDER of class folders, or dataset.download=true (Flowers-102, 329 MiB)"
+        obtain(config, FLOWERS, flowers, allowed=config.download, remedy=remedy)
     return _read_flowers(flowers)
 
 

@@ -53,25 +53,17 @@ def download_folder(config: DatasetConfig) -> Path:
     return existing_path(config.root, "dataset.root")
 
 
-def obtain(
-    config: DatasetConfig,
-    published: Sequence[Published],
-    folder: Path,
-    *,
-    allowed: bool,
-    missing: str,
-    remedy: str,
-    show_progress: bool,
-) -> None:
+def obtain(config: DatasetConfig, published: Sequence[Published], folder: Path, *, allowed: bool, remedy: str) -> None:
     """Download the files that `folder` lacks and unpack the tar archives among them.
 
     Raises:
-        UserError: unless `allowed`, with what is `missing` and what to type; see also `fetch` and `unpack`.
+        UserError: unless `allowed`, with the `remedy`: what to type instead; see also `fetch` and `unpack`.
     """
     if not allowed:
-        raise UserError(f"dataset={config.name}: no images found (looked for {missing}); {remedy}")
+        names = ", ".join(file.name for file in published)
+        raise UserError(f"dataset={config.name}: no images found (looked for {names} in {folder}); {remedy}")
     for file in published:
-        path = fetch(file, folder, show_progress=show_progress)
+        path = fetch(file, folder)
         if path.name.endswith((".tgz", ".tar.gz")):
             unpack(path, folder)
 
@@ -84,7 +76,7 @@ class WrongFile(Exception):
     """What was received is not the published file: the part received so far is worthless."""
 
 
-def fetch(published: Published, folder: Path, *, show_progress: bool = True) -> Path:
+def fetch(published: Published, folder: Path) -> Path:
     """The file in `folder`, downloaded unless it is already there. It gets its name only once its content is checked.
 
     Raises:
@@ -99,7 +91,7 @@ def fetch(published: Published, folder: Path, *, show_progress: bool = True) -> 
                 return target
             _refuse_full_disk(published, folder, part)
             for address in published.addresses:
-                reason = _fetch_from(address, part, published, show_progress)
+                reason = _fetch_from(address, part, published)
                 if reason is None:
                     return part.replace(target)
                 reasons.append(f"{address}: {reason}")
@@ -114,7 +106,7 @@ def fetch(published: Published, folder: Path, *, show_progress: bool = True) -> 
     )
 
 
-def _fetch_from(address: str, part: Path, published: Published, show_progress: bool) -> str | None:
+def _fetch_from(address: str, part: Path, published: Published) -> str | None:
     """Why this address failed, or None when `part` is now the right file."""
     if part.exists() and published.md5 and _is_right(part, published):
         return None  # killed between the last byte and the new name
@@ -122,7 +114,7 @@ def _fetch_from(address: str, part: Path, published: Published, show_progress: b
     for _ in range(ATTEMPTS):
         resumed = part.exists()
         try:
-            _continue_download(address, part, published, show_progress)
+            _continue_download(address, part, published)
             if _is_right(part, published):
                 return None
             raise WrongFile(f"what came is not the published file ({'md5' if published.md5 else 'zip index'} differs)")
@@ -136,7 +128,7 @@ def _fetch_from(address: str, part: Path, published: Published, show_progress: b
     return reason
 
 
-def _continue_download(address: str, part: Path, published: Published, show_progress: bool) -> None:
+def _continue_download(address: str, part: Path, published: Published) -> None:
     """Append what is missing to `part`.
 
     Raises:
@@ -155,7 +147,7 @@ def _continue_download(address: str, part: Path, published: Published, show_prog
             total = have + int(promised) if promised.isdigit() else None
             if total is not None and total > published.most_bytes:
                 raise WrongFile(f"the server offers {total} bytes, expected {published.size_bytes}")
-            have = _append(answer, part, have, total, published.most_bytes, show_progress)
+            have = _append(answer, part, have, total, published.most_bytes)
     except urllib.error.HTTPError as error:
         if error.code == 416:  # the part is as long as the server's file, or longer: start over
             part.unlink(missing_ok=True)
@@ -167,11 +159,11 @@ def _continue_download(address: str, part: Path, published: Published, show_prog
         raise BrokenOff(f"the connection ended after {have} of {total} bytes")
 
 
-def _append(answer, part: Path, have: int, total: int | None, most: int, show_progress: bool) -> int:
+def _append(answer, part: Path, have: int, total: int | None, most: int) -> int:
     """Copy `answer` behind the first `have` bytes of `part`; returns the new length."""
     from tqdm import tqdm
 
-    options = {"unit": "B", "unit_scale": True, "leave": False, "disable": not show_progress}
+    options = {"unit": "B", "unit_scale": True, "leave": False, "disable": None}
     with tqdm(total=total, initial=have, desc=part.stem, **options) as bar, part.open("ab" if have else "wb") as stream:
         while chunk := answer.read(CHUNK_BYTES):
             have += len(chunk)

@@ -52,7 +52,7 @@ class BadFile:
 
 
 def open_store(
-    files: Sequence[FileEntry], config: DatasetConfig, *, store_px: int, show_progress: bool
+    files: Sequence[FileEntry], config: DatasetConfig, *, store_px: int
 ) -> tuple[ImageSource, list[BadFile]]:
     """The images of `files`, one for each file (reading a bad one raises BadImage), and which are bad.
 
@@ -63,9 +63,9 @@ def open_store(
         UserError: when too many files are bad, the disk is full or `config.cache_gb` too small.
     """
     if config.cache == "disk":
-        images, reasons = _open_mapped(files, config, store_px, show_progress)
+        images, reasons = _open_mapped(files, config, store_px)
     else:
-        images, reasons = _open_unmapped(files, store_px, config.cache == "memory", show_progress)
+        images, reasons = _open_unmapped(files, store_px, config.cache == "memory")
     bad = [BadFile(index, files[index].id, reason) for index, reason in sorted(reasons.items())]
     if len(bad) > config.max_bad_share * len(files):
         raise UserError(
@@ -76,9 +76,7 @@ def open_store(
     return images, bad
 
 
-def _decode_all(
-    files: Sequence[FileEntry], store_px: int, show_progress: bool
-) -> Iterator[tuple[int, np.ndarray | BadImage]]:
+def _decode_all(files: Sequence[FileEntry], store_px: int) -> Iterator[tuple[int, np.ndarray | BadImage]]:
     """(index, image or why it is bad) in the order of the files, by threads on all cores; Pillow releases the GIL."""
     from tqdm import tqdm
 
@@ -90,7 +88,7 @@ def _decode_all(
 
     threads = os.cpu_count() or 1
     pool, ahead = ThreadPoolExecutor(threads, "decode"), deque()
-    bar = tqdm(total=len(files), desc="decoding", unit="image", disable=None if show_progress else True, leave=False)
+    bar = tqdm(total=len(files), desc="decoding", unit="image", disable=None, leave=False)
     try:
         for index in range(len(files) + 4 * threads):
             if index < len(files):
@@ -103,12 +101,10 @@ def _decode_all(
         pool.shutdown(cancel_futures=True)
 
 
-def _open_unmapped(
-    files: Sequence[FileEntry], store_px: int, keep: bool, show_progress: bool
-) -> tuple[ImageSource, dict[int, str]]:
+def _open_unmapped(files: Sequence[FileEntry], store_px: int, keep: bool) -> tuple[ImageSource, dict[int, str]]:
     """Decoded into memory, or only checked: a bad file must be known before the split, not in the third epoch."""
     arrays, reasons, small = [], {}, True
-    for index, image in _decode_all(files, store_px, show_progress):
+    for index, image in _decode_all(files, store_px):
         if isinstance(image, BadImage):
             reasons[index] = str(image)
             arrays.append(None)
@@ -136,7 +132,7 @@ def _one_tensor(pixels: np.ndarray, good: np.ndarray) -> TensorImages:
 
 
 def _open_mapped(
-    files: Sequence[FileEntry], config: DatasetConfig, store_px: int, show_progress: bool
+    files: Sequence[FileEntry], config: DatasetConfig, store_px: int
 ) -> tuple[ImageSource, dict[int, str]]:
     folder = stores_folder(config.cache_dir)
     store = folder / store_key(files, store_px)
@@ -144,7 +140,7 @@ def _open_mapped(
         with store_lock(store):
             meta = read_meta(store, VERSION)
             if meta is None:
-                _build(files, store_px, store, config.cache_gb, show_progress)
+                _build(files, store_px, store, config.cache_gb)
                 meta = read_meta(store, VERSION)
             mark_used(store)
             lock = start_using(store)
@@ -179,7 +175,7 @@ def store_key(files: Sequence[FileEntry], store_px: int) -> str:
     return digest.hexdigest()
 
 
-def _build(files: Sequence[FileEntry], store_px: int, target: Path, cache_gb: float, show_progress: bool) -> None:
+def _build(files: Sequence[FileEntry], store_px: int, target: Path, cache_gb: float) -> None:
     """Write the store beside its place and rename it; the caller holds its lock."""
     folder = target.parent
     remove_leftovers(folder)
@@ -188,7 +184,7 @@ def _build(files: Sequence[FileEntry], store_px: int, target: Path, cache_gb: fl
     building = folder / f".{target.name}.{os.getpid()}.building"
     building.mkdir()
     try:
-        index, reasons, written = _write_pixels(files, store_px, building, cache_gb, show_progress)
+        index, reasons, written = _write_pixels(files, store_px, building, cache_gb)
         make_room(folder, for_bytes=written + index.nbytes, limit_gb=cache_gb)
         np.save(building / "index.npy", index, allow_pickle=False)
         meta = {
@@ -209,13 +205,13 @@ def _build(files: Sequence[FileEntry], store_px: int, target: Path, cache_gb: fl
 
 
 def _write_pixels(
-    files: Sequence[FileEntry], store_px: int, building: Path, cache_gb: float, show_progress: bool
+    files: Sequence[FileEntry], store_px: int, building: Path, cache_gb: float
 ) -> tuple[np.ndarray, dict[int, str], int]:
     """(index (N, 3), reasons, bytes). Plain writes: a full disk is then an error here, not a crash of a reader's mapping."""
     index, reasons = np.zeros((len(files), 3), dtype=np.int64), {}
     written = checked = 0
     with (building / "pixels.bin").open("wb") as stream:
-        for position, image in _decode_all(files, store_px, show_progress):
+        for position, image in _decode_all(files, store_px):
             if isinstance(image, BadImage):
                 reasons[position] = str(image)
                 continue
