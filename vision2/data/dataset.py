@@ -95,10 +95,8 @@ def open_dataset(config: DatasetConfig, *, seed: int, store_px: int) -> Dataset:
     everything = Split("", collection.labels, collection.ids, collection.images)
     train, val, test = (replace(everything.select(np.flatnonzero(parts == part)), name=part) for part in PARTS)
     if config.eval_fraction < 1:
-        kept = [
-            evaluation_subset(s.labels, len(collection.classes), config.eval_fraction, seed=seed) for s in (val, test)
-        ]
-        val, test = val.select(kept[0]), test.select(kept[1])
+        share, num_classes = config.eval_fraction, len(collection.classes)
+        val, test = (s.select(evaluation_subset(s.labels, num_classes, share, seed=seed)) for s in (val, test))
     kept, labels = training_subset(train.labels, collection.classes, config, seed=seed)
     correct = train.select(kept)
     train = replace(correct, labels=labels)

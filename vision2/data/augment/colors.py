@@ -10,6 +10,7 @@ same operation are changed together.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -113,15 +114,6 @@ def _sharpness(images: torch.Tensor, sign: torch.Tensor) -> torch.Tensor:
     return blend(images, smooth, _factor(sign))
 
 
-def _posterize(images: torch.Tensor, sign: torch.Tensor) -> torch.Tensor:
-    bits = 8 - round(4 * MAGNITUDE)
-    return images & (256 - 2 ** (8 - bits))
-
-
-def _solarize(images: torch.Tensor, sign: torch.Tensor) -> torch.Tensor:
-    return torch.where(images >= 255 * (1 - MAGNITUDE), 255 - images, images)
-
-
 def _autocontrast(images: torch.Tensor, sign: torch.Tensor) -> torch.Tensor:
     """Stretch each channel to 0..255; a channel of one value stays."""
     low, high = (bound.float() for bound in (images.amin((1, 2), keepdim=True), images.amax((1, 2), keepdim=True)))
@@ -129,18 +121,15 @@ def _autocontrast(images: torch.Tensor, sign: torch.Tensor) -> torch.Tensor:
     return torch.where(high > low, stretched.clamp_(0, 255).to(torch.uint8), images)
 
 
-def _equalize(images: torch.Tensor, sign: torch.Tensor) -> torch.Tensor:
-    """Flatten the histogram of each channel, with Pillow's integer table."""
-    count, height, width = images.shape[:3]
-    channel = torch.arange(count * 3, device=images.device).view(count, 1, 1, 3) * 256
-    places = images.long() + channel
-    histogram = torch.bincount(places.reshape(-1), minlength=count * 3 * 256).view(-1, 256)
-    top = 255 - histogram.flip(1).ne(0).int().argmax(1, keepdim=True)
-    step = (height * width - histogram.gather(1, top)) // 255
-    before = histogram.cumsum(1) - histogram
-    table = ((before + step // 2) // step.clamp(min=1)).clamp_(0, 255)
-    table = torch.where(step > 0, table, torch.arange(256, device=images.device))
-    return table.view(-1)[places].to(torch.uint8)
+def _by_torchvision(name: str, *arguments: float) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """An operation of torchvision that treats each image of a batch by itself and has no sign."""
+
+    def operate(images: torch.Tensor, sign: torch.Tensor) -> torch.Tensor:
+        from torchvision.transforms.v2 import functional  # takes seconds, and only RandAugment needs it
+
+        return getattr(functional, name)(images.movedim(-1, 1), *arguments).movedim(1, -1)
+
+    return operate
 
 
 def _factor(sign: torch.Tensor) -> torch.Tensor:
@@ -162,8 +151,8 @@ OPERATIONS = {
     "color": lambda images, sign: saturation(images, _factor(sign)),
     "contrast": lambda images, sign: contrast(images, _factor(sign)),
     "sharpness": _sharpness,
-    "posterize": _posterize,
-    "solarize": _solarize,
+    "posterize": _by_torchvision("posterize", 8 - round(4 * MAGNITUDE)),
+    "solarize": _by_torchvision("solarize", 255 * (1 - MAGNITUDE)),
     "autocontrast": _autocontrast,
-    "equalize": _equalize,
+    "equalize": _by_torchvision("equalize"),
 }
