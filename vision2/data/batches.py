@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from vision2.basics.preprocessing import Preprocessing
     from vision2.data.dataset import Split
     from vision2.data.settings import AugmentConfig
-    from vision2.data.store.image_sources import ImageSource
 
 BATCHES_AHEAD = 2  # ready in addition to those being prepared; more would only use memory
 
@@ -65,9 +64,8 @@ class Batches:
         self.device, self.channels_last = torch.device(device), channels_last
         self.num_samples, self.sample_numbers = len(self.labels), sample_numbers
         self.wait_seconds = 0.0
-        workers = default_workers(self.device) if workers is None else workers
-        in_memory = isinstance(split.images, TensorImages)
-        self._reader = _InMemory(split.images, self) if in_memory else _Prefetched(split.images, self, workers)
+        self.workers, self.images = default_workers(self.device) if workers is None else workers, split.images
+        self._in_memory = split.images.pixels(self.device) if isinstance(split.images, TensorImages) else None
 
     def __len__(self) -> int:
         full, rest = divmod(self.num_samples, self.batch_size)
@@ -79,8 +77,9 @@ class Batches:
         order = epoch_order(self.labels, seed=self.seed, epoch=epoch, shuffle=self.shuffle, sampler=self.sampler)
         samples = draw_numbers(order) if self.sample_numbers is None else self.sample_numbers[order]
         parts = [slice(i * self.batch_size, (i + 1) * self.batch_size) for i in range(len(self))]
+        read = self._prefetched if self._in_memory is None else self._gathered
         start = time.perf_counter()
-        for part, images in zip(parts, self._reader.read(order, samples, parts, epoch), strict=True):
+        for part, images in zip(parts, read(order, samples, parts, epoch), strict=True):
             batch = self._finish(images, order[part], samples[part], epoch)
             self.wait_seconds += time.perf_counter() - start
             yield batch
@@ -94,39 +93,31 @@ class Batches:
             images = images.contiguous()
         return Batch(images, targets, labels, torch.from_numpy(order).to(self.device))
 
-
-class _InMemory:
-    """Small images: gathered and cropped on the device, a whole batch in a few calls."""
-
-    def __init__(self, images: TensorImages, batches: Batches):
-        self.view = batches.view
-        self.pixels, self.rows = images.pixels(batches.device)
-
-    def read(self, order: np.ndarray, samples: np.ndarray, parts: list[slice], epoch: int) -> Iterator[torch.Tensor]:
+    def _gathered(
+        self, order: np.ndarray, samples: np.ndarray, parts: list[slice], epoch: int
+    ) -> Iterator[torch.Tensor]:
+        """Small images: gathered and cropped on the device, a whole batch in a few calls."""
+        pixels, rows = self._in_memory
         for part in parts:
-            rows = self.rows[torch.from_numpy(order[part]).to(self.rows.device)]
-            yield self.view.crop_together(self.pixels.index_select(0, rows), epoch, samples[part])
+            chosen = rows[torch.from_numpy(order[part]).to(rows.device)]
+            yield self.view.crop_together(pixels.index_select(0, chosen), epoch, samples[part])
 
+    def _prefetched(
+        self, order: np.ndarray, samples: np.ndarray, parts: list[slice], epoch: int
+    ) -> Iterator[torch.Tensor]:
+        """Photographs: whole batches are read and cropped by threads, ahead of the training steps and in their order."""
 
-class _Prefetched:
-    """Photographs: whole batches are read and cropped by threads, ahead of the training steps and in their order."""
-
-    def __init__(self, images: ImageSource, batches: Batches, workers: int):
-        self.images, self.view, self.workers = images, batches.view, workers
-        self.pin = batches.device.type == "cuda"
-
-    def read(self, order: np.ndarray, samples: np.ndarray, parts: list[slice], epoch: int) -> Iterator[torch.Tensor]:
         def prepare(part: slice) -> torch.Tensor:
             images = [self.images.read(int(index)) for index in order[part]]
             batch = self.view.crop_one_by_one(images, epoch, samples[part])
-            return batch.pin_memory() if self.pin else batch
+            return batch.pin_memory() if self.device.type == "cuda" else batch
 
         if self.workers == 0:
             yield from map(prepare, parts)
             return
-        pool, ahead, waiting = ThreadPoolExecutor(self.workers, "batches"), deque(), iter(parts)
+        pool, ahead = ThreadPoolExecutor(self.workers, "batches"), deque()
         try:
-            for part in waiting:
+            for part in parts:
                 ahead.append(pool.submit(prepare, part))
                 if len(ahead) >= self.workers + BATCHES_AHEAD:
                     yield ahead.popleft().result()

@@ -121,14 +121,16 @@ def _with_images(collection: Collection, config: DatasetConfig, store_px: int) -
         return collection
     from vision2.data.store.store import open_store
 
-    store_px = collection.size_px or store_px
-    images, bad = open_store(collection.files, config, store_px=store_px)
-    collection.notes["skipped"] = [{"path": entry.path, "reason": entry.reason} for entry in bad]
-    good = np.setdiff1d(np.arange(len(collection)), [entry.index for entry in bad])
+    images, bad = open_store(collection.files, config, store_px=collection.size_px or store_px)
+    skipped = [{"path": collection.ids[index], "reason": reason} for index, reason in sorted(bad.items())]
+    collection.notes["skipped"] = skipped
+    good = np.setdiff1d(np.arange(len(collection)), list(bad))
     kept, images = collection.keep(good), images.select(good)
     empty = [name for name, count in count_by_class(kept.labels, kept.classes).items() if count == 0]
     if empty:
-        raise UserError(f"no image of {', '.join(empty[:10])} can be decoded: {bad[0].path} ({bad[0].reason})")
+        raise UserError(
+            f"no image of {', '.join(empty[:10])} can be decoded: {skipped[0]['path']} ({skipped[0]['reason']})"
+        )
     if kept.size_px and images.fixed_size_px != kept.size_px:
         square = (kept.size_px, kept.size_px, 3)
         odd = next(kept.files[index].path for index in range(len(kept)) if images.read(index).shape != square)

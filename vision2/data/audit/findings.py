@@ -27,11 +27,10 @@ SIZE_EDGES_PX = (0, 32, 64, 128, 224, 256, 384, 512, 768, 1024, 2048, 4096)
 
 @dataclass(frozen=True)
 class Audit:
-    """`findings` is plain JSON; `collection` and `facts` let a page show the images themselves."""
+    """`findings` is plain JSON; with `collection` a page can show the images themselves."""
 
     findings: dict
     collection: Collection
-    facts: list[FileFacts]
 
 
 def audit(config: DatasetConfig, *, seed: int) -> Audit:
@@ -44,8 +43,7 @@ def audit(config: DatasetConfig, *, seed: int) -> Audit:
         results = pool.map(inspect_file, collection.files)
         bar = tqdm(results, total=len(collection), desc="reading every file", unit="file", disable=None)
         facts = list(bar)
-    parts, split_problem = _parts(collection, facts, config, seed)
-    collection.parts[:] = parts
+    split_problem, groups = _draw_split(collection, [not fact.bad for fact in facts], config, seed)
     findings = {
         "dataset": config.name,
         "root": config.root,
@@ -61,26 +59,30 @@ def audit(config: DatasetConfig, *, seed: int) -> Audit:
         "max_bad_share": config.max_bad_share,
         "exact_duplicates": _describe(exact_groups([fact.sha256 for fact in facts]), collection),
         "near_duplicates": _describe(_near(facts), collection),
-        "groups": _groups(collection, config),
+        "groups": groups,
         "sizes": _sizes(facts),
         "formats": dict(Counter(f"{fact.format} {fact.mode}" for fact in facts if not fact.bad).most_common()),
     }
-    return Audit(findings, collection, facts)
+    return Audit(findings, collection)
 
 
-def _parts(collection: Collection, facts: Sequence[FileFacts], config: DatasetConfig, seed: int):
-    """The part of each file in a training with `seed`, "out" for bad files; and why there is no split, or None."""
-    good = np.flatnonzero([not fact.bad for fact in facts])
-    parts = np.full(len(facts), "out", dtype=collection.parts.dtype)
-    kept = collection.keep(good)
-    groups, _ = find_groups(kept.ids, config.group_pattern)
-    fractions = {"val_fraction": config.val_fraction, "test_fraction": config.test_fraction}
+def _draw_split(collection: Collection, good: list[bool], config: DatasetConfig, seed: int) -> tuple[str | None, dict]:
+    """Set `collection.parts` as a training with `seed` would, "out" for bad files.
+
+    Returns why there is no split, or None; and what is known about groups.
+    """
+    rows = np.flatnonzero(good)
+    kept = collection.keep(rows)
+    groups, facts = find_groups(kept.ids, config.group_pattern)
+    parts, problem = kept.parts, None
     try:
-        parts[good] = split_parts(kept, seed=seed, groups=groups, **fractions)
+        fractions = {"val_fraction": config.val_fraction, "test_fraction": config.test_fraction}
+        parts = split_parts(kept, seed=seed, groups=groups, **fractions)
     except UserError as error:
-        parts[good] = kept.parts
-        return parts, str(error)
-    return parts, None
+        problem = str(error)
+    collection.parts[:] = "out"
+    collection.parts[rows] = parts
+    return problem, facts | {"on_two_sides": groups_on_two_sides(groups, parts)} if facts else {}
 
 
 def _counts(collection: Collection) -> dict[str, dict[str, int]]:
@@ -141,12 +143,6 @@ def _describe(groups: list[list[int]], collection: Collection) -> list[dict]:
     return sorted(
         described, key=lambda each: (-each["across_classes"], -each["across_splits"], each["files"][0]["path"])
     )
-
-
-def _groups(collection: Collection, config: DatasetConfig) -> dict:
-    kept = collection.keep(np.flatnonzero(collection.parts != "out"))
-    groups, facts = find_groups(kept.ids, config.group_pattern)
-    return facts | {"on_two_sides": groups_on_two_sides(groups, kept.parts)} if facts else {}
 
 
 def _sizes(facts: Sequence[FileFacts]) -> dict:

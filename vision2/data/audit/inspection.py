@@ -24,16 +24,7 @@ EXTREME_ASPECT = 3.0  # longer : shorter side; a centre crop then shows less tha
 ENDS_EARLY = re.compile(
     "truncat|unexpected end|end of (file|data)|premature|not enough", re.IGNORECASE
 )  # the words of the decoders
-SUFFIXES = {
-    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
-    "MPO": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},  # JPEG with a second picture after it, as phones write it
-    "PNG": {".png"},
-    "GIF": {".gif"},
-    "BMP": {".bmp"},
-    "WEBP": {".webp"},
-    "TIFF": {".tif", ".tiff"},
-    "PPM": {".ppm", ".pgm", ".pbm"},
-}
+FORMATS = Image.registered_extensions() | {".mpo": "MPO"}  # by the ending of a name
 
 # what an audit reports, in this order; training leaves out the first three
 BAD_KINDS = {
@@ -111,7 +102,7 @@ def _odd_kinds(image: Image.Image, data: bytes, suffix: str) -> list[str]:
         "alpha": image.has_transparency_data,
         "grey": mode in ("1", "L", "LA", "La", "F") or mode.startswith("I"),
         "rotated": _or(1, lambda: image.getexif().get(ORIENTATION_TAG)) in TURNS,
-        "other format": suffix not in SUFFIXES.get(image.format, {suffix}),
+        "other format": FORMATS.get(suffix) not in (image.format, "JPEG" if image.format == "MPO" else image.format),
     }
     return [kind for kind, found in odd.items() if found]
 

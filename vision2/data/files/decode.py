@@ -21,20 +21,15 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 89_478_485  # Pillow's own limit: a larger image is a decompression bomb, or a scan of no use for training
 ORIENTATION_TAG = 0x0112
-TURNS = dict(
-    enumerate(
-        (
-            Image.Transpose.FLIP_LEFT_RIGHT,
-            Image.Transpose.ROTATE_180,
-            Image.Transpose.FLIP_TOP_BOTTOM,
-            Image.Transpose.TRANSPOSE,
-            Image.Transpose.ROTATE_270,
-            Image.Transpose.TRANSVERSE,
-            Image.Transpose.ROTATE_90,
-        ),
-        start=2,
-    )
-)
+TURNS = {  # by the value of the orientation tag
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 # What Pillow warns about (a damaged EXIF block, a palette with transparency) is handled here; set once for all threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 DRAFT_GAP = 2  # a large JPEG is decoded at a reduced size, at least twice the wanted one

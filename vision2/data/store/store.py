@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,17 +43,10 @@ ROOM_STEP_BYTES = 16 * 2**20  # how often a growing store checks that it still f
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-@dataclass(frozen=True)
-class BadFile:
-    index: int  # into the files
-    path: str
-    reason: str
-
-
 def open_store(
     files: Sequence[FileEntry], config: DatasetConfig, *, store_px: int
-) -> tuple[ImageSource, list[BadFile]]:
-    """The images of `files`, one for each file (reading a bad one raises BadImage), and which are bad.
+) -> tuple[ImageSource, dict[int, str]]:
+    """The images of `files`, one for each file, and for each bad one the reason; reading that one raises BadImage.
 
     They are kept as `config.cache` says: off (decode at each reading) | memory | disk. `store_px` is the shorter side
     that larger images are scaled down to.
@@ -63,14 +55,14 @@ def open_store(
         UserError: when too many files are bad, the disk is full or `config.cache_gb` too small.
     """
     if config.cache == "disk":
-        images, reasons = _open_mapped(files, config, store_px)
+        images, bad = _open_mapped(files, config, store_px)
     else:
-        images, reasons = _open_unmapped(files, store_px, config.cache == "memory")
-    bad = [BadFile(index, files[index].id, reason) for index, reason in sorted(reasons.items())]
+        images, bad = _open_unmapped(files, store_px, config.cache == "memory")
     if len(bad) > config.max_bad_share * len(files):
+        first, reason = min(bad.items())
         raise UserError(
             f"{len(bad)} of {len(files)} images cannot be decoded, more than dataset.max_bad_share="
-            f"{config.max_bad_share:g} allows; first: {bad[0].path} ({bad[0].reason}); look at them with "
+            f"{config.max_bad_share:g} allows; first: {files[first].id} ({reason}); look at them with "
             "`python -m vision2.audit`, or raise dataset.max_bad_share"
         )
     return images, bad
