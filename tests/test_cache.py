@@ -37,7 +37,7 @@ def test_clear_deletes_what_no_process_uses_and_nothing_else(tmp_path, capsys):
     assert (tmp_path / "cache/downloads").is_dir()
 
 
-def test_an_empty_cache_is_no_error(tmp_path, capsys):
+def test_an_empty_cache_is_not_an_error(tmp_path, capsys):
     assert cache.main(["list", f"dir={tmp_path / 'none'}"]) == 0
     assert ": 0 stores," in capsys.readouterr().out
     assert not (tmp_path / "none").exists()

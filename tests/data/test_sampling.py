@@ -41,7 +41,7 @@ def test_a_repeated_sample_draws_by_another_number_each_time():
 
 
 @given(st.integers(1, 12).flatmap(lambda n: st.lists(st.integers(0, n - 1), min_size=n, max_size=n)))
-def test_draw_numbers_are_all_different_and_tell_the_sample(shown):
+def test_draw_numbers_are_all_different_and_identify_the_sample(shown):
     numbers = draw_numbers(np.array(shown))
     assert len(set(numbers.tolist())) == len(shown)
     np.testing.assert_array_equal(numbers % len(shown), shown)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
+from vision2.basics.threads import map_ahead
 from vision2.data.augment.view import View
 from vision2.data.sampling import draw_numbers, epoch_order
 from vision2.data.store.image_sources import TensorImages
@@ -113,18 +112,8 @@ class Batches:
             return batch.pin_memory() if self.device.type == "cuda" else batch
 
         if self.workers == 0:
-            yield from map(prepare, parts)
-            return
-        pool, ahead = ThreadPoolExecutor(self.workers, "batches"), deque()
-        try:
-            for part in parts:
-                ahead.append(pool.submit(prepare, part))
-                if len(ahead) >= self.workers + BATCHES_AHEAD:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            return map(prepare, parts)
+        return map_ahead(prepare, parts, threads=self.workers, ahead=self.workers + BATCHES_AHEAD, name="batches")
 
 
 def default_workers(device: torch.device) -> int:

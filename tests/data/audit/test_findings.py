@@ -89,7 +89,7 @@ def test_a_palette_with_transparency_counts_as_alpha(tmp_path):
     assert inspected(tmp_path / "x.png").kinds == ("alpha",)
 
 
-def test_an_ordinary_photograph_is_no_finding(tmp_path):
+def test_an_ordinary_photograph_has_no_findings(tmp_path):
     (tmp_path / "x.jpg").write_bytes(encoded(1, width=64, height=48))
     facts = inspected(tmp_path / "x.jpg")
     assert facts.kinds == ()

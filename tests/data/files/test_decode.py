@@ -137,7 +137,7 @@ def test_a_truncated_jpeg_is_found_at_a_reduced_size_too():
     ("data", "reason"),
     [(b"", "empty"), (b"<html>not found</html>", "not an image"), (b"\xff\xd8\xff\xe0", "."), (b"GIF89a", ".")],
 )
-def test_what_is_no_image_is_an_error_with_a_reason(data, reason):
+def test_a_file_that_is_not_an_image_is_an_error_with_a_reason(data, reason):
     with pytest.raises(BadImage, match=reason):
         decode_image(data)
 

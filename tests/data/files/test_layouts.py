@@ -33,7 +33,7 @@ def test_split_folders_by_any_usual_name(tmp_path):
     assert collection.notes["missing_classes"] == {"test": ["a"]}
 
 
-def test_a_class_called_train_is_no_split(tmp_path):
+def test_a_class_called_train_is_not_a_split(tmp_path):
     write_images(tmp_path, ["train/1.jpg", "bus/2.jpg"])
     assert read_layout(tmp_path).classes == ("bus", "train")
 
@@ -118,7 +118,7 @@ def test_a_wrong_root_names_the_nearest_folder_and_what_it_holds(tmp_path):
         (["readme/notes.txt"], "no images found"),
     ],
 )
-def test_folders_that_hold_no_task_are_refused(tmp_path, names, says):
+def test_folders_without_two_classes_are_refused(tmp_path, names, says):
     with pytest.raises(UserError, match=says):
         read_layout(write_images(tmp_path, names))
 

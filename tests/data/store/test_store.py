@@ -26,7 +26,7 @@ CACHES = ("off", "memory", "disk")
 
 @pytest.fixture
 def photos(tmp_path):
-    """Twelve images of 40 x 30 px in two classes, and two that are none."""
+    """Twelve images of 40 x 30 px in two classes, and two files that are not images."""
     root = class_folders(tmp_path / "photos", cat=6, dog=6)
     (root / "cat/0003.jpg").write_bytes(b"")
     (root / "dog/0001.jpg").write_bytes(encoded(9)[:300])

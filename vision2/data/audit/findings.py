@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vision2.basics.errors import UserError
+from vision2.basics.threads import map_ahead
 from vision2.data.audit.duplicates import exact_groups, near_groups
 from vision2.data.audit.inspection import BAD_KINDS, KINDS, FileFacts, inspect_file
 from vision2.data.collection import PARTS, Collection, count_by_class, keep_classes
@@ -38,11 +38,9 @@ def audit(config: DatasetConfig, *, seed: int) -> Audit:
     from tqdm import tqdm
 
     collection = keep_classes(find_collection(config, files_only=True), config.classes)
-    # two threads a core: one reads while another decodes
-    with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
-        results = pool.map(inspect_file, collection.files)
-        bar = tqdm(results, total=len(collection), desc="reading every file", unit="file", disable=None)
-        facts = list(bar)
+    threads = 2 * (os.cpu_count() or 1)  # one per core reads while another decodes
+    results = map_ahead(inspect_file, collection.files, threads=threads, ahead=2 * threads, name="audit")
+    facts = list(tqdm(results, total=len(collection), desc="reading every file", unit="file", disable=None))
     split_problem, groups = _draw_split(collection, [not fact.bad for fact in facts], config, seed)
     findings = {
         "dataset": config.name,

@@ -10,9 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vision2.basics.errors import UserError
+from vision2.basics.threads import map_ahead
 from vision2.data.files.decode import BadImage, decode_entry
 from vision2.data.files.listing import FileEntry
 from vision2.data.store.image_sources import ArrayImages, FileImages, ImageSource, MappedImages, TensorImages
@@ -79,18 +78,8 @@ def _decode_all(files: Sequence[FileEntry], store_px: int) -> Iterator[tuple[int
             return error
 
     threads = os.cpu_count() or 1
-    pool, ahead = ThreadPoolExecutor(threads, "decode"), deque()
-    bar = tqdm(total=len(files), desc="decoding", unit="image", disable=None, leave=False)
-    try:
-        for index in range(len(files) + 4 * threads):
-            if index < len(files):
-                ahead.append(pool.submit(decode, files[index]))
-            if index >= 4 * threads and ahead:
-                yield index - 4 * threads, ahead.popleft().result()
-                bar.update()
-    finally:
-        bar.close()
-        pool.shutdown(cancel_futures=True)
+    images = map_ahead(decode, files, threads=threads, ahead=4 * threads, name="decode")
+    return enumerate(tqdm(images, total=len(files), desc="decoding", unit="image", disable=None, leave=False))
 
 
 def _open_unmapped(files: Sequence[FileEntry], store_px: int, keep: bool) -> tuple[ImageSource, dict[int, str]]:
