@@ -41,12 +41,12 @@ def run(words: list[str], options: dict) -> int:
     from vision2.basics.atomic_write import write_json
     from vision2.jobs.sweep import sweep_job
     from vision2.runs.records import plain
-    from vision2.runs.sweep_folder import SweepFolder, claim_sweep_folder
+    from vision2.runs.sweep_folder import SweepFolder, create_sweep_dir
     from vision2.stats.comparison import as_text, effects
 
     _check_sources(jobs)
     baseline = jobs[0][0]
-    folder = SweepFolder(claim_sweep_folder(Path(jobs[0][2].output_dir)))
+    folder = SweepFolder(create_sweep_dir(Path(jobs[0][2].output_dir)))
     print(f"{len(jobs)} jobs; the comparison goes to {folder.path}", flush=True)
     for _, line, config in jobs:
         sweep_job(config, shlex.join(["python", "-m", "vision2.train", *line]), folder)

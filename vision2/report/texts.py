@@ -1,4 +1,4 @@
-"""The words of tables, figures and pages: written in English where they are used, with their Spanish in spanish.yaml."""
+"""The words of tables, figures and pages: written in English where they are used, with their Spanish in es.yaml."""
 
 from __future__ import annotations
 
@@ -33,4 +33,4 @@ def speaker(language: str) -> Say:
 
 @cache
 def spanish() -> dict[str, str]:
-    return yaml.safe_load(Path(__file__).with_name("spanish.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load(Path(__file__).with_name("es.yaml").read_text(encoding="utf-8"))

@@ -14,7 +14,7 @@ from vision2.basics.errors import UserError
 SWEEPS, JOBS, WHAT = "sweeps", "jobs.jsonl", "sweep.json"
 
 
-def claim_sweep_folder(output_dir: Path) -> Path:
+def create_sweep_dir(output_dir: Path) -> Path:
     """Create and return a new `<output_dir>/sweeps/<time>-<id>/`.
 
     Raises:
