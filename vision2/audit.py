@@ -29,8 +29,8 @@ def run(config: Config, options: dict) -> None:
     """Write the three files and print the text."""
     from vision2.basics.atomic_write import write_json, write_text
     from vision2.data.audit.findings import audit
-    from vision2.data.audit.page import page
     from vision2.data.audit.text import text
+    from vision2.report.audit_page import page
 
     found = audit(config.dataset, seed=config.seed, show_progress=sys.stderr.isatty())
     out = Path(options["out"] or Path(config.output_dir) / "audit" / config.dataset.name)

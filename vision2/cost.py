@@ -75,8 +75,8 @@ def page(found: Sequence[Lesson], given: Setting, *, markdown: bool) -> str:
 
 
 def _tables(lesson: Lesson, given: Setting, markdown: bool) -> str:
+    from vision2.basics.text_table import as_markdown, as_text
     from vision2.profiling.cost_lesson import HEADINGS, design_rows, saving
-    from vision2.runs.table import as_markdown, as_text
 
     rows = []
     for design in (lesson.costly, lesson.cheaper):

@@ -125,8 +125,8 @@ def _summary(name: str, config: Config, options: dict) -> ModelSummary:
 
 def page(summaries: Sequence[ModelSummary], *, markdown: bool) -> str:
     """One model in detail, or several side by side."""
+    from vision2.basics.text_table import as_markdown, as_text
     from vision2.profiling import model_summary as numbers
-    from vision2.runs.table import as_markdown, as_text
 
     draw = as_markdown if markdown else as_text
     if len(summaries) == 1:

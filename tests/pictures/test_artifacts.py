@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_network import PREPROCESSING, FakeBatches, TinyNetwork
 
 from vision2.pictures.artifacts import _explained, write_artifacts
+from vision2.pictures.dashboard import log_results
 from vision2.pictures.filters import first_layer_filters, grid
 from vision2.pictures.images import as_pictures, collect_images
 from vision2.pictures.mistakes import MISTAKES_FILE, find_mistakes
+from vision2.runs.tensorboard import TensorBoardTracker
 
 CLASSES = ["cat", "dog", "eel"]
 
@@ -87,6 +90,17 @@ def test_images_come_back_in_the_order_asked_for():
 
 def test_pictures_lose_their_normalisation():
     assert as_pictures(torch.full((1, 3, 2, 2), 1.0), PREPROCESSING)[0, 0, 0].tolist() == [191] * 3  # 0.75 of 255
+
+
+def test_tensorboard_is_given_the_confusion_matrix_as_a_picture(tmp_path):
+    probabilities, labels = np.full((4, 2), 0.5), np.array([0, 1, 0, 1])
+    shown = {"probabilities": probabilities, "labels": labels, "classes": ["cat", "dog"]}
+    with TensorBoardTracker(tmp_path) as tracker:
+        log_results(tracker, {}, **shown, confusion=[[3, 1], [0, 4]])
+        log_results(tracker, {}, **shown, confusion=None)
+    accumulator = EventAccumulator(str(tmp_path))
+    accumulator.Reload()
+    assert len(accumulator.Images("confusion/test")) == 1
 
 
 def test_filters_are_stretched_one_by_one_and_laid_in_a_grid():

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from vision2.basics.errors import UserError
+from vision2.basics.text_table import as_text
 from vision2.data.augment.view import View
 from vision2.data.files.decode import BadImage, decode_image
 from vision2.data.files.listing import FileEntry, existing_folder, list_images
 from vision2.models.network import Network
-from vision2.runs.table import as_text
 
 THREADS = 4
 MOST_COMMON = 3  # predictions named for a folder

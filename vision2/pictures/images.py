@@ -64,6 +64,15 @@ def save_figure(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, format="png")
 
 
+def figure_pixels(figure: Figure) -> np.ndarray:
+    """A figure as (H, W, 3) uint8, drawn without pyplot, which would keep a global list of figures."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())[..., :3]
+
+
 def save_picture(picture: np.ndarray, path: Path) -> None:
     """Write (H, W, 3) uint8 as PNG, complete or not at all."""
     from PIL import Image

@@ -1,38 +1,42 @@
-"""A report as data: sections of text, tables and pictures, written once and rendered as HTML or Markdown."""
+"""A report as data: sections of text, tables and pictures, which the templates turn into HTML and Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; `quiet` for how to read what stands beside it."""
+    """A paragraph; `quiet` for how to read what it accompanies."""
 
+    kind: ClassVar = "text"
     text: str
     quiet: bool = False
 
 
 @dataclass(frozen=True)
 class Banner:
-    """The verdict in one word: `kind` (supported, contradicted, inconclusive) chooses the colour."""
+    """The verdict (supported, contradicted, inconclusive), which chooses the colour, its word and its sentence."""
 
-    kind: str
+    kind: ClassVar = "banner"
+    verdict: str
     word: str
     text: str
 
 
 @dataclass(frozen=True)
 class Table:
+    kind: ClassVar = "table"
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG file in the report's folder; `wide` takes the whole line, and scrolls where that is too narrow to read it."""
+    """A PNG file in the report's folder; `wide` takes the whole line, and scrolls where that is too narrow to read."""
 
     path: Path
     caption: str
@@ -43,11 +47,13 @@ class Picture:
 class Gallery:
     """Pictures side by side where the page is wide enough."""
 
+    kind: ClassVar = "gallery"
     pictures: Sequence[Picture]
 
 
 @dataclass(frozen=True)
 class Verbatim:
+    kind: ClassVar = "verbatim"
     text: str
 
 
@@ -68,13 +74,11 @@ class Document:
     sections: list[Section] = field(default_factory=list)
 
     def add(self, title: str, *blocks: Block | None) -> None:
-        """Add a section of the blocks that have something to show; none when nothing does."""
+        """Add a section of the blocks that have content; no section when nothing but quiet text has."""
         shown = [block for block in blocks if block is not None and not _empty(block)]
         if any(not (isinstance(block, Text) and block.quiet) for block in shown):
             self.sections.append(Section(title, shown))
 
 
 def _empty(block: Block) -> bool:
-    if isinstance(block, Table):
-        return not block.rows
-    return isinstance(block, Gallery) and not block.pictures
+    return (isinstance(block, Table) and not block.rows) or (isinstance(block, Gallery) and not block.pictures)

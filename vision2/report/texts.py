@@ -15,8 +15,8 @@ class Say(Protocol):
     def __call__(self, text: str, **values: object) -> str: ...
 
 
-def speaker(language: str) -> Say:
-    """A function that says an English text, with its {gaps} filled, in `language` ("en" or "es").
+def translator(language: str) -> Say:
+    """A function that gives an English text, with its {placeholders} filled, in `language` ("en" or "es").
 
     Raises:
         UserError: for another language.

@@ -13,10 +13,10 @@ from vision2.basics.errors import UserError
 from vision2.config.schema import Config
 from vision2.data.audit.findings import audit
 from vision2.data.audit.inspection import KINDS, inspect_file
-from vision2.data.audit.page import page
 from vision2.data.audit.text import text
 from vision2.data.files.listing import FileEntry
 from vision2.data.settings import DatasetConfig
+from vision2.report.audit_page import page
 
 
 def picture(seed=0, **size):
