@@ -7,6 +7,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_network import PREPROCESSING, FakeBatches, TinyNetwork
 
+from vision2.basics.written import LIST
 from vision2.pictures.artifacts import _explained, write_artifacts
 from vision2.pictures.dashboard import log_results
 from vision2.pictures.filters import first_layer_filters, grid
@@ -58,6 +59,18 @@ def test_a_run_leaves_predictions_without_pickle_and_pictures(tmp_path):
         np.testing.assert_allclose(saved["probabilities"], probabilities, rtol=1e-6)
         assert saved["labels"].tolist() == labels.tolist()
     assert {mistake["index"] for mistake in mistakes_of(tmp_path)} == {2, 5}
+
+
+def test_artifacts_replace_those_before_a_resume_and_spare_what_the_user_put_beside_them(tmp_path):
+    given = {"batches": FakeBatches(torch.zeros(2, 3, 8, 8), [0, 1]), "classes": CLASSES, "labels": np.array([0, 1])}
+    given |= {"network": None, "ids": ["a", "b"], "preprocessing": PREPROCESSING}
+    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "artifacts" / "gradcam.png").write_text("of a version that kept no list of its files")
+    assert set(write_artifacts(tmp_path, probabilities=np.eye(3)[[1, 0]], **given)) == {"mistakes_confident"}
+    (tmp_path / "artifacts" / "mine.png").write_text("mine")
+    write_artifacts(tmp_path, probabilities=np.eye(3)[[0, 1]], **given)
+    left = sorted(path.name for path in (tmp_path / "artifacts").iterdir())
+    assert left == [LIST, "mine.png", MISTAKES_FILE]
 
 
 def test_a_classifier_without_a_network_and_without_mistakes_leaves_its_predictions(tmp_path):

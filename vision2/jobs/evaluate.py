@@ -9,10 +9,11 @@ import numpy as np
 
 from vision2.basics.atomic_write import write_json
 from vision2.basics.errors import UserError, suggest
+from vision2.basics.preprocessing import CROP_SHARE
 from vision2.config.schema import Config
 from vision2.data.dataset import Dataset, open_dataset
 from vision2.inference.load_network import load_network
-from vision2.preparation import CROP_SHARE, open_batches
+from vision2.preparation import open_batches
 from vision2.runs.environment import environment
 from vision2.runs.records import plain
 from vision2.stats.metrics import summarise_predictions
