@@ -26,19 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(config: Config, options: dict) -> None:
-    """Write the three files and print the text."""
-    from vision2.basics.atomic_write import write_json, write_text
-    from vision2.data.audit.findings import audit
-    from vision2.data.audit.text import text
-    from vision2.report.audit_page import page
+    from vision2.report.audit_page import FILES, write_audit
 
-    found = audit(config.dataset, seed=config.seed, show_progress=sys.stderr.isatty())
-    out = Path(options["out"] or Path(config.output_dir) / "audit" / config.dataset.name)
-    written = text(found.findings)
-    write_text(out / "audit.txt", written)
-    write_json(out / "audit.json", found.findings)
-    write_text(out / "audit.html", page(found))
-    print(f"{written}\nwritten: {out / 'audit.txt'}, audit.json, audit.html")
+    folder = Path(options["out"] or Path(config.output_dir) / "audit" / config.dataset.name)
+    text = write_audit(config.dataset, folder, seed=config.seed, show_progress=sys.stderr.isatty())
+    print(f"{text}\nwritten: {folder}/{', '.join(FILES)}")
 
 
 if __name__ == "__main__":

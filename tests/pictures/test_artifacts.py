@@ -65,6 +65,7 @@ def test_artifacts_replace_those_before_a_resume_and_spare_what_the_user_put_bes
     given = {"batches": FakeBatches(torch.zeros(2, 3, 8, 8), [0, 1]), "classes": CLASSES, "labels": np.array([0, 1])}
     given |= {"network": None, "ids": ["a", "b"], "preprocessing": PREPROCESSING}
     (tmp_path / "artifacts").mkdir()
+    (tmp_path / "predictions.npz").touch()
     (tmp_path / "artifacts" / "gradcam.png").write_text("of a version that kept no list of its files")
     assert set(write_artifacts(tmp_path, probabilities=np.eye(3)[[1, 0]], **given)) == {"mistakes_confident"}
     (tmp_path / "artifacts" / "mine.png").write_text("mine")

@@ -44,10 +44,11 @@ def write_artifacts(
         batches: evaluation batches of the predicted split; their `indices` are positions in it.
         probabilities: (N, K) in the order of the split, as are `labels` (N,) and `ids`.
     """
-    save_predictions(run_dir, probabilities, labels, ids)
     files = WrittenFiles(run_dir / "artifacts")
-    files.adopt([MISTAKES_FILE, *(f"{name}.png" for name in PICTURES)])
-    files.clear()  # of the run before it was resumed
+    if (run_dir / PREDICTIONS).exists():  # left by the run before it was resumed
+        files.adopt([MISTAKES_FILE, *(f"{name}.png" for name in PICTURES)])
+        files.clear()
+    save_predictions(run_dir, probabilities, labels, ids)
     mistakes = find_mistakes(probabilities, labels, classes, ids)
     written = save_mistakes(files, mistakes, batches=batches, preprocessing=preprocessing)
     if network is None:
