@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from vision2.basics.written import LIST
 from vision2.data.files.listing import FileEntry
-from vision2.inference.prediction_tables import folders
+from vision2.inference.prediction_files import folders
 from vision2.inference.predictor import Predictions, find_images, network_inputs, predictor_of_checkpoint
 from vision2.models.build import build_model
 from vision2.models.settings import ModelConfig

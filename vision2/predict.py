@@ -54,12 +54,11 @@ def run(given: tuple[Config, list[str]], options: dict) -> None:
     check(overrides, options)
     from tqdm import tqdm
 
-    from vision2.inference import prediction_tables as tables
+    from vision2.inference import prediction_files as output
     from vision2.inference import predictor as made
-    from vision2.inference.prediction_files import FILES, write_files
     from vision2.training.precision import choose_device
 
-    files = WrittenFiles(options["out"], *FILES) if options["out"] else None
+    files = WrittenFiles(options["out"], *output.FILES) if options["out"] else None
     entries = made.find_images(options["images"])
     device = choose_device(config.device)
     if options["checkpoint"]:
@@ -69,14 +68,14 @@ def run(given: tuple[Config, list[str]], options: dict) -> None:
     with tqdm(total=len(entries), unit="image", leave=False, disable=None) as bar:
         batch_size = config.train.batch_size or BATCH_SIZE
         predictions = made.predict_images(predictor, entries, batch_size=batch_size, progress=bar.update)
-    written_as = {"table": tables.as_table, "csv": tables.as_csv, "json": tables.as_json}[options["format"]]
+    written_as = {"table": output.as_table, "csv": output.as_csv, "json": output.as_json}[options["format"]]
     print(written_as(predictions, predictor, options["top"]).rstrip("\n"))
     if options["format"] == "csv":  # the other two list them
         for name, reason in predictions.unreadable.items():
             print(f"not readable: {name}: {reason}", file=sys.stderr)
     if files:
         shown = {"top": options["top"], "shown": options["shown"], "gradcam": options["gradcam"]}
-        print(f"written: {write_files(files, predictor, predictions, **shown)}", file=sys.stderr)
+        print(f"written: {output.write_files(files, predictor, predictions, **shown)}", file=sys.stderr)
 
 
 def check(overrides: Sequence[str], options: dict) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 
 from vision2.basics.errors import UserError, suggest
 from vision2.runs.groups import group_runs
-from vision2.runs.read import Run
+from vision2.runs.read import Run, as_number
 from vision2.runs.records import look_up
 from vision2.stats.intervals import newcombe_difference
 from vision2.stats.verdict import Judgement, judge_claim, judge_pairs
@@ -132,18 +132,13 @@ def number_of(run: Run, metric: str) -> float | None:
     """A dotted number of the summary, or of the epochs: `history.first|last|mean.<key>`; None when a run lacks it."""
     head, _, rest = metric.partition(".")
     if head != "history":
-        return _number(run.get(metric))
+        return run.number(metric)
     which, _, key = rest.partition(".")
-    values = [_number(look_up(record, key)) for record in run.history]
+    values = [as_number(look_up(record, key)) for record in run.history]
     if which == "mean":
         known = [value for value in values if value is not None]
         return fmean(known) if known else None
     return values[0 if which == "first" else -1] if values else None
-
-
-def _number(value: Any) -> float | None:
-    numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if numeric and math.isfinite(value) else None
 
 
 def _test_noise(comparison: Comparison, pair: Sequence[Run]) -> tuple[float, float] | None:

@@ -5,37 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(NamedTuple):
     """A paragraph; `quiet` for how to read what it accompanies."""
 
-    kind: ClassVar = "text"
     text: str
     quiet: bool = False
+    kind = "text"
 
 
-@dataclass(frozen=True)
-class Banner:
+class Banner(NamedTuple):
     """The verdict (supported, contradicted, inconclusive), which chooses the colour, its word and its sentence."""
 
-    kind: ClassVar = "banner"
     verdict: str
     word: str
     text: str
+    kind = "banner"
 
 
-@dataclass(frozen=True)
-class Table:
-    kind: ClassVar = "table"
+class Table(NamedTuple):
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
+    kind = "table"
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """A PNG file in the report's folder; `wide` takes the whole line, and scrolls where that is too narrow to read."""
 
     path: Path
@@ -43,25 +39,22 @@ class Picture:
     wide: bool = False
 
 
-@dataclass(frozen=True)
-class Gallery:
+class Gallery(NamedTuple):
     """Pictures side by side where the page is wide enough."""
 
-    kind: ClassVar = "gallery"
     pictures: Sequence[Picture]
+    kind = "gallery"
 
 
-@dataclass(frozen=True)
-class Verbatim:
-    kind: ClassVar = "verbatim"
+class Verbatim(NamedTuple):
     text: str
+    kind = "verbatim"
 
 
 Block = Text | Banner | Table | Gallery | Verbatim
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(NamedTuple):
     title: str
     blocks: Sequence[Block]
 
@@ -74,8 +67,8 @@ class Document:
     sections: list[Section] = field(default_factory=list)
 
     def add(self, title: str, *blocks: Block | None) -> None:
-        """Add a section of the blocks that have content; no section when nothing but quiet text has."""
-        shown = [block for block in blocks if block is not None and not _empty(block)]
+        """Add a section of the blocks that have content; no section when only quiet text has."""
+        shown = [block for block in blocks if block and not _empty(block)]
         if any(not (isinstance(block, Text) and block.quiet) for block in shown):
             self.sections.append(Section(title, shown))
 

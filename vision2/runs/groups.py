@@ -28,8 +28,7 @@ class Group:
 
     def values(self, key: str) -> list[float]:
         """The numbers under a dotted key, one for each completed run that has it."""
-        found = (run.get(key) for run in self.runs)
-        return [float(value) for value in found if isinstance(value, int | float) and not isinstance(value, bool)]
+        return [value for run in self.runs if (value := run.number(key)) is not None]
 
 
 def flatten(config: dict, prefix: str = "") -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -54,6 +55,15 @@ class Run:
         """A dotted key of the configuration (`model.name`) or else of the summary (`metrics.test.accuracy`)."""
         found = (look_up(source, key) for source in (self.config, self.summary))
         return next((value for value in found if value is not None), default)
+
+    def number(self, key: str) -> float | None:
+        """`get` where it finds a number that is neither NaN nor infinite, else None."""
+        return as_number(self.get(key))
+
+
+def as_number(value: Any) -> float | None:
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if numeric and math.isfinite(value) else None
 
 
 def read_runs(folder: str | Path) -> tuple[list[Run], list[Problem]]:

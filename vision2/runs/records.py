@@ -45,9 +45,6 @@ class RunRecord:
     def write_config(self, config: dict) -> None:
         write_text(self.run_dir / CONFIG, yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True))
 
-    def config(self) -> dict:
-        return yaml.safe_load((self.run_dir / CONFIG).read_text(encoding="utf-8"))
-
     def write_split(self, split: dict) -> None:
         write_json(self.run_dir / SPLIT, plain(split))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist, fmean, stdev
+from statistics import NormalDist, fmean
 from typing import NamedTuple
 
 CONFIDENCE = 0.95
@@ -53,7 +53,7 @@ def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Es
         return Estimate(mean, math.nan, math.nan, math.nan, 1)
     from scipy.special import stdtrit
 
-    std = stdev(values)
+    std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
     half = float(stdtrit(n - 1, (1 + confidence) / 2)) * std / math.sqrt(n)
     return Estimate(mean, std, mean - half, mean + half, n)
 
