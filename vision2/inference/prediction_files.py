@@ -147,7 +147,7 @@ def _write_pictures(
 
 
 def _inside(name: str) -> str:
-    """A relative path that stays below the folder it is joined to: whoever made a zip chose its member names."""
+    """A relative path that stays below the folder it is joined to: the member names of a zip can be anything."""
     parts = PurePath(name).parts
     return "/".join(part for part in parts if part not in ("..", PurePath(name).anchor)) or "image"
 
