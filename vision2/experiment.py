@@ -110,7 +110,7 @@ def _finish(
     metrics = {split: summarise_predictions(*found) for split, found in predictions.items()}
     if result.train:
         metrics["train"] = result.train
-    _picture(prepared, fit, result, recorder, predictions["test"], confusion=metrics["test"]["confusion"])
+    _picture(prepared, fit, result, recorder, predictions["test"], metrics["test"]["confusion"])
     costs = fit.costs()
     summary = {
         "status": "completed",
@@ -147,7 +147,6 @@ def _picture(
     result: FitResult,
     recorder: Recorder,
     test: Predictions,
-    *,
     confusion: list[list[int]] | None,
 ) -> None:
     """What reports and TensorBoard show: predictions, mistakes, attribution maps, filters, features."""
