@@ -11,7 +11,7 @@ from vision2.config.compose import compose_config, to_config
 from vision2.config.location import options
 from vision2.config.overrides import check_overrides
 from vision2.config.sweep_plan import fixed_overrides, plan_sweep
-from vision2.stats.verdict import parse_comparisons
+from vision2.report.comparisons import parse_comparisons
 
 EXPERIMENTS = options("experiment")
 

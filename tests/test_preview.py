@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from vision2 import preview
+from vision2.basics.written import LIST
 from vision2.config.compose import load_config
 from vision2.pictures.preview import COLUMNS, captions_of
 
@@ -37,7 +38,10 @@ def test_the_command_writes_one_picture(tmp_path, capsys):
     assert preview.main(["model=resnet20", "dataset=digits", "split=test", "count=3", f"out={out}"]) == 0
     assert Image.open(out).size[0] > 300
     assert "3 images of the test split of digits as resnet20 sees them" in capsys.readouterr().out
-    assert [path.name for path in tmp_path.iterdir()] == ["grid.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [LIST, "grid.png"]
+    (tmp_path / "mine.png").write_text("mine")
+    assert preview.main(["model=resnet20", "dataset=digits", f"out={tmp_path / 'mine.png'}"]) == 2
+    assert (tmp_path / "mine.png").read_text() == "mine"
 
 
 @pytest.mark.parametrize(

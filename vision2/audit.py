@@ -26,11 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(config: Config, options: dict) -> None:
-    from vision2.data.audit import write_audit
+    from vision2.report.audit_page import FILES, write_audit
 
     folder = Path(options["out"] or Path(config.output_dir) / "audit" / config.dataset.name)
     text = write_audit(config.dataset, folder, seed=config.seed)
-    print(f"{text}\nwritten: {folder / 'audit.txt'}, audit.json, audit.html")
+    print(f"{text}\nwritten: {folder}/{', '.join(FILES)}")
 
 
 if __name__ == "__main__":

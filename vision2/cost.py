@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from pathlib import Path
 
 from vision2.basics.errors import UserError
 from vision2.config.command import Option, run_command
@@ -47,6 +46,7 @@ def run(options: dict) -> None:
     import json
 
     from vision2.basics.atomic_write import write_json, write_text
+    from vision2.basics.written import WrittenFiles
     from vision2.profiling.cost_lesson import as_record
 
     found = lessons(given)
@@ -56,10 +56,10 @@ def run(options: dict) -> None:
     else:
         print(page(found, given, markdown=options["format"] == "markdown"))
     if options["out"]:
-        folder = Path(options["out"])
-        write_text(folder / "cost.md", page(found, given, markdown=True) + "\n")
-        write_json(folder / "cost.json", record)
-        print(f"written: {folder / 'cost.md'}, cost.json", file=sys.stderr)
+        files = WrittenFiles(options["out"], "cost.md", "cost.json")
+        write_text(files.path("cost.md"), page(found, given, markdown=True) + "\n")
+        write_json(files.path("cost.json"), record)
+        print(f"written: {files.folder / 'cost.md'}, cost.json", file=sys.stderr)
 
 
 def page(found: Sequence[Lesson], given: Setting, *, markdown: bool) -> str:
@@ -75,8 +75,8 @@ def page(found: Sequence[Lesson], given: Setting, *, markdown: bool) -> str:
 
 
 def _tables(lesson: Lesson, given: Setting, markdown: bool) -> str:
+    from vision2.basics.text_table import as_markdown, as_text
     from vision2.profiling.cost_lesson import HEADINGS, design_rows, saving
-    from vision2.runs.table import as_markdown, as_text
 
     rows = []
     for design in (lesson.costly, lesson.cheaper):

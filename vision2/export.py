@@ -51,6 +51,7 @@ def run(options: dict) -> None:
     import torch
 
     from vision2.basics.atomic_write import replacing
+    from vision2.basics.written import WrittenFiles
     from vision2.inference.load_network import load_network
     from vision2.models.heads import KNNHead
     from vision2.training.checkpoint import load_checkpoint
@@ -64,6 +65,7 @@ def run(options: dict) -> None:
         )
     size = network.preprocessing.image_size_px
     out = destination(options)
+    files = WrittenFiles(out.parent, out.name)
     with replacing(out) as temporary:
         write(network, temporary, options["format"], metadata_of(checkpoint))
         worst = largest_difference(network, temporary, options["format"], size)
@@ -72,6 +74,7 @@ def run(options: dict) -> None:
                 f"the exported network differs from the checkpoint by {worst:.2g} in a probability, more than"
                 f" tolerance={options['tolerance']:g}; no file was written"
             )
+        files.path(out.name)
     print(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)")
     print(
         f"  {network.name}, input images (N, 3, {size}, {size}), output probabilities (N, {len(checkpoint['classes'])})"

@@ -41,11 +41,13 @@ def run(config: Config, options: dict) -> None:
         raise UserError(f"out is '{out}', it must end in .png")
     if not out.absolute().parent.is_dir():
         raise UserError(f"out is '{out}', but there is no folder {out.absolute().parent}")
+    from vision2.basics.written import WrittenFiles
     from vision2.pictures.images import captioned_grid, save_figure
     from vision2.pictures.preview import COLUMNS
 
+    files = WrittenFiles(out.parent, out.name)
     pictures, captions = draw(config, split, count)
-    save_figure(captioned_grid(pictures, captions, columns=COLUMNS), out)
+    save_figure(captioned_grid(pictures, captions, columns=COLUMNS), files.path(out.name))
     print(f"{out}: {count} images of the {split} split of {config.dataset.name} as {config.model.name} sees them")
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vision2.basics.errors import UserError
+from vision2.basics.written import WrittenFiles
 from vision2.config.command import Option, run_command
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from vision2.profiling.model_summary import ModelSummary
 
 FORMATS = ("text", "markdown", "json")
+FILES = ("summary.md", "summary.json", "accuracy_cost.png")
 OPTIONS = {
     "measure": Option(
         True, "images/s and peak memory on this device (device, train.batch_size, train.precision)", bool
@@ -95,13 +97,15 @@ def run(configs: dict[str, Config], options: dict) -> None:
 
     from vision2.profiling.model_summary import as_record
 
+    writes = len(configs) > 1 or options["graph"] or options["out"]
+    folder = Path(options["out"] or Path(next(iter(configs.values())).output_dir) / "summary")
+    files = WrittenFiles(folder, *FILES) if writes else None
     summaries = [_summary(name, config, options) for name, config in configs.items()]
     records = [as_record(summary) for summary in summaries]
     as_json = json.dumps(records if len(records) > 1 else records[0], indent=2, ensure_ascii=False)
     print(as_json if options["format"] == "json" else page(summaries, markdown=options["format"] == "markdown"))
-    if len(summaries) > 1 or options["graph"] or options["out"]:
-        config = next(iter(configs.values()))
-        _write(Path(options["out"] or Path(config.output_dir) / "summary"), configs, summaries, options)
+    if files:
+        _write(files, configs, summaries, options)
 
 
 def _summary(name: str, config: Config, options: dict) -> ModelSummary:
@@ -125,8 +129,8 @@ def _summary(name: str, config: Config, options: dict) -> ModelSummary:
 
 def page(summaries: Sequence[ModelSummary], *, markdown: bool) -> str:
     """One model in detail, or several side by side."""
+    from vision2.basics.text_table import as_markdown, as_text
     from vision2.profiling import model_summary as numbers
-    from vision2.runs.table import as_markdown, as_text
 
     draw = as_markdown if markdown else as_text
     if len(summaries) == 1:
@@ -159,19 +163,20 @@ def _measured(summaries: Sequence[ModelSummary]) -> list[str]:
     return ["\n".join(lines)]
 
 
-def _write(folder: Path, configs: dict[str, Config], summaries: Sequence[ModelSummary], options: dict) -> None:
+def _write(files: WrittenFiles, configs: dict[str, Config], summaries: Sequence[ModelSummary], options: dict) -> None:
     """summary.md, summary.json, the picture of several models and their graphs, for people and for TensorBoard."""
     from vision2.basics.atomic_write import write_json, write_text
     from vision2.pictures.images import save_figure
     from vision2.profiling.accuracy_cost import accuracy_against_cost
     from vision2.profiling.model_summary import as_record
 
-    write_text(folder / "summary.md", page(summaries, markdown=True) + "\n")
-    write_json(folder / "summary.json", [as_record(summary) for summary in summaries])
+    folder = files.folder
+    write_text(files.path("summary.md"), page(summaries, markdown=True) + "\n")
+    write_json(files.path("summary.json"), [as_record(summary) for summary in summaries])
     written = [folder / "summary.md", "summary.json"]
     figure = accuracy_against_cost(summaries) if len(summaries) > 1 else None
     if figure is not None:
-        save_figure(figure, folder / "accuracy_cost.png")
+        save_figure(figure, files.path("accuracy_cost.png"))
         written.append("accuracy_cost.png")
     if figure is not None or options["graph"]:
         from vision2.profiling.model_graph import write_tensorboard

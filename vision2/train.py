@@ -28,7 +28,7 @@ from vision2.config.overrides import check_overrides, quote_overrides
 from vision2.config.saved import config_of_checkpoint, config_of_run
 from vision2.config.schema import Config
 from vision2.config.sweep_plan import fixed_overrides, plan_sweep
-from vision2.runs.sweep_folder import SweepFolder, claim_sweep_folder
+from vision2.runs.sweep_folder import SweepFolder, create_sweep_dir
 
 ANSWERED_BY_HYDRA = ("help", "hydra_help", "version", "info", "shell_completion")
 
@@ -110,7 +110,7 @@ def _sweep(overrides: Sequence[str], node: DictConfig, *, typed_m: bool) -> int:
     source = None
     if plan.first.strategy.source == "before":
         source = run_before(plan.first, fixed_overrides(overrides))
-    folder = SweepFolder(claim_sweep_folder(Path(node.output_dir)))
+    folder = SweepFolder(create_sweep_dir(Path(node.output_dir)))
     command = _command(["-m", *overrides] if typed_m else overrides)  # an experiment is a sweep without -m
     folder.describe(command, asdict(plan.first.experiment), source)
     print(f"{plan.jobs} jobs; their table and report go to {folder.path}", flush=True)

@@ -23,4 +23,4 @@ class ExperimentConfig:
     note_es: str = ""  # the same in Spanish
     before: list[str] = field(default_factory=list)  # overrides of the run that strategy.source=before refers to
     before_root: str | None = None  # dataset.root of that run
-    comparisons: list[Any] = field(default_factory=list)  # see vision2/stats/verdict.py
+    comparisons: list[Any] = field(default_factory=list)  # see vision2/report/comparisons.py

@@ -10,13 +10,14 @@ from PIL import Image
 
 from vision2 import audit as command
 from vision2.basics.errors import UserError
+from vision2.basics.written import LIST
 from vision2.config.schema import Config
 from vision2.data.audit.findings import audit
 from vision2.data.audit.inspection import KINDS, inspect_file
-from vision2.data.audit.page import page
 from vision2.data.audit.text import text
 from vision2.data.files.listing import FileEntry
 from vision2.data.settings import DatasetConfig
+from vision2.report.audit_page import page
 
 
 def picture(seed=0, **size):
@@ -245,6 +246,10 @@ def test_the_command_writes_text_json_and_page(tmp_path, capsys):
     root = class_folders(tmp_path / "data", ash=8, oak=8)
     config = Config(dataset=settings(root))
     command.run(config, {"out": str(tmp_path / "out")})
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["audit.html", "audit.json", "audit.txt"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [LIST, "audit.html", "audit.json", "audit.txt"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "audit.json").write_text("mine")
+    with pytest.raises(UserError, match=r"audit.json was not written by vision2"):
+        command.run(config, {"out": str(tmp_path / "mine")})
     assert json.loads((tmp_path / "out" / "audit.json").read_text())["files"] == 16
     assert "16 files" in capsys.readouterr().out
