@@ -40,7 +40,7 @@ MAY_IMPORT = {
     },
 }
 HEAVY = {"torch", "torchvision", "timm", "sklearn", "matplotlib"}
-LIGHT_FILES = ["train.py", "config/*.py", "**/settings.py", "models/facts.py", "models/published.py", "basics/*.py"]
+LIGHT_FILES = ["train.py", "config/*.py", "**/settings.py", "models/cards.py", "basics/*.py"]
 
 
 def imports_of(file: Path) -> list[tuple[str, int]]:

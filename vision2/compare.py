@@ -140,11 +140,11 @@ def arms(strategies: str, source: str | None, words: Sequence[str]) -> list[tupl
 
 def _has_weights(words: Sequence[str]) -> bool:
     from vision2.config.compose import load_config
-    from vision2.models.facts import facts_for
+    from vision2.models.cards import card_for
 
     if any(word.startswith("weights.") for word in words):
         return True
-    return bool(facts_for(load_config([w for w in words if w.startswith("model")]).model).weights)
+    return bool(card_for(load_config([w for w in words if w.startswith("model")]).model).weights)
 
 
 if __name__ == "__main__":

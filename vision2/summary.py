@@ -61,7 +61,7 @@ def configurations(words: Sequence[str]) -> dict[str, Config]:
 
 def _names(words: Sequence[str]) -> list[str]:
     from vision2.config.location import options
-    from vision2.models.facts import facts_for
+    from vision2.models.cards import card_for
     from vision2.models.settings import ModelConfig
 
     names = [name.strip() for word in words for name in word.partition("=")[2].split(",") if name.strip()]
@@ -72,17 +72,17 @@ def _names(words: Sequence[str]) -> list[str]:
     published = [name for name in options("model") if _is_published(name)]
 
     def by_year(name: str) -> tuple:
-        facts = facts_for(ModelConfig(name))
-        return (facts.num_classes != 1000, facts.year, facts.family, facts.parameters)
+        card = card_for(ModelConfig(name))
+        return (card.num_classes != 1000, card.year, card.family, card.parameters)
 
     return sorted(published, key=by_year)
 
 
 def _is_published(name: str) -> bool:
     """Options that are a model as published; those for 32 px and the like are variants of one."""
-    from vision2.models.published import FACTS
+    from vision2.models.cards import catalogue
 
-    return name in FACTS
+    return name in catalogue()
 
 
 def run(configs: dict[str, Config], options: dict) -> None:
@@ -132,7 +132,7 @@ def page(summaries: Sequence[ModelSummary], *, markdown: bool) -> str:
     if len(summaries) == 1:
         (summary,) = summaries
         parts = [numbers.heading(summary), draw(*numbers.stage_table(summary)), draw(*numbers.totals_table(summary))]
-        parts.append(f"source of the published numbers: {summary.facts.facts_source or 'none for this variant'}")
+        parts.append(f"source of the published numbers: {summary.card.source or 'none for this variant'}")
         return "\n\n".join([part.rstrip() for part in parts] + _measured(summaries))
     notes = [f"{summaries[0].costs.convention}; published numbers: model cards and papers (see each option)."]
     table = draw(*numbers.comparison_table(summaries)).rstrip()

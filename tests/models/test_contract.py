@@ -8,7 +8,7 @@ from made_up_networks import cheap_network, options
 
 from vision2.basics.errors import UserError
 from vision2.models.build import build_model, meta_network
-from vision2.models.facts import check_size, facts_for, minimum_size
+from vision2.models.cards import card_for, check_size, minimum_size
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig
 
@@ -119,17 +119,17 @@ def test_the_seed_alone_decides_the_initial_weights():
     ("settings", "sentence"),
     [
         ({"name": "resnet5"}, "unknown model 'resnet5', did you mean 'resnet5"),
-        ({"name": "alexnet", "stem": "small"}, "alexnet does not take model.stem=small; allowed: imagenet"),
-        ({"name": "plain20", "shortcut": "A"}, "use model.name=resnet20 with it"),
+        ({"name": "alexnet", "stem": "small"}, "alexnet does not accept model.stem=small; allowed: imagenet"),
+        ({"name": "plain20", "shortcut": "A"}, "type model.name=resnet20 model.shortcut=A"),
         ({"name": "vgg16", "shortcut": "A"}, "only the resnets"),
         ({"name": "mobilenet_v2", "width": 0.5}, "mobilenet_v2 has no width multiplier"),
         ({"name": "resnet51", "library": "timm"}, "timm has no model 'resnet51', did you mean 'resnet51q'?"),
         ({"name": "resnet50.imagenet", "library": "timm"}, "timm's resnet50 has no weights 'imagenet'"),
     ],
 )
-def test_what_a_model_does_not_have_is_told_in_one_sentence(settings, sentence):
+def test_what_a_model_does_not_have_is_refused_in_one_sentence(settings, sentence):
     with pytest.raises(UserError) as error:
-        facts_for(ModelConfig(**settings))
+        card_for(ModelConfig(**settings))
     assert sentence in str(error.value)
 
 

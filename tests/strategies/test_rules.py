@@ -8,7 +8,7 @@ from torch import nn
 
 from vision2.basics.errors import UserError
 from vision2.models.build import build_model, meta_network
-from vision2.models.published import FACTS
+from vision2.models.cards import catalogue
 from vision2.models.settings import ModelConfig
 from vision2.strategies.rules import apply_phase, plan_parameters, set_training_mode, stage_of, trainable_map
 from vision2.strategies.settings import RuleConfig, StrategyConfig
@@ -54,9 +54,9 @@ def learner(strategy, epochs=4):
 
 
 @pytest.mark.parametrize("aux", [False, True])
-@pytest.mark.parametrize("name", sorted(FACTS))
+@pytest.mark.parametrize("name", sorted(catalogue()))
 def test_rules_cover_every_parameter_of_every_model(name, aux):
-    if aux and not FACTS[name].has_aux:
+    if aux and not catalogue()[name].has_aux:
         pytest.skip("no auxiliary classifiers")
     network = meta_network(ModelConfig(name, aux=aux))
     for strategy in (finetune(layer_decay=0.5, head_first_epochs=1), StrategyConfig(name="feature_extraction")):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vision2.basics.errors import UserError
 from vision2.config.schema import Config
-from vision2.models.facts import facts_for, minimum_size
+from vision2.models.cards import card_for, minimum_size
 
 # What is not this when features are not computed once and kept would be ignored.
 STORED_FEATURES_ONLY = {"classifier": "linear", "layer": "last", "pooling": "pooled", "views": 1, "neighbors": None}
@@ -16,7 +16,7 @@ STORED_FEATURES_ONLY = {"classifier": "linear", "layer": "last", "pooling": "poo
 def contradictions(config: Config) -> list[str]:
     """One line for each contradiction; an empty list when the run can be tried."""
     try:
-        facts = facts_for(config.model)
+        facts = card_for(config.model)
     except UserError as error:
         return list(error.problems)
     problems = (
@@ -27,7 +27,7 @@ def contradictions(config: Config) -> list[str]:
 
 def image_size_px(config: Config) -> int:
     """The size asked for, or the model's own."""
-    return config.dataset.image_size_px or facts_for(config.model).image_size_px
+    return config.dataset.image_size_px or card_for(config.model).image_size_px
 
 
 def _size(config: Config) -> list[str]:

@@ -90,7 +90,7 @@ class CutNetwork(nn.Module):
 
     def __init__(self, network: Network, layer: str, pooling: str, head: nn.Module):
         super().__init__()
-        self.name, self.facts, self.preprocessing = network.name, network.facts, network.preprocessing
+        self.name, self.card, self.preprocessing = network.name, network.card, network.preprocessing
         self.backbone, self.head, self.layer, self.pooling = network.backbone, head, layer, pooling
         self._module_at = network.module_at
         # Auxiliary classifiers are part of what stays as it is.

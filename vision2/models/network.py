@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from vision2.basics.errors import UserError, suggest
-from vision2.models.card import ModelFacts
+from vision2.models.cards import ModelCard
 
 
 class Output(NamedTuple):
@@ -37,9 +37,9 @@ class NetworkParts:
 class Network(nn.Module):
     """Body and head. State-dict keys are `backbone.<the library's own names>` and `head.weight`, `head.bias`."""
 
-    def __init__(self, parts: NetworkParts, facts: ModelFacts):
+    def __init__(self, parts: NetworkParts, card: ModelCard):
         super().__init__()
-        self.name, self.facts, self.preprocessing = facts.name, facts, facts.preprocessing
+        self.name, self.card, self.preprocessing = card.name, card, card.preprocessing
         self.backbone, self.head, self.head_key = parts.backbone, parts.head, parts.head_key
         self._aux_linears = parts.aux_linears
         self._stage_modules = {stage: tuple(f"backbone.{m}" for m in names) for stage, names in parts.stages.items()}

@@ -9,7 +9,7 @@ from vision2.basics.settings import choice, number
 
 @dataclass
 class ModelConfig:
-    name: str = "???"  # a name of the catalogue (vision2/models/facts.py), or of timm with library=timm
+    name: str = "???"  # a name of the catalogue (vision2/models/cards.yaml), or of timm with library=timm
     library: str = choice("catalogue", "catalogue", "timm")  # where the name is looked up
     stem: str | None = None  # imagenet | small (3x3, stride 1, no pooling); null = the option's own
     shortcut: str | None = None  # residual families: A | B | none (= plain); null = the option's own

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vision2.inference.exported import Probabilities, example_images
 from vision2.models.build import build_model
-from vision2.models.facts import facts_for
+from vision2.models.cards import card_for
 from vision2.models.settings import ModelConfig
 from vision2.runs.tensorboard import TensorBoardTracker
 
@@ -21,7 +21,7 @@ def write_tensorboard(
         with TensorBoardTracker(folder) as tracker:
             tracker.log_png("accuracy against cost", picture)
     for label, model in graphs.items():
-        classes = facts_for(model).num_classes
+        classes = card_for(model).num_classes
         network = build_model(replace(model, aux=False), classes, seed=0, image_size_px=sizes_px[label])
         with TensorBoardTracker(folder / label) as tracker, warnings.catch_warnings():
             warnings.simplefilter(

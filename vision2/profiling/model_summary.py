@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from vision2.models.build import meta_network
-from vision2.models.card import ModelFacts
-from vision2.models.facts import facts_for
+from vision2.models.cards import ModelCard, card_for
 from vision2.models.settings import ModelConfig
 from vision2.profiling.count import Costs, count_costs
 
@@ -28,7 +27,7 @@ SLIDES_NOTE = (
     "slides: top-1, multiply-adds, parameters as the lecture prints them (its ResNet-50 and deeper have the stride in the"
     " first 1x1 convolution, ours and torchvision's have it in the 3x3)"
 )
-OWN_COUNT = "our own count"  # in the source of facts that nobody else published
+OWN_COUNT = "our own count"  # in the source of card that nobody else published
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class ModelSummary:
     """A model as counted here, and as measured here where that was asked for."""
 
     label: str  # the option's name
-    facts: ModelFacts
+    card: ModelCard
     num_classes: int
     costs: Costs
     measured: Measured | None = None
@@ -66,25 +65,25 @@ class ModelSummary:
     @property
     def as_published(self) -> bool:
         """Whether this is the network that was published, so that its published accuracy may stand beside it."""
-        return self.num_classes == self.facts.num_classes and not self.facts.variant
+        return self.num_classes == self.card.num_classes and not self.card.variant
 
     @property
     def counts_published(self) -> bool:
         """Whether somebody else's counts are known, so that ours may be compared with them."""
-        return self.as_published and OWN_COUNT not in self.facts.facts_source
+        return self.as_published and OWN_COUNT not in self.card.source
 
     @property
     def at_own_size(self) -> bool:
         """Whether multiply-adds were counted at the image size that the published figures are for."""
-        return self.costs.image_size_px == self.facts.image_size_px
+        return self.costs.image_size_px == self.card.image_size_px
 
     @property
     def published_multiply_adds(self) -> float | None:
-        return self.facts.multiply_adds if self.counts_published and self.at_own_size else None
+        return self.card.multiply_adds if self.counts_published and self.at_own_size else None
 
     @property
     def published_parameters(self) -> int | None:
-        return self.facts.parameters if self.counts_published else None
+        return self.card.parameters if self.counts_published else None
 
 
 def summarise_model(
@@ -95,21 +94,21 @@ def summarise_model(
     Raises:
         UserError: for images too small for the model.
     """
-    facts = facts_for(model)
-    size, classes = image_size_px or facts.image_size_px, num_classes or facts.num_classes
-    network = meta_network(replace(model, aux=facts.has_aux), classes, size)
-    return ModelSummary(label, facts, classes, count_costs(network, size))
+    card = card_for(model)
+    size, classes = image_size_px or card.image_size_px, num_classes or card.num_classes
+    network = meta_network(replace(model, aux=card.has_aux), classes, size)
+    return ModelSummary(label, card, classes, count_costs(network, size))
 
 
 def heading(summary: ModelSummary) -> str:
     """What the model is: paper, library, size, what makes it differ from what was published."""
-    facts, (title, arxiv) = summary.facts, summary.facts.paper
+    card, (title, arxiv) = summary.card, summary.card.paper
     number = f"arXiv {arxiv}, " if arxiv else ""
-    paper = f'"{title}", {number}{facts.year}' if title else "no paper kept here"
-    variant = f"; a variant: {', '.join(facts.variant)}" if facts.variant else ""
-    note = f"\n{facts.note}" if facts.note else ""
+    paper = f'"{title}", {number}{card.year}' if title else "no paper kept here"
+    variant = f"; a variant: {', '.join(card.variant)}" if card.variant else ""
+    note = f"\n{card.note}" if card.note else ""
     return (
-        f"{summary.label}: {paper}; network: {facts.library}{variant}{note}\n"
+        f"{summary.label}: {paper}; network: {card.library}{variant}{note}\n"
         f"input 3x{summary.costs.image_size_px}x{summary.costs.image_size_px}, {summary.num_classes} classes;"
         f" {summary.costs.convention}; activations: outputs of all layers, float32"
     )
@@ -143,20 +142,20 @@ def stage_table(summary: ModelSummary) -> tuple[list[str], list[list[str]]]:
 
 def totals_table(summary: ModelSummary) -> tuple[list[str], list[list[str]]]:
     """Totals beside the published values, with the difference."""
-    costs, facts = summary.costs, summary.facts
+    costs, card = summary.costs, summary.card
     parameters, multiply_adds = summary.published_parameters, summary.published_multiply_adds
     rows = [
         ["parameters", f"{costs.parameters:,}", _or_dash(parameters), exact_difference(costs.parameters, parameters)]
     ]
     if costs.parameters_aux > costs.parameters:
-        published = facts.parameters_aux if summary.counts_published else None
+        published = card.parameters_aux if summary.counts_published else None
         difference = exact_difference(costs.parameters_aux, published)
         rows.append(["parameters with aux", f"{costs.parameters_aux:,}", _or_dash(published), difference])
     counted = giga(costs.multiply_adds)
     difference = relative_difference(costs.multiply_adds, multiply_adds)
     rows.append(["multiply-adds", counted, "-" if multiply_adds is None else giga(multiply_adds), difference])
-    if facts.top1_percent is not None and summary.as_published:
-        rows.append([f"top-1 accuracy ({accuracy_set(facts)})", "not measured here", f"{facts.top1_percent:g} %", ""])
+    if card.top1_percent is not None and summary.as_published:
+        rows.append([f"top-1 accuracy ({accuracy_set(card)})", "not measured here", f"{card.top1_percent:g} %", ""])
     return ["total", "here", "published", "difference"], rows
 
 
@@ -172,12 +171,12 @@ MEASURED_HEADINGS = ("inference img/s", "training img/s", "inference MB", "train
 
 
 def _comparison_row(summary: ModelSummary, measured: bool) -> list[str]:
-    costs, facts = summary.costs, summary.facts
+    costs, card = summary.costs, summary.card
     parameters, multiply_adds = summary.published_parameters, summary.published_multiply_adds
-    top1 = facts.top1_percent if summary.as_published else None
+    top1 = card.top1_percent if summary.as_published else None
     row = [
         summary.label,
-        str(facts.year or "-"),
+        str(card.year or "-"),
         f"{costs.image_size_px}",
         f"{costs.parameters:,}",
         "-" if parameters is None else "equal" if parameters == costs.parameters else f"{parameters:,}",
@@ -190,27 +189,27 @@ def _comparison_row(summary: ModelSummary, measured: bool) -> list[str]:
     return row + (summary.measured.cells() if summary.measured else ["-"] * 4 if measured else [])
 
 
-def accuracy_set(facts: ModelFacts) -> str:
-    return "ImageNet" if facts.num_classes == 1000 else "CIFAR-10"
+def accuracy_set(card: ModelCard) -> str:
+    return "ImageNet" if card.num_classes == 1000 else "CIFAR-10"
 
 
 def as_record(summary: ModelSummary) -> dict:
     """The summary in JSON's types."""
-    facts = {
-        "paper": list(summary.facts.paper),
-        "year": summary.facts.year,
+    card = {
+        "paper": list(summary.card.paper),
+        "year": summary.card.year,
         "parameters": summary.published_parameters,
         "multiply_adds": summary.published_multiply_adds,
-        "top1_percent": summary.facts.top1_percent if summary.as_published else None,
-        "source": summary.facts.facts_source,
-        "variant": list(summary.facts.variant),
+        "top1_percent": summary.card.top1_percent if summary.as_published else None,
+        "source": summary.card.source,
+        "variant": list(summary.card.variant),
     }
     measured = asdict(summary.measured) if summary.measured else None
     return {
         "model": summary.label,
         "num_classes": summary.num_classes,
         **asdict(summary.costs),
-        "published": facts,
+        "published": card,
         "measured": measured,
     }
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from vision2.basics.errors import UserError
 from vision2.basics.preprocessing import Preprocessing
 from vision2.models.build import build_model, meta_network
-from vision2.models.facts import facts_for
+from vision2.models.cards import card_for
 from vision2.models.settings import ModelConfig, WeightsConfig
 from vision2.models.weights.load import find_weights, imagenet_classes, load_weights
 
@@ -209,7 +209,7 @@ def test_each_library_s_classifier_finds_the_head(tmp_path, name, head):
         0.9,
     )
     assert (report.coverage, report.dropped, report.kept) == (1.0, (), ())
-    assert report.preprocessing == facts_for(config).preprocessing
+    assert report.preprocessing == card_for(config).preprocessing
 
 
 @pytest.fixture

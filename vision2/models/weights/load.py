@@ -17,8 +17,7 @@ from torch import Tensor
 
 from vision2.basics.errors import UserError
 from vision2.basics.preprocessing import Preprocessing
-from vision2.models.card import ModelFacts
-from vision2.models.facts import facts_for
+from vision2.models.cards import ModelCard, card_for
 from vision2.models.families.light_torchvision import torchvision_models
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig, WeightsConfig
@@ -94,17 +93,17 @@ def find_weights(config: WeightsConfig, model: ModelConfig) -> WeightsSource | N
     Raises:
         UserError: when they cannot be had, are damaged, or belong to another model of ours.
     """
-    facts = facts_for(model)
+    card = card_for(model)
     if config.path:
-        return _local(config, model, facts)
+        return _local(config, model, card)
     if config.name == "none":
         return None
-    found = published_file(facts, "default" if config.name == "auto" else config.name)
+    found = published_file(card, "default" if config.name == "auto" else config.name)
     tensors = tensors_of(read_file(found.path), found.path)
     return WeightsSource(found.name, found.path, found.sha256, found.preprocessing, tensors)
 
 
-def _local(config: WeightsConfig, model: ModelConfig, facts: ModelFacts) -> WeightsSource:
+def _local(config: WeightsConfig, model: ModelConfig, card: ModelCard) -> WeightsSource:
     path = Path(config.path).expanduser()
     if path.is_dir():
         path = path / "best.pt"
@@ -113,7 +112,7 @@ def _local(config: WeightsConfig, model: ModelConfig, facts: ModelFacts) -> Weig
     sha256, content = checked_sha256(path, config.sha256), read_file(path)
     tensors = tensors_of(content, path)
     if "model_config" not in content:
-        return WeightsSource(path.name, path, sha256, facts.preprocessing, tensors)
+        return WeightsSource(path.name, path, sha256, card.preprocessing, tensors)
     _check_same_model(content["model_config"], model, path)
     preprocessing = Preprocessing.from_dict(content["preprocessing"])
     return WeightsSource(f"our checkpoint {path}", path, sha256, preprocessing, tensors, tuple(content["classes"]))
@@ -168,7 +167,7 @@ def network_names(network: Network, tensors: dict[str, Tensor]) -> dict[str, Ten
         return dict(tensors)
     tensors = {(f"{m[1]}{m[2]}" if (m := OLD_DENSENET.fullmatch(n)) else n): t for n, t in tensors.items()}
     convert = getattr(sys.modules[type(network.backbone).__module__], "checkpoint_filter_fn", None)
-    if convert is not None and network.facts.family == "timm":  # timm's own way to read old layouts and other sizes
+    if convert is not None and network.card.family == "timm":  # timm's own way to read old layouts and other sizes
         tensors = convert(dict(tensors), network.backbone)
     head = f"{network.head_key}." if network.head_key else None
     renamed = {}
@@ -182,7 +181,7 @@ def _unusable(network: Network, source: WeightsSource, classes: Sequence[str] | 
     """Prefixes of tensors that must not be used although they may fit."""
     prefixes = []
     own_layout = any(name.startswith("backbone.") for name in source.tensors)
-    if network.facts.family == "googlenet" and not own_layout:
+    if network.card.family == "googlenet" and not own_layout:
         prefixes.append("backbone.aux")  # torchvision's file has them, untrained
     if classes is not None and source.is_of_other_classes(classes):
         prefixes += ["head.", *(f"{linear}." for linear in network.aux_linear_names())]

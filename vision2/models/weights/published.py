@@ -11,7 +11,7 @@ import torch
 
 from vision2.basics.errors import UserError, suggest
 from vision2.basics.preprocessing import Preprocessing
-from vision2.models.card import ModelFacts
+from vision2.models.cards import ModelCard
 from vision2.models.families.light_torchvision import torchvision_models
 from vision2.models.weights.read import checked_sha256
 
@@ -26,8 +26,8 @@ class Published(NamedTuple):
     preprocessing: Preprocessing
 
 
-def published_file(facts: ModelFacts, name: str) -> Published:
-    """The file of one published set; `name` is one of `facts.weights` or "default".
+def published_file(card: ModelCard, name: str) -> Published:
+    """The file of one published set; `name` is one of `card.weights` or "default".
 
     torchvision's GoogLeNet and Inception v3 turn ImageNet-normalised input into (x - 0.5) / 0.5 inside the network. Here
     that is done once, by the preprocessing, and the network's own switch stays off.
@@ -35,19 +35,19 @@ def published_file(facts: ModelFacts, name: str) -> Published:
     Raises:
         UserError: for a set that does not exist, one that cannot be had, and a damaged file.
     """
-    if not facts.weights:
-        note = f" ({facts.note})" if facts.note else ""
+    if not card.weights:
+        note = f" ({card.note})" if card.note else ""
         hint = "give a file with weights.path=FILE or use strategy=scratch"
-        raise UserError(f"{facts.name} has no published weights{note}; {hint}")
-    wanted = facts.weights[-1] if name == "default" else name
-    if wanted not in facts.weights:
-        raise UserError(f"{facts.name} has no weights '{name}'{suggest(name, ['default', *facts.weights])}")
-    return _timm_file(facts, wanted) if facts.library == "timm" else _torchvision_file(facts, wanted)
+        raise UserError(f"{card.name} has no published weights{note}; {hint}")
+    wanted = card.weights[-1] if name == "default" else name
+    if wanted not in card.weights:
+        raise UserError(f"{card.name} has no weights '{name}'{suggest(name, ['default', *card.weights])}")
+    return _timm_file(card, wanted) if card.library == "timm" else _torchvision_file(card, wanted)
 
 
-def _torchvision_file(facts: ModelFacts, name: str) -> Published:
-    weights = torchvision_models().get_model_weights(facts.name)[name]
-    path, sha256 = _from_hub(weights.url, facts.name)
+def _torchvision_file(card: ModelCard, name: str) -> Published:
+    weights = torchvision_models().get_model_weights(card.name)[name]
+    path, sha256 = _from_hub(weights.url, card.name)
     transforms = weights.transforms()
     preprocessing = Preprocessing(
         transforms.crop_size[0],
@@ -56,22 +56,22 @@ def _torchvision_file(facts: ModelFacts, name: str) -> Published:
         tuple(transforms.std),
         transforms.interpolation.value,
     )
-    if facts.family in INPUT_TRANSFORMED:
-        preprocessing = facts.preprocessing
-    return Published(f"torchvision {facts.name} {name}", path, sha256, preprocessing)
+    if card.family in INPUT_TRANSFORMED:
+        preprocessing = card.preprocessing
+    return Published(f"torchvision {card.name} {name}", path, sha256, preprocessing)
 
 
-def _timm_file(facts: ModelFacts, tag: str) -> Published:
+def _timm_file(card: ModelCard, tag: str) -> Published:
     import timm
 
     from vision2.models.families.timm_networks import TIMM_NAMES, preprocessing_of
 
-    architecture = TIMM_NAMES.get(facts.name, facts.name).partition(".")[0]
+    architecture = TIMM_NAMES.get(card.name, card.name).partition(".")[0]
     config = timm.get_pretrained_cfg(f"{architecture}.{tag}")
     if config.hf_hub_id:
-        path, sha256 = _from_hugging_face(config.hf_hub_id, config.hf_hub_filename, facts.name)
+        path, sha256 = _from_hugging_face(config.hf_hub_id, config.hf_hub_filename, card.name)
     else:
-        path, sha256 = _from_hub(config.url, facts.name)
+        path, sha256 = _from_hub(config.url, card.name)
     return Published(f"timm {architecture}.{tag}", path, sha256, preprocessing_of(config))
 
 
