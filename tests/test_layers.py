@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "training": {"models", "data", "stats", "strategies"},
     "strategies": {"models", "data", "runs"},
     "features": {"models", "data", "runs", "stats", "training", "strategies", "profiling", "config.schema"},
-    "profiling": {"models", "runs", "report", "training", "inference"},
+    "profiling": {"models", "runs", "pictures", "training.precision"},
     "inference": {"models", "data", "runs", "pictures", "features", "training"},
     "config": {"models", "data", "strategies", "training", "report"},
     "jobs": {

@@ -123,6 +123,17 @@ class Network(nn.Module):
         return getattr(self.get_submodule(parent), last)
 
 
+class Probabilities(nn.Module):
+    """(N, 3, S, S) normalised images -> (N, K) softmax probabilities, in evaluation mode: what other programs run."""
+
+    def __init__(self, network: Network):
+        super().__init__()
+        self.network = network.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(images).logits.float().softmax(1)
+
+
 def take_linear(model: nn.Module, name: str) -> nn.Linear:
     """Take the linear layer `name` out of a library's network; what fed it becomes the network's output."""
     parent, _, last = name.rpartition(".")
