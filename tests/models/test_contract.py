@@ -145,6 +145,13 @@ def test_images_a_network_of_timm_cannot_take_are_refused_before_anything_is_bui
         build_model(ModelConfig(name="inception_v3", library="timm"), 5, seed=0, image_size_px=64)
 
 
+def test_mobilenet_v1_needs_timms_private_generator_only_for_another_width(monkeypatch):
+    monkeypatch.delattr("timm.models.efficientnet._gen_mobilenet_v1")
+    assert meta_network(ModelConfig("mobilenet_v1"), 5).num_features == 1024
+    with pytest.raises(UserError, match=r"full width only; leave out model\.width=0\.5"):
+        meta_network(ModelConfig("mobilenet_v1", width=0.5), 5)
+
+
 def test_an_unknown_layer_is_told_with_the_nearest_name():
     with pytest.raises(UserError, match="did you mean 'layer3'"):
         meta_network(ModelConfig(name="resnet20")).module_at("layer33")

@@ -16,18 +16,18 @@ def build_model(config: ModelConfig, num_classes: int, *, seed: int, image_size_
     """The untrained network that `config` names; the same seed gives the same weights on every device.
 
     Raises:
-        UserError: for an unknown name, a setting the model does not take, or images too small for it.
+        UserError: for an unknown name, a setting the model does not accept, or images too small for it.
     """
     card = card_for(config)
     size = card.image_size_px if image_size_px is None else image_size_px
     check_size(config, size, training=False)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "init"))
-        return Network(_backbone(config, card, num_classes, size), card)
+        return Network(_parts(config, card, num_classes, size), card)
 
 
 def meta_network(config: ModelConfig, num_classes: int | None = None, image_size_px: int | None = None) -> Network:
-    """The network without memory for its tensors: for counting and for looking at its structure, in no time.
+    """The network without memory for its tensors, to count it or to look at its structure.
 
     `num_classes` is that of the published numbers when left out.
     """
@@ -36,7 +36,7 @@ def meta_network(config: ModelConfig, num_classes: int | None = None, image_size
         return build_model(config, num_classes or card.num_classes, seed=0, image_size_px=image_size_px)
 
 
-def _backbone(config: ModelConfig, card: ModelCard, num_classes: int, image_size_px: int) -> NetworkParts:
+def _parts(config: ModelConfig, card: ModelCard, num_classes: int, image_size_px: int) -> NetworkParts:
     stem = config.stem or card.stems[0]
     if card.library == "torchvision":
         return build_torchvision(card, num_classes, aux=config.aux and card.has_aux, stem=stem)

@@ -1,4 +1,4 @@
-"""One contract for every network: a backbone that gives features, a linear head, named stages, named auxiliary outputs."""
+"""One contract for every network: a backbone that returns features, a linear head, named stages and auxiliary outputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vision2.models.cards import ModelCard
 
 
 class Output(NamedTuple):
-    """What a network says about a batch: `logits` (N, K), and `aux` with one (N, K) for each auxiliary classifier."""
+    """`logits` (N, K) for a batch, and in `aux` the logits (N, K) of each auxiliary classifier by its name."""
 
     logits: Tensor
     aux: dict[str, Tensor]
@@ -20,11 +20,11 @@ class Output(NamedTuple):
 
 @dataclass
 class NetworkParts:
-    """What a builder hands over, before it becomes a `Network`.
+    """What a builder returns, and a `Network` is made of.
 
     `backbone` returns features (N, D), or, in training mode with auxiliary classifiers, a tuple of features and auxiliary
-    logits in the order of `aux_linears`. `stages` name module names of the backbone from input to output; the last module
-    of a stage gives the stage's output.
+    logits in the order of `aux_linears`. `stages` maps each stage, from input to output, to modules of the backbone; the
+    output of its last module is the stage's output.
     """
 
     backbone: nn.Module
@@ -35,7 +35,7 @@ class NetworkParts:
 
 
 class Network(nn.Module):
-    """Body and head. State-dict keys are `backbone.<the library's own names>` and `head.weight`, `head.bias`."""
+    """Backbone and head. State-dict keys are `backbone.<the library's own names>` and `head.weight`, `head.bias`."""
 
     def __init__(self, parts: NetworkParts, card: ModelCard):
         super().__init__()
@@ -69,15 +69,14 @@ class Network(nn.Module):
     def aux_heads(self) -> dict[str, nn.Module]:
         """Auxiliary classifiers by the name of their output; they live in the backbone, empty with `model.aux=false`."""
         return {
-            name: self.backbone.get_submodule(top)
-            for name, top in zip(self._aux_linears, self._aux_tops(), strict=True)
+            name: getattr(self.backbone, top) for name, top in zip(self._aux_linears, self._aux_tops(), strict=True)
         }
 
     def aux_linear_names(self) -> list[str]:
         """Full names of the auxiliary classifiers' last layers, which depend on the class count."""
         return [f"backbone.{name}" for name in self._aux_linears.values()]
 
-    def _run_body(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _run_backbone(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         result = self.backbone(images)
         if isinstance(result, Tensor):
             return result, {}
@@ -85,21 +84,21 @@ class Network(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, D): what the head sees."""
-        return self._run_body(images)[0]
+        return self._run_backbone(images)[0]
 
     def forward(self, images: Tensor) -> Output:
         """(N, 3, H, W) -> logits (N, K); auxiliary logits only in training mode."""
-        features, aux = self._run_body(images)
+        features, aux = self._run_backbone(images)
         return Output(self.head(features), aux)
 
     def stage_modules(self, stage: str) -> tuple[str, ...]:
-        """Full names of a stage's modules from input to output (a lone parameter counts as one)."""
+        """Full names of a stage's modules from input to output, and of its parameters that belong to no module."""
         if stage in self._stage_modules:
             return self._stage_modules[stage]
         return tuple(prefix.rstrip(".") for prefix in self.stages[stage])
 
     def layers(self) -> list[str]:
-        """Names one can cut at: the stages first, then every module of the backbone that is part of a stage."""
+        """Names that the network can be cut at: its stages first, then every module of the backbone in a stage."""
         inside = tuple(f"{name}." for names in self._stage_modules.values() for name in names)
         modules = [name.removeprefix("backbone.") for name, _ in self.named_modules() if f"{name}.".startswith(inside)]
         return list(dict.fromkeys([*self._stage_modules, *modules]))
@@ -108,19 +107,15 @@ class Network(nn.Module):
         """The module whose output is the output of `layer`, one of `layers()`.
 
         Raises:
-            UserError: for a name that is none of them.
+            UserError: for any other name.
         """
         allowed = self.layers()
         if layer not in allowed:
             raise UserError(f"{self.name} has no layer '{layer}'{suggest(layer, allowed)}")
         if layer not in self._stage_modules:
             return self.backbone.get_submodule(layer)
-        modules = [name for name in self._stage_modules[layer] if not isinstance(self._attribute(name), nn.Parameter)]
-        return self.get_submodule(modules[-1])
-
-    def _attribute(self, name: str) -> object:
-        parent, _, last = name.rpartition(".")
-        return getattr(self.get_submodule(parent), last)
+        modules = dict(self.named_modules())
+        return modules[next(name for name in reversed(self._stage_modules[layer]) if name in modules)]
 
 
 class Probabilities(nn.Module):
@@ -135,7 +130,7 @@ class Probabilities(nn.Module):
 
 
 def take_linear(model: nn.Module, name: str) -> nn.Linear:
-    """Take the linear layer `name` out of a library's network; what fed it becomes the network's output."""
+    """Remove the linear layer `name` from a library's network and return it; its input becomes the network's output."""
     parent, _, last = name.rpartition(".")
     linear = model.get_submodule(name)
     setattr(model.get_submodule(parent), last, nn.Identity())

@@ -1,4 +1,4 @@
-"""Networks of torchvision: built without weights, their classifier taken out, their modules sorted into stages."""
+"""Networks of torchvision: built without weights, their classifier removed, their modules sorted into stages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLASSIFIERS = {
     "mobilenet_v3": "classifier.3",
     "efficientnet": "classifier.1",
 }
-AUX_LINEARS = {  # in the order in which the network returns them behind its main output
+AUX_LINEARS = {  # in the order in which the network returns them after its main output
     "googlenet": {"aux2": "aux2.fc2", "aux1": "aux1.fc2"},
     "inception_v3": {"aux1": "AuxLogits.fc"},
 }
@@ -51,10 +51,10 @@ RESNET_STAGES = {
 
 
 def build_torchvision(card: ModelCard, num_classes: int, *, aux: bool, stem: str) -> NetworkParts:
-    """The network `card.name` of torchvision with `num_classes`, random weights, and its small stem where asked for."""
+    """The network `card.name` of torchvision with random weights."""
     family, extra = card.family, {}
     if card.has_aux:
-        # `transform_input` stays off: those statistics are part of the preprocessing, so they are applied once.
+        # `transform_input` stays off: those statistics are part of the preprocessing and must be applied once.
         extra = {"aux_logits": aux, "init_weights": True, "transform_input": False}
     backbone = torchvision_models().get_model(card.name, weights=None, num_classes=num_classes, **extra)
     stages, head_key = stages_of(backbone, family), CLASSIFIERS[family]
