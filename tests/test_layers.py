@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "training": {"models", "data", "stats", "runs", "profiling.count"},
     "features": {"models", "data", "runs", "stats", "training", "profiling"},
     "strategies": {"models", "data", "runs", "training", "features"},
-    "profiling": {"models", "runs", "report", "training", "inference"},
+    "profiling": {"models", "runs", "pictures", "training.precision"},
     "inference": {"models", "data", "runs", "pictures", "features", "training"},
     "config": {"models", "data", "strategies"},
     "jobs": {
@@ -47,8 +47,7 @@ LIGHT_FILES = [
     "config/*.py",
     "**/settings.py",
     "data/datasets/__init__.py",
-    "models/facts.py",
-    "models/published.py",
+    "models/cards.py",
     "basics/*.py",
 ]
 

@@ -22,9 +22,9 @@ from vision2.strategies import STRATEGIES
 from vision2.strategies.transfer_source import describe_lineage
 from vision2.training.checkpoint import load_checkpoint
 from vision2.training.fit import Fit, FitResult
-from vision2.training.memory import peak_memory_mb, reset_peak_memory
 from vision2.training.parameter_plan import format_map, trainable_map
 from vision2.training.predictions import Predictions
+from vision2.training.process_memory import peak_memory_mb, reset_peak_memory
 from vision2.training.progress import ProgressBars
 from vision2.training.recorder import Recorder
 

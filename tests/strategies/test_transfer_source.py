@@ -73,7 +73,7 @@ def test_a_source_that_failed_or_has_no_checkpoint_is_one_sentence(tmp_path):
 
 
 def test_a_source_of_another_architecture_is_one_sentence(source, tmp_path):
-    with pytest.raises(UserError, match=r"holds another model; to use it give model\.name=resnet20"):
+    with pytest.raises(UserError, match=r"holds another model; to use it type model\.name=resnet20"):
         trained(tmp_path / "run", "model=resnet32", "strategy=finetune", f"strategy.source={source}")
 
 

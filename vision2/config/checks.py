@@ -17,7 +17,7 @@ from typing import Any
 from vision2.basics.errors import UserError, suggest
 from vision2.config.schema import Config
 from vision2.data.datasets import problems as dataset_problems
-from vision2.models.facts import check_size, facts_for
+from vision2.models.cards import card_for, check_size
 from vision2.strategies import STRATEGIES
 
 
@@ -81,7 +81,7 @@ def problems_of(config: Config) -> list[str]:
     if found:
         return found
     try:
-        facts = facts_for(config.model)
+        facts = card_for(config.model)
     except UserError as error:
         return list(error.problems)
     return [
@@ -96,7 +96,7 @@ def problems_of(config: Config) -> list[str]:
 
 def image_size_px(config: Config) -> int:
     """The size asked for, or the model's own."""
-    return config.dataset.image_size_px or facts_for(config.model).image_size_px
+    return config.dataset.image_size_px or card_for(config.model).image_size_px
 
 
 def _model(config: Config, facts) -> Iterator[str]:

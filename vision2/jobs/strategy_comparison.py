@@ -92,11 +92,11 @@ def _arms(strategies: Sequence[str], source: str | None, overrides: Sequence[str
 
 
 def _has_weights(overrides: Sequence[str]) -> bool:
-    from vision2.models.facts import facts_for
+    from vision2.models.cards import card_for
 
     if any(word.startswith("weights.") for word in overrides):
         return True
-    return bool(facts_for(load_config([word for word in overrides if word.startswith("model")]).model).weights)
+    return bool(card_for(load_config([word for word in overrides if word.startswith("model")]).model).weights)
 
 
 def compare(jobs: Sequence[Job]) -> int:

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from vision2.pictures.plots import COLOURS, colour, style_axes
 from vision2.report.texts import Say
 from vision2.runs.groups import Group, label_of
 from vision2.stats.intervals import mean_interval
@@ -23,23 +24,15 @@ LABEL_IN_TWO_COLUMNS = 40  # characters
 LEGEND_ROW = 0.18  # inches
 BARS_UP_TO = 6  # lines with an interval at each point; more would cover each other
 CLASSES_AT_MOST = 30
-# Okabe and Ito's palette (colour-blind safe), then greys.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#6B6B6B", "#A6761D", "#111111")
 
 
 def new_axes(width: float = SIZE[0], height: float = SIZE[1]) -> tuple[Figure, Axes]:
     """A figure with one plot, outside pyplot so that no global list of figures grows."""
     figure = Figure(figsize=(width, height), layout="constrained", dpi=DPI)
     axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
+    style_axes(axes)
     axes.tick_params(labelsize=8)
-    axes.grid(color="#e3e6ea", linewidth=0.6)
-    axes.set_axisbelow(True)
     return figure, axes
-
-
-def colour(index: int) -> str:
-    return COLOURS[index % len(COLOURS)]
 
 
 def _colours(count: int) -> Callable[[int], str]:

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from vision2.basics.errors import UserError
 from vision2.basics.preprocessing import Preprocessing
 from vision2.models.build import build_model, meta_network
-from vision2.models.facts import facts_for
+from vision2.models.cards import card_for
 from vision2.models.settings import ModelConfig, WeightsConfig
 from vision2.models.weights.load import find_weights, imagenet_classes, load_weights
 
@@ -99,7 +99,7 @@ def test_the_head_of_other_classes_is_not_taken_over_even_when_it_fits(tmp_path,
 
 def test_a_checkpoint_of_another_model_of_ours_is_refused_with_what_to_type(tmp_path, resnet20):
     config = saved(tmp_path / "best.pt", checkpoint(resnet20))
-    with pytest.raises(UserError, match=r"holds another model; to use it give model.name=resnet20"):
+    with pytest.raises(UserError, match=r"holds another model; to use it type model.name=resnet20"):
         find_weights(config, ModelConfig(name="resnet32"))
 
 
@@ -147,13 +147,13 @@ def test_files_with_code_or_garbage_are_refused_and_never_run(tmp_path, monkeypa
         path.write_bytes(pickle.dumps({"evil": Bomb()}))
     else:
         path.write_bytes(b"\xff" * 64)
-    with pytest.raises(UserError, match=r"holds code|damaged or holds no weights"):
+    with pytest.raises(UserError, match=r"contains code|damaged or contains no weights"):
         find_weights(WeightsConfig(path=str(path)), RESNET20)
     assert not (tmp_path / "exploded").exists()
 
 
 def test_an_absent_file_is_one_sentence(tmp_path):
-    with pytest.raises(UserError, match="there is no file"):
+    with pytest.raises(UserError, match=r"none\.pth does not exist"):
         find_weights(WeightsConfig(path=str(tmp_path / "none.pth")), RESNET20)
 
 
@@ -209,7 +209,7 @@ def test_each_library_s_classifier_finds_the_head(tmp_path, name, head):
         0.9,
     )
     assert (report.coverage, report.dropped, report.kept) == (1.0, (), ())
-    assert report.preprocessing == facts_for(config).preprocessing
+    assert report.preprocessing == card_for(config).preprocessing
 
 
 @pytest.fixture
