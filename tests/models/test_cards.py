@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 
 from vision2.models.build import meta_network
 from vision2.models.cards import card_for, catalogue, minimum_size
 from vision2.models.settings import ModelConfig
-from vision2.profiling.count import count_costs
+from vision2.profiling.count import Costs, count_costs
 
 CARDS = catalogue()
 REFERENCE = {  # parameters without auxiliary classifiers, image size, 10^9 multiply-adds, smallest size: eval, train
@@ -54,11 +56,18 @@ DISTILL = {  # Araujo et al. 2019, table of receptive fields at the last convolu
 }
 
 
+@cache
+def costs_of(name: str, **settings) -> Costs:
+    """At the model's own size; counting takes a moment, so each model is counted once."""
+    return count_costs(meta_network(ModelConfig(name=name, **settings)), CARDS[name].image_size_px)
+
+
 @pytest.mark.parametrize("name", REFERENCE)
 def test_parameters_and_multiply_adds_equal_the_published_ones(name):
     parameters, size, giga, least_eval, least_train = REFERENCE[name]
     card = CARDS[name]
-    costs = count_costs(meta_network(ModelConfig(name=name)), size)
+    costs = costs_of(name)
+    assert costs.image_size_px == size
     assert costs.parameters == card.parameters == parameters
     assert costs.multiply_adds == pytest.approx(giga * 1e9, rel=0.005, abs=ROUNDING)
     assert card.multiply_adds == pytest.approx(giga * 1e9)
@@ -69,7 +78,7 @@ def test_parameters_and_multiply_adds_equal_the_published_ones(name):
 @pytest.mark.parametrize("name", [name for name in CARDS if name not in REFERENCE])
 def test_the_other_cards_hold_what_is_counted(name):
     card = CARDS[name]
-    costs = count_costs(meta_network(ModelConfig(name=name)), card.image_size_px)
+    costs = costs_of(name)
     assert costs.parameters == card.parameters
     assert costs.multiply_adds == pytest.approx(card.multiply_adds, rel=0.005)
 
@@ -78,7 +87,8 @@ def test_the_other_cards_hold_what_is_counted(name):
 @pytest.mark.parametrize("family", ["plain", "resnet"])
 def test_cifar_nets_equal_the_paper_and_option_a_costs_no_parameter(depth, family):
     parameters, mega = CIFAR[depth]
-    costs = count_costs(meta_network(ModelConfig(name=f"{family}{depth}")), 32)
+    costs = costs_of(f"{family}{depth}")
+    assert costs.image_size_px == 32
     assert costs.parameters == parameters
     assert costs.multiply_adds == pytest.approx(mega * 1e6, rel=0.001)
 
@@ -103,8 +113,7 @@ def test_a_resnet_without_shortcuts_is_the_plain_net():
     ("name", "parameters", "with_aux"), [("googlenet", 6_624_904, 13_004_888), ("inception_v3", 23_834_568, 27_161_264)]
 )
 def test_auxiliary_classifiers_are_counted_apart(name, parameters, with_aux):
-    size = CARDS[name].image_size_px
-    off, on = (count_costs(meta_network(ModelConfig(name=name, aux=aux)), size) for aux in (False, True))
+    off, on = costs_of(name), costs_of(name, aux=True)
     assert (off.parameters, off.parameters_aux) == (parameters, parameters)
     assert (on.parameters, on.parameters_aux) == (parameters, with_aux)
     assert off.multiply_adds == on.multiply_adds == off.multiply_adds_aux < on.multiply_adds_aux
@@ -113,7 +122,8 @@ def test_auxiliary_classifiers_are_counted_apart(name, parameters, with_aux):
 @pytest.mark.parametrize(("width", "parameters", "mega"), [(0.75, 2.6, 325), (0.5, 1.3, 149), (0.25, 0.5, 41)])
 def test_the_width_multiplier_gives_the_mobilenets_of_the_paper(width, parameters, mega):
     """1704.04861, table 6."""
-    costs = count_costs(meta_network(ModelConfig(name="mobilenet_v1", width=width)), 224)
+    costs = costs_of("mobilenet_v1", width=width)
+    assert costs.image_size_px == 224
     assert round(costs.parameters / 1e6, 1) == parameters
     assert costs.multiply_adds / 1e6 == pytest.approx(mega, rel=0.02)
 
@@ -121,15 +131,14 @@ def test_the_width_multiplier_gives_the_mobilenets_of_the_paper(width, parameter
 @pytest.mark.parametrize("name", DISTILL)
 def test_receptive_fields_equal_published_ones(name):
     stage, pixels = DISTILL[name]
-    network = meta_network(ModelConfig(name=name))
-    rows = {row.stage: row for row in count_costs(network, CARDS[name].image_size_px).stages}
+    rows = {row.stage: row for row in costs_of(name).stages}
     assert rows[stage].receptive_field_px == pixels
     assert rows["head"].receptive_field_px is None
 
 
 def test_the_rows_of_resnet18_are_those_of_the_paper_and_add_up():
     """1512.03385, table 1: output sizes."""
-    costs = count_costs(meta_network(ModelConfig(name="resnet18")), 224)
+    costs = costs_of("resnet18")
     shapes = {row.stage: row.output_shape for row in costs.stages}
     assert shapes["layer1"] == (64, 56, 56)
     assert shapes["layer4"] == (512, 7, 7)

@@ -45,16 +45,16 @@ class Network(nn.Module):
         self.backbone, self.head, self.head_key = parts.backbone, parts.head, parts.head_key
         self._aux_linears = parts.aux_linears
         self._stage_modules = {stage: tuple(f"backbone.{m}" for m in names) for stage, names in parts.stages.items()}
-        self.stages = {stage: self._prefixes(names) for stage, names in self._stage_modules.items()}
+        parameters = {name for name, _ in self.named_parameters()}
+        self.stages = {stage: self._prefixes(names, parameters) for stage, names in self._stage_modules.items()}
         if parts.aux_linears:
             self.stages["aux"] = tuple(f"backbone.{name}." for name in self._aux_tops())
         self.stages["head"] = ("head.",)
 
-    def _prefixes(self, names: tuple[str, ...]) -> tuple[str, ...]:
+    def _prefixes(self, names: tuple[str, ...], parameters: set[str]) -> tuple[str, ...]:
         """Parameter-name prefixes of a stage: `backbone.layer1.`, or the full name of a parameter that stands alone."""
-        direct = {name for name, _ in self.named_parameters()}
-        modules = [n for n in names if n not in direct and any(True for _ in self.get_submodule(n).parameters())]
-        return tuple([n for n in names if n in direct] + [f"{n}." for n in modules])
+        modules = [n for n in names if n not in parameters and any(True for _ in self.get_submodule(n).parameters())]
+        return tuple([n for n in names if n in parameters] + [f"{n}." for n in modules])
 
     def _aux_tops(self) -> list[str]:
         return [linear.split(".")[0] for linear in self._aux_linears.values()]
