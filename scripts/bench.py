@@ -16,9 +16,7 @@ def main() -> int:
     failed = 0
     for name in SCRIPTS:
         print(f"== {name}", flush=True)
-        failed |= subprocess.run(
-            [sys.executable, str(Path(__file__).resolve().parent / name), *sys.argv[1:]]
-        ).returncode
+        failed |= subprocess.run([sys.executable, str(Path(__file__).resolve().parent / name), *sys.argv[1:]]).returncode
     return failed
 
 

@@ -112,9 +112,7 @@ def training_against_bare_steps(split: SimpleNamespace) -> None:
         ratios.append(bare / with_data)
         waits.append(batches.wait_seconds / with_data)
     rate = STEPS * BATCH_SIZE / bare
-    say(
-        f"mobilenet_v2 training from the store, 224 px / bare steps ({rate:.1f} img/s)", spread(ratios), "at least 0.93"
-    )
+    say(f"mobilenet_v2 training from the store, 224 px / bare steps ({rate:.1f} img/s)", spread(ratios), "at least 0.93")
     say("share of that time spent waiting for data", spread(waits), "at most 0.05")
 
 

@@ -127,9 +127,7 @@ def make_photos(folder: Path, count: int = 320) -> Path:
         path = folder / ("a" if index % 2 else "b") / f"{index}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         layers = [rng.integers(0, 256, (3 * 2**k, 4 * 2**k, 3), dtype=np.uint8) for k in range(1, 7)]
-        pictures = [
-            np.asarray(Image.fromarray(layer).resize((500, 375), Image.BICUBIC), dtype=float) for layer in layers
-        ]
+        pictures = [np.asarray(Image.fromarray(layer).resize((500, 375), Image.BICUBIC), dtype=float) for layer in layers]
         Image.fromarray(np.mean(pictures, axis=0).astype(np.uint8)).save(path, quality=90)
     return folder
 
@@ -150,9 +148,7 @@ def _timed(arguments: list[str]) -> tuple[float, float, str]:
 
 def _first_epoch(arguments: list[str]) -> float:
     start = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     for line in process.stdout:
         if re.match(r"epoch 1/1 ", line):
             seconds = time.perf_counter() - start

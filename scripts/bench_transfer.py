@@ -46,9 +46,7 @@ def whole_runs(once: Finished, by_hand: float, accuracy: float) -> None:
     """The loop by hand and features once, from the start of the process to its end, decoding included in both."""
     images = sum(sum(by_class.values()) for by_class in once.summary["data"]["counts"].values())
     epochs = once.summary["epochs_done"]
-    what = (
-        f"{epochs} epochs of a head on {images:,} images: by hand {by_hand:.0f} s, features once {once.seconds:.1f} s"
-    )
+    what = f"{epochs} epochs of a head on {images:,} images: by hand {by_hand:.0f} s, features once {once.seconds:.1f} s"
     say(what, f"{by_hand / once.seconds:.1f}", "at least 8 times as fast")
     apart = abs(accuracy - once.accuracy)
     say(f"  test accuracy {accuracy:.2%} and {once.accuracy:.2%}, points apart", f"{100 * apart:.2f}", "at most 1")

@@ -54,9 +54,7 @@ def result(folder: Path, runs: list, language: str) -> str:
     verdict = re.search(r"^\*\*.*$", text, re.MULTILINE)
     comparisons, results = tables(text)[:2]
     results = [[row[index] for index in SHOWN] for row in results]
-    measured = (
-        f"{MEASURED[language]}: `{command_of(runs)}`; {len(runs)} {RUNS[language]}, {time_of(runs)}, {size_of(runs)}."
-    )
+    measured = f"{MEASURED[language]}: `{command_of(runs)}`; {len(runs)} {RUNS[language]}, {time_of(runs)}, {size_of(runs)}."
     return "\n\n".join([verdict.group(0), markdown(comparisons), markdown(results), measured])
 
 
@@ -64,9 +62,7 @@ def command_of(runs: list) -> str:
     """The command of the sweep: the words its jobs share, without the folders of the machine."""
     words = [run.get("command").split()[3:] for run in runs]
     shared = [word for word in words[0] if all(word in others for others in words)]
-    kept = [
-        word for word in shared if not word.startswith(("output_dir", "device", "skip_finished", "dataset.cache_dir"))
-    ]
+    kept = [word for word in shared if not word.startswith(("output_dir", "device", "skip_finished", "dataset.cache_dir"))]
     kept.sort(key=lambda word: not word.startswith("experiment"))
     return FOLDER.sub(r"=.../\1", " ".join(["python -m vision2.train", *kept]))
 

@@ -49,8 +49,7 @@ def accuracy(network: nn.Module, loader: DataLoader) -> float:
 
 
 loaders = {
-    part: DataLoader(Photos(part), batch_size=32, shuffle=part == "train", num_workers=2)
-    for part in ("train", "val", "test")
+    part: DataLoader(Photos(part), batch_size=32, shuffle=part == "train", num_workers=2) for part in ("train", "val", "test")
 }
 torch.manual_seed(0)
 network = models.mobilenet_v2()

@@ -18,9 +18,7 @@ def no_pictures(monkeypatch):
 
 
 def verdict(a, b):
-    (effect,) = [
-        e for e in effects({"scratch": dict(enumerate(b)), "finetune": dict(enumerate(a))}, "scratch") if e.verdict
-    ]
+    (effect,) = [e for e in effects({"scratch": dict(enumerate(b)), "finetune": dict(enumerate(a))}, "scratch") if e.verdict]
     return effect.verdict
 
 

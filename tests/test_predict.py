@@ -53,9 +53,7 @@ def test_each_file_gets_its_class_name_and_probability(checkpoint, pictures, cap
         (name, name) for name in ("blue", "blue", "green", "green", "red", "red")
     ]
     for row in rows:
-        assert sum(float(row[key]) for key in ("probability", "probability_2", "probability_3")) == pytest.approx(
-            1, abs=1e-5
-        )
+        assert sum(float(row[key]) for key in ("probability", "probability_2", "probability_3")) == pytest.approx(1, abs=1e-5)
     assert "not readable: green/empty.png: empty file" in printed.err
 
 
@@ -154,9 +152,7 @@ def test_local_weights_keep_their_classifier_and_imagenets_class_names(tmp_path,
     network = build_model(ModelConfig("mobilenet_v3_small"), 1000, seed=3, image_size_px=32)
     network.head.bias.data[281] += 100.0
     renamed = {
-        name.replace("backbone.", "", 1)
-        if name.startswith("backbone.")
-        else name.replace("head.", "classifier.3."): tensor
+        name.replace("backbone.", "", 1) if name.startswith("backbone.") else name.replace("head.", "classifier.3."): tensor
         for name, tensor in network.state_dict().items()
     }
     save_file(renamed, tmp_path / "weights.safetensors")

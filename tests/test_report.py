@@ -33,9 +33,7 @@ EXPERIMENT = {
     "claim_es": "Las redes residuales superan a las planas.",
     "source": "He et al. 2016",
     "note": "Three epochs only.",
-    "comparisons": [
-        {"metric": "metrics.test.accuracy", "a": {"model.name": "resnet56"}, "b": {"model.name": "plain56"}}
-    ],
+    "comparisons": [{"metric": "metrics.test.accuracy", "a": {"model.name": "resnet56"}, "b": {"model.name": "plain56"}}],
 }
 
 # Processor time, not the clock: other work on the machine is no fault of the report. VmHWM, not ru_maxrss: the latter
@@ -106,9 +104,7 @@ def test_the_page_parses_and_refers_to_nothing_outside_itself(folder):
 def test_claim_and_verdict_come_first_then_the_numbers(folder):
     report = write_report(folder)
     text = Page(report.page.read_text()).text
-    order = [
-        text.index(words) for words in ("Residual nets beat plain ones.", "The runs support the claim.", "81.00 %")
-    ]
+    order = [text.index(words) for words in ("Residual nets beat plain ones.", "The runs support the claim.", "81.00 %")]
     assert order == sorted(order) and report.verdict == "supported"
     for words in ("Three epochs only.", "He et al. 2016", "Learning curves", "python -m vision2.train model=resnet20"):
         assert words in text
@@ -214,9 +210,7 @@ def test_a_folder_of_runs_that_are_no_experiment_has_a_page_too(tmp_path):
 def test_runs_without_epochs_artifacts_or_test_figures_are_shown_with_what_they_have(tmp_path):
     for name, accuracy in (("a", 0.7), ("b", 0.8)):
         config = configuration(**{"model.name": name})
-        run = make_run(
-            tmp_path, name, config, metrics={"val": {"accuracy": accuracy}}, trainable_map=None, classes=None
-        )
+        run = make_run(tmp_path, name, config, metrics={"val": {"accuracy": accuracy}}, trainable_map=None, classes=None)
         (run / "metrics.jsonl").unlink()
     assert "80.00 %" in Page(write_report(tmp_path).page.read_text()).text
 
@@ -266,9 +260,7 @@ def test_a_folder_without_runs_is_one_sentence(tmp_path):
 def test_two_hundred_runs_take_less_than_20_seconds_and_500_megabytes(tmp_path):
     folder = tmp_path / "runs"
     for number in range(200):
-        config = configuration(
-            **{"model.name": f"net{number // 20}", "strategy.lr": number // 4 % 5 / 10, "seed": number % 4}
-        )
+        config = configuration(**{"model.name": f"net{number // 20}", "strategy.lr": number // 4 % 5 / 10, "seed": number % 4})
         make_run(folder, f"{number:03d}", config, accuracy=0.5 + 0.001 * number)
     done = subprocess.run(
         [sys.executable, "-c", MEASURED, str(folder)], capture_output=True, text=True, cwd=PACKAGE.parent, timeout=120

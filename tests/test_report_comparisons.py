@@ -16,9 +16,7 @@ def verdict_of(tmp_path):
     def judged(accuracies, *claims):
         for model, values in accuracies.items():
             for seed, accuracy in enumerate(values):
-                make_run(
-                    tmp_path, f"{model}-{seed}", configuration(**{"model.name": model, "seed": seed}), accuracy=accuracy
-                )
+                make_run(tmp_path, f"{model}-{seed}", configuration(**{"model.name": model, "seed": seed}), accuracy=accuracy)
         return judge_runs(read_runs(tmp_path)[0], parse_comparisons(claims or [CLAIM]))
 
     return judged
@@ -147,9 +145,7 @@ def test_several_pairs_of_a_seed_count_once_and_only_what_both_sides_have(tmp_pa
     (of_seed,), (of_both,) = (judge_runs(found, [comparison]).findings for comparison in (by_seed, by_both))
     assert (of_seed.judgement.difference.n, of_both.judgement.difference.n) == (2, 2)
     assert of_both.judgement.difference.mean == pytest.approx((0.04 + 0.08) / 2)
-    assert of_seed.judgement.difference.mean == pytest.approx(
-        (0.04 + 0.08 + 0.2 * (0.55 - 0.1)) / 2
-    )  # unlike images compared
+    assert of_seed.judgement.difference.mean == pytest.approx((0.04 + 0.08 + 0.2 * (0.55 - 0.1)) / 2)  # unlike images compared
 
 
 def test_metrics_can_be_read_from_the_epochs(tmp_path):

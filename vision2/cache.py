@@ -36,9 +36,7 @@ def run(options: dict) -> None:
         raise UserError(f"unknown action '{action}'{suggest(action, ACTIONS)}")
     folder = stores_folder(options["dir"] or None)
     stores = list_stores(folder)
-    print(
-        f"{folder}: {len(stores)} store{'s' * (len(stores) != 1)}, {sum(store.bytes for store in stores) / 1e9:.2f} GB"
-    )
+    print(f"{folder}: {len(stores)} store{'s' * (len(stores) != 1)}, {sum(store.bytes for store in stores) / 1e9:.2f} GB")
     for store in stores:
         note = ""
         if action == "clear":

@@ -101,9 +101,7 @@ def _shared_by_checkpoints(prepared: Prepared, fit: Fit, config: Config) -> dict
     }
 
 
-def _finish(
-    prepared: Prepared, fit: Fit, result: FitResult, recorder: Recorder, config: Config, *, command: str
-) -> dict:
+def _finish(prepared: Prepared, fit: Fit, result: FitResult, recorder: Recorder, config: Config, *, command: str) -> dict:
     """Evaluate the best state on validation and, once, on test; write pictures and the summary."""
     start, task, progress = time.perf_counter(), prepared.task, result.progress
     predictions = {split: result.predict(split) for split in ("val", "test")}

@@ -88,9 +88,7 @@ def check(overrides: Sequence[str], options: dict) -> None:
     if options["checkpoint"] and fixed:
         problems.append(f"the checkpoint fixes its model, classes and preprocessing; leave out {', '.join(fixed)}")
     if not options["checkpoint"] and "model" not in keys:
-        problems.append(
-            "predict with what? give checkpoint=FILE, or model=NAME with weights.path=FILE or weights.name=SET"
-        )
+        problems.append("predict with what? give checkpoint=FILE, or model=NAME with weights.path=FILE or weights.name=SET")
     if options["format"] not in FORMATS:
         problems.append(f"format is '{options['format']}', it must be one of {', '.join(FORMATS)}")
     problems += [f"{key} is {options[key]}, it must be 1 or more" for key in ("top", "shown") if options[key] < 1]

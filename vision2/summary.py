@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 FORMATS = ("text", "markdown", "json")
 FILES = ("summary.md", "summary.json", "accuracy_cost.png")
 OPTIONS = {
-    "measure": Option(
-        True, "images/s and peak memory on this device (device, train.batch_size, train.precision)", bool
-    ),
+    "measure": Option(True, "images/s and peak memory on this device (device, train.batch_size, train.precision)", bool),
     "num_classes": Option(None, "outputs of the head; None: as published (1000, CIFAR nets 10)", int),
     "graph": Option(False, "write the TensorBoard graph of each model", bool),
     "format": Option("text", ", ".join(FORMATS)),

@@ -32,9 +32,7 @@ def photo_split(count: int = 10) -> SimpleNamespace:
 
 
 def batches(split, look=LOOK, **options) -> Batches:
-    return Batches(
-        split, look, **{"batch_size": 4, "device": "cpu", "num_classes": 3, "seed": 0, "workers": 0} | options
-    )
+    return Batches(split, look, **{"batch_size": 4, "device": "cpu", "num_classes": 3, "seed": 0, "workers": 0} | options)
 
 
 def by_index(source: Batches, epoch: int = 1) -> torch.Tensor:
@@ -60,9 +58,7 @@ def test_evaluation_gives_the_same_logits_for_any_worker_count_and_cache(photos,
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Flatten(), torch.nn.LazyLinear(5)).eval()
     found = [
-        torch.cat(
-            [network(batch.images) for batch in batches(stored(photos, tmp_path, cache), workers=workers).epoch(0)]
-        )
+        torch.cat([network(batch.images) for batch in batches(stored(photos, tmp_path, cache), workers=workers).epoch(0)])
         for cache in ("off", "memory", "disk")
         for workers in (0, 1, 3)
     ]
@@ -117,9 +113,7 @@ def test_whole_small_images_are_only_normalised():
 
 def test_small_and_large_images_share_one_evaluation_view():
     split = small_split()
-    photos = SimpleNamespace(
-        labels=split.labels, images=ArrayImages([np.array(split.images.read(i)) for i in range(10)])
-    )
+    photos = SimpleNamespace(labels=split.labels, images=ArrayImages([np.array(split.images.read(i)) for i in range(10)]))
     difference = (by_index(batches(split)) - by_index(batches(photos))).abs() * 0.224 * 255
     assert difference.max() < 1.01  # one step of uint8: two roundings of the resize against one
 

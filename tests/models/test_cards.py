@@ -103,8 +103,7 @@ def test_option_b_adds_two_projections(depth):
 def test_a_resnet_without_shortcuts_is_the_plain_net():
     assert card_for(ModelConfig(name="resnet20", shortcut="none")) == CARDS["plain20"]
     with_a, plain = (
-        sum(p.numel() for p in meta_network(ModelConfig(name="resnet34", shortcut=s)).parameters())
-        for s in ("A", "none")
+        sum(p.numel() for p in meta_network(ModelConfig(name="resnet34", shortcut=s)).parameters()) for s in ("A", "none")
     )
     assert with_a == plain == 21_623_848
 

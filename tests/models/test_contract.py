@@ -88,9 +88,7 @@ def test_evaluation_passes_the_stages_in_order_and_survives_a_round_trip_of_the_
 
 def test_one_pixel_less_is_refused_by_name_and_size(option):
     config, _, size = option
-    with pytest.raises(
-        UserError, match=rf"images of {size - 1} px .* smallest size is {size} px.*dataset.image_size_px"
-    ):
+    with pytest.raises(UserError, match=rf"images of {size - 1} px .* smallest size is {size} px.*dataset.image_size_px"):
         check_size(config, size - 1, training=True)
 
 

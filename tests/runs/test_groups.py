@@ -22,9 +22,7 @@ def groups_of(tmp_path):
 def test_seeds_of_one_configuration_make_one_row_with_mean_spread_and_n(tmp_path, groups_of):
     accuracies = [0.90, 0.92, 0.97]
     for seed, accuracy in enumerate(accuracies):
-        config = configuration(
-            seed=seed, output_dir=f"elsewhere{seed}", **{"dataset.cache": ["disk", "off", "memory"][seed]}
-        )
+        config = configuration(seed=seed, output_dir=f"elsewhere{seed}", **{"dataset.cache": ["disk", "off", "memory"][seed]})
         make_run(tmp_path, f"r{seed}", config, accuracy=accuracy)
     make_run(tmp_path, "p0", configuration(**{"model.name": "plain20"}), accuracy=0.8)
     text = write_table(WrittenFiles(tmp_path / "out"), groups_of())

@@ -39,9 +39,7 @@ def trained(folder, *words):
 
 def test_the_summary_tells_the_whole_lineage_back_to_the_start(source, tmp_path):
     first = trained(tmp_path / "first", "strategy=finetune", f"strategy.source={source}", "seed=3")
-    second = trained(
-        tmp_path / "second", "strategy=feature_extraction", f"strategy.source={tmp_path / 'first'}", "seed=5"
-    )
+    second = trained(tmp_path / "second", "strategy=feature_extraction", f"strategy.source={tmp_path / 'first'}", "seed=5")
     assert [step["run"] for step in first["lineage"]] == [str(source)]
     assert [(step["run"], step["strategy"], step["seed"]) for step in second["lineage"]] == [
         (str(tmp_path / "first"), "finetune", 3),

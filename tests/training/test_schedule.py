@@ -16,9 +16,7 @@ def factors(**settings) -> list[float]:
 
 
 def test_warm_up_rises_in_equal_steps_to_the_full_rate():
-    assert factors(epochs=2, warmup_epochs=0.5, schedule="constant")[:6] == pytest.approx(
-        [0.2, 0.4, 0.6, 0.8, 1.0, 1.0]
-    )
+    assert factors(epochs=2, warmup_epochs=0.5, schedule="constant")[:6] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, 1.0])
 
 
 def test_cosine_is_half_way_down_in_the_middle_and_near_zero_at_the_end():

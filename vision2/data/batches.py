@@ -92,18 +92,14 @@ class Batches:
             images = images.contiguous()
         return Batch(images, targets, labels, torch.from_numpy(order).to(self.device))
 
-    def _gathered(
-        self, order: np.ndarray, samples: np.ndarray, parts: list[slice], epoch: int
-    ) -> Iterator[torch.Tensor]:
+    def _gathered(self, order: np.ndarray, samples: np.ndarray, parts: list[slice], epoch: int) -> Iterator[torch.Tensor]:
         """Small images: gathered and cropped on the device, a whole batch in a few calls."""
         pixels, rows = self._in_memory
         for part in parts:
             chosen = rows[torch.from_numpy(order[part]).to(rows.device)]
             yield self.view.crop_together(pixels.index_select(0, chosen), epoch, samples[part])
 
-    def _prefetched(
-        self, order: np.ndarray, samples: np.ndarray, parts: list[slice], epoch: int
-    ) -> Iterator[torch.Tensor]:
+    def _prefetched(self, order: np.ndarray, samples: np.ndarray, parts: list[slice], epoch: int) -> Iterator[torch.Tensor]:
         """Photographs: whole batches are read and cropped by threads, ahead of the training steps and in their order."""
 
         def prepare(part: slice) -> torch.Tensor:

@@ -80,9 +80,7 @@ def keep_classes(collection: Collection, wanted: list[str] | None) -> Collection
     if problems:
         raise UserError(*problems)
     if len(set(wanted)) < 2:
-        raise UserError(
-            f"dataset.classes names {len(set(wanted))} class, which leaves nothing to classify: name two or more"
-        )
+        raise UserError(f"dataset.classes names {len(set(wanted))} class, which leaves nothing to classify: name two or more")
     classes = tuple(name for name in collection.classes if name in wanted)
     position = np.full(len(collection.classes), -1)
     for index, name in enumerate(classes):

@@ -128,9 +128,7 @@ def _with_images(collection: Collection, config: DatasetConfig, store_px: int) -
     kept, images = collection.keep(good), images.select(good)
     empty = [name for name, count in count_by_class(kept.labels, kept.classes).items() if count == 0]
     if empty:
-        raise UserError(
-            f"no image of {', '.join(empty[:10])} can be decoded: {skipped[0]['path']} ({skipped[0]['reason']})"
-        )
+        raise UserError(f"no image of {', '.join(empty[:10])} can be decoded: {skipped[0]['path']} ({skipped[0]['reason']})")
     if kept.size_px and images.fixed_size_px != kept.size_px:
         square = (kept.size_px, kept.size_px, 3)
         odd = next(kept.files[index].path for index in range(len(kept)) if images.read(index).shape != square)

@@ -29,9 +29,7 @@ def split_parts(collection: Collection, *, seed: int, val_fraction: float, test_
         _draw(parts, "val", collection.labels, groups, fraction=val_fraction, seed=seed)
     for part, setting in (("test", "dataset.test_fraction"), ("val", "dataset.val_fraction")):
         if part not in parts:
-            raise UserError(
-                f"no image is left for the {part} split of {len(parts)} images: add images, or raise {setting}"
-            )
+            raise UserError(f"no image is left for the {part} split of {len(parts)} images: add images, or raise {setting}")
     trained = np.bincount(collection.labels[parts == "train"], minlength=len(collection.classes))
     bare = [name for name, count in zip(collection.classes, trained, strict=True) if count == 0]
     if bare:

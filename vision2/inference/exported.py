@@ -54,9 +54,7 @@ def write_torch_export(network: Network, path: Path, image_size_px: int, metadat
     """A torch.export program (.pt2) with a dynamic batch size; `metadata` is in it as vision2.json."""
     images = example_images(image_size_px)
     with _quiet():
-        program = torch.export.export(
-            Probabilities(network), (images,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)
-        )
+        program = torch.export.export(Probabilities(network), (images,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
         archive = io.BytesIO()  # a path would have to end in .pt2, and a temporary file does not
         torch.export.save(program, archive, extra_files={METADATA: json.dumps(metadata, ensure_ascii=False)})
     path.write_bytes(archive.getvalue())

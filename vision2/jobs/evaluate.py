@@ -43,8 +43,7 @@ def evaluate(config: Config) -> dict:
     batch_size = config.train.batch_size or 64
     _, *splits = open_batches(config, data, network.preprocessing, device=device, batch_size=batch_size)
     metrics = {
-        name: summarise_predictions(*predict(network, batches))
-        for name, batches in zip(("val", "test"), splits, strict=True)
+        name: summarise_predictions(*predict(network, batches)) for name, batches in zip(("val", "test"), splits, strict=True)
     }
     result = {"status": "completed", "checkpoint": config.checkpoint, "classes": list(data.classes), "metrics": metrics}
     write_json(

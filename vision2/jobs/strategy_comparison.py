@@ -170,9 +170,7 @@ def effects(results: Mapping[str, Mapping[int, float]], baseline: str) -> list[E
 def _text(found: Sequence[Effect], baseline: str) -> str:
     """The table and a sentence for each strategy."""
     headings = ["strategy", "test accuracy", f"difference to {baseline} (points)", "seeds", "verdict"]
-    rows = [
-        [e.name, _percent(e.accuracy), _points(e.difference), str(e.accuracy.n), e.verdict or "baseline"] for e in found
-    ]
+    rows = [[e.name, _percent(e.accuracy), _points(e.difference), str(e.accuracy.n), e.verdict or "baseline"] for e in found]
     sentences = [f"{e.name} {SENTENCES[e.verdict].format(baseline=baseline)}" for e in found if e.verdict]
     return "\n".join([as_text(headings, rows), *sentences])
 

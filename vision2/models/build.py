@@ -62,7 +62,5 @@ def _resnet(config: ModelConfig, card: ModelCard, num_classes: int, stem: str) -
         backbone = cifar_resnet(depth, shortcut=shortcut, num_classes=num_classes)
     else:
         backbone = imagenet_resnet(depth, stem=stem, shortcut=shortcut, num_classes=num_classes)
-    stages = {
-        name: modules for name, modules in RESNET_STAGES.items() if name == "stem" or name in backbone.stage_names
-    }
+    stages = {name: modules for name, modules in RESNET_STAGES.items() if name == "stem" or name in backbone.stage_names}
     return NetworkParts(backbone, take_linear(backbone, "fc"), stages, "fc")

@@ -14,9 +14,7 @@ from vision2.basics.preprocessing import Preprocessing
 from vision2.models.settings import ModelConfig
 
 CARDS_FILE = Path(__file__).with_name("cards.yaml")
-PROJECTION_PARAMETERS = (
-    2_752  # of option B in a CIFAR ResNet: 1x1 convolutions and norms, 16 to 32 and 32 to 64 channels
-)
+PROJECTION_PARAMETERS = 2_752  # of option B in a CIFAR ResNet: 1x1 convolutions and norms, 16 to 32 and 32 to 64 channels
 
 
 @dataclass(frozen=True)
@@ -137,9 +135,7 @@ def _with_width(card: ModelCard, width: float) -> ModelCard:
     if width == 1.0:
         return card
     if not card.has_width:
-        raise UserError(
-            f"{card.name} has no width multiplier; leave out model.width={width:g} or use model=mobilenet_v1"
-        )
+        raise UserError(f"{card.name} has no width multiplier; leave out model.width={width:g} or use model=mobilenet_v1")
     return _variant(card, f"width={width:g}", weights=())
 
 

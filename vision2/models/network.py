@@ -70,9 +70,7 @@ class Network(nn.Module):
     @property
     def aux_heads(self) -> dict[str, nn.Module]:
         """Auxiliary classifiers by the name of their output; they live in the backbone, empty with `model.aux=false`."""
-        return {
-            name: getattr(self.backbone, top) for name, top in zip(self._aux_linears, self._aux_tops(), strict=True)
-        }
+        return {name: getattr(self.backbone, top) for name, top in zip(self._aux_linears, self._aux_tops(), strict=True)}
 
     def aux_linear_names(self) -> list[str]:
         """Full names of the auxiliary classifiers' last layers, which depend on the class count."""

@@ -129,9 +129,7 @@ def lessons(given: Setting) -> list[Lesson]:
         return Conv((size, size), channels, channels)
 
     return [
-        Lesson(
-            "Inception block", naive, bottleneck, "each large kernel reads `reduce` channels instead of all of them"
-        ),
+        Lesson("Inception block", naive, bottleneck, "each large kernel reads `reduce` channels instead of all of them"),
         Lesson(
             "5x5 branch",
             Design("5x5 alone", {"5x5": naive.layers["5x5"]}),

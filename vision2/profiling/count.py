@@ -124,8 +124,7 @@ def _row(network: Network, stage: str, counted: _Counted) -> StageCost:
         output_shape=counted.shapes.get(shape_of, ()),
         parameters=parameters_of(network, stage),
         multiply_adds=sum(_multiply_adds(network, name, counted.by_module) for name in names),
-        activation_bytes=BYTES_PER_VALUE
-        * sum(n for name, n in counted.values.items() if f"{name}.".startswith(inside)),
+        activation_bytes=BYTES_PER_VALUE * sum(n for name, n in counted.values.items() if f"{name}.".startswith(inside)),
         receptive_field_px=counted.receptive.get(shape_of),
     )
 

@@ -122,9 +122,7 @@ def _inference(network: nn.Module, images: Tensor) -> Callable[[], None]:
     return forward
 
 
-def _training(
-    network: nn.Module, images: Tensor, labels: Tensor, *, precision: str, aux_weight: float
-) -> Callable[[], None]:
+def _training(network: nn.Module, images: Tensor, labels: Tensor, *, precision: str, aux_weight: float) -> Callable[[], None]:
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
 
     def step() -> None:

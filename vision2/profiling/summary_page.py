@@ -169,9 +169,7 @@ def _measured(summaries: Sequence[ModelSummary]) -> list[str]:
     return ["\n".join(lines)]
 
 
-def write_summaries(
-    files: WrittenFiles, summaries: Sequence[ModelSummary], graphs: dict[str, ModelConfig]
-) -> list[str]:
+def write_summaries(files: WrittenFiles, summaries: Sequence[ModelSummary], graphs: dict[str, ModelConfig]) -> list[str]:
     """Write summary.md, summary.json, the picture of several models, and TensorBoard's graph of each of `graphs`.
 
     Returns:

@@ -200,10 +200,7 @@ def calibration(groups: Sequence[Group], say: Say) -> Figure | None:
             continue
         drawn = True
         x, y = (
-            [
-                np.average([row[key] for row in rows], weights=[row["n"] for row in rows])
-                for _, rows in sorted(bins.items())
-            ]
+            [np.average([row[key] for row in rows], weights=[row["n"] for row in rows]) for _, rows in sorted(bins.items())]
             for key in ("confidence", "accuracy")
         )
         label = f"{group.label} (ECE {np.mean(group.values('metrics.test.ece')):.3f})"

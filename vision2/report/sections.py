@@ -119,9 +119,7 @@ def add_classes(document: Document, material: Material) -> None:
     how = "Rows are the true class; colour is the share of the row; counts are summed over seeds."
     document.add(say("Classes"), Gallery(matrices), material.note(how), Gallery(scores))
     calibration = material.picture("calibration", figures.calibration(material.shown, say), say("Calibration"))
-    how = (
-        "A calibrated network is right as often as it is confident: on the diagonal. ECE is the mean distance from it."
-    )
+    how = "A calibrated network is right as often as it is confident: on the diagonal. ECE is the mean distance from it."
     document.add(say("Calibration"), Gallery(calibration), material.note(how))
 
 
@@ -176,9 +174,7 @@ def add_training(document: Document, material: Material) -> None:
     document.add(
         say("What differs between the configurations"),
         Table([say("configuration"), *keys], rows) if keys else Text(alone),
-        material.note("The other settings are the same in all runs; each run's config.yaml has them.")
-        if keys
-        else None,
+        material.note("The other settings are the same in all runs; each run's config.yaml has them.") if keys else None,
     )
 
 
@@ -210,9 +206,7 @@ def add_provenance(document: Document, material: Material) -> None:
         *_command(say("The command of the whole sweep:"), [sweep] if sweep else []),
         *_command(say("The exact command of each run:"), commands[:COMMANDS_AT_MOST]),
         material.note("… and {count} more, each in its run's summary.json", count=more) if more > 0 else None,
-        *_command(
-            say("This page again:"), [f"python -m vision2.report {material.folder} report.language={material.language}"]
-        ),
+        *_command(say("This page again:"), [f"python -m vision2.report {material.folder} report.language={material.language}"]),
     )
 
 

@@ -81,9 +81,7 @@ class TensorBoardTracker:
         for stage, norm in (record.get("gradient_norms") or {}).items():
             self.writer.add_scalar(f"gradient_norm/{stage}", norm, record["epoch"])
         for depth, (stage, norms) in enumerate((gradient_norms or {}).items(), start=1):
-            self._log_histogram(
-                f"gradient_norms/{depth:02}_{stage}", np.log10(np.maximum(norms, 1e-12)), record["epoch"]
-            )
+            self._log_histogram(f"gradient_norms/{depth:02}_{stage}", np.log10(np.maximum(norms, 1e-12)), record["epoch"])
         self.writer.flush()
 
     def _log_histogram(self, tag: str, values: np.ndarray, step: int) -> None:
@@ -128,9 +126,7 @@ class TensorBoardTracker:
         with Image.open(path) as picture:
             self.log_picture(tag, np.array(picture.convert("RGB")), step)
 
-    def log_embedding(
-        self, features: torch.Tensor, labels: Sequence[str], thumbnails: torch.Tensor | None = None
-    ) -> None:
+    def log_embedding(self, features: torch.Tensor, labels: Sequence[str], thumbnails: torch.Tensor | None = None) -> None:
         """The first 2,000 features (N, D) with their class names and thumbnails (N, 3, h, w) in [0, 1]."""
         tag, keep = "features", slice(0, EMBEDDINGS_AT_MOST)
         # left by the run before it was resumed; TensorBoard would keep it and complain

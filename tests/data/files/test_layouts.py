@@ -52,9 +52,7 @@ def test_hidden_entries_are_neither_images_nor_classes(tmp_path):
 
 
 def test_a_zip_reads_like_its_folder(tmp_path):
-    write_images(
-        tmp_path / "in", ["set/train/a/1.jpg", "set/train/b/2.jpg", "set/test/a/3.jpg", "set/__MACOSX/._1.jpg"]
-    )
+    write_images(tmp_path / "in", ["set/train/a/1.jpg", "set/train/b/2.jpg", "set/test/a/3.jpg", "set/__MACOSX/._1.jpg"])
     packed = read_layout(zip_of(tmp_path / "in", tmp_path / "set.zip"))
     plain = read_layout(tmp_path / "in")
     assert found(packed) == found(plain)
@@ -65,9 +63,7 @@ def test_a_zip_reads_like_its_folder(tmp_path):
 def test_csv_lists_with_and_without_a_split(tmp_path):
     write_images(tmp_path, ["x/1.jpg", "x/2.jpg", "3.jpg"])
     (tmp_path / "plain.csv").write_text("path,label\nx/1.jpg,oak\n3.jpg,ash\n")
-    (tmp_path / "split.csv").write_text(
-        "path,label,split\nx/1.jpg,oak,train\n3.jpg,ash,train\nx/2.jpg,oak,validation\n"
-    )
+    (tmp_path / "split.csv").write_text("path,label,split\nx/1.jpg,oak,train\n3.jpg,ash,train\nx/2.jpg,oak,validation\n")
     assert found(read_layout(tmp_path / "plain.csv")) == {"3.jpg": ("ash", ""), "x/1.jpg": ("oak", "")}
     assert found(read_layout(tmp_path / "split.csv"))["x/2.jpg"] == ("oak", "val")
 

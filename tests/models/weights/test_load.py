@@ -47,9 +47,7 @@ def test_every_file_form_and_layout_loads_completely(tmp_path, resnet20, file, l
         state = {"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}, "epoch": 3}
     network = build_model(RESNET20, 10, seed=2)
     report = load_weights(network, find_weights(saved(tmp_path / file, state), RESNET20), 0.9)
-    assert all(
-        torch.equal(a, b) for a, b in zip(network.state_dict().values(), resnet20.state_dict().values(), strict=True)
-    )
+    assert all(torch.equal(a, b) for a, b in zip(network.state_dict().values(), resnet20.state_dict().values(), strict=True))
     assert (report.adapted, report.dropped, report.kept) == ((), (), ())
     assert report.parameters_loaded == report.parameters_total == 269_722 - 650
     assert report.tensors_loaded == report.tensors_total == 19 * 5
@@ -112,9 +110,7 @@ def test_another_sha256_is_refused(tmp_path, resnet20):
 
 
 def test_too_little_coverage_is_refused_with_names_and_changes_nothing(tmp_path, resnet20):
-    state = {n: t for n, t in library_state(resnet20).items() if not n.startswith("layer3")} | {
-        "extra.weight": torch.ones(2)
-    }
+    state = {n: t for n, t in library_state(resnet20).items() if not n.startswith("layer3")} | {"extra.weight": torch.ones(2)}
     source = find_weights(saved(tmp_path / "w.pth", state), RESNET20)
     network = build_model(RESNET20, 10, seed=2)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -186,10 +182,7 @@ def test_the_untrained_auxiliary_heads_in_torchvisions_googlenet_file_are_left_o
 def test_the_old_names_in_torchvisions_densenet_files_are_understood(tmp_path):
     config = ModelConfig(name="densenet121")
     state = library_state(cheap_network(config, 1000, 224))
-    old = {
-        n.replace("norm1.", "norm.1.").replace("conv2.", "conv.2.") if "denselayer" in n else n: t
-        for n, t in state.items()
-    }
+    old = {n.replace("norm1.", "norm.1.").replace("conv2.", "conv.2.") if "denselayer" in n else n: t for n, t in state.items()}
     assert set(old) != set(state)
     report = load_weights(cheap_network(config, 1000, 224), find_weights(saved(tmp_path / "w.pth", old), config), 0.9)
     assert (report.coverage, report.dropped, report.kept) == (1.0, (), ())

@@ -138,9 +138,7 @@ def _describe(groups: list[list[int]], collection: Collection) -> list[dict]:
                 "files": files,
             }
         )
-    return sorted(
-        described, key=lambda each: (-each["across_classes"], -each["across_splits"], each["files"][0]["path"])
-    )
+    return sorted(described, key=lambda each: (-each["across_classes"], -each["across_splits"], each["files"][0]["path"]))
 
 
 def _sizes(facts: Sequence[FileFacts]) -> dict:

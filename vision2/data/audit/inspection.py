@@ -87,9 +87,7 @@ def inspect_file(entry: FileEntry) -> FileFacts:
     height, width = image.shape[:2]
     kinds += ["tiny"] * (min(width, height) < TINY_PX)
     kinds += ["extreme aspect"] * (max(width, height) > EXTREME_ASPECT * min(width, height))
-    return FileFacts(
-        len(data), digest, form, mode, width, height, tuple(kinds), "", difference_hash(image), small_grey(image)
-    )
+    return FileFacts(len(data), digest, form, mode, width, height, tuple(kinds), "", difference_hash(image), small_grey(image))
 
 
 def _odd_kinds(image: Image.Image, data: bytes, suffix: str) -> list[str]:

@@ -35,9 +35,7 @@ def verdicts(findings: dict) -> list[tuple[str, str]]:
     if findings["groups"].get("on_two_sides"):
         said.append(("warning", f"{_many(len(findings['groups']['on_two_sides']), 'group')} in more than one split."))
     said += [
-        ("note", f"{title}: {len(findings['kinds'][kind]):,}.")
-        for kind, title in ODD_KINDS.items()
-        if findings["kinds"][kind]
+        ("note", f"{title}: {len(findings['kinds'][kind]):,}.") for kind, title in ODD_KINDS.items() if findings["kinds"][kind]
     ]
     said += [("note", sentence) for sentence in _notes(findings)]
     said.sort(key=lambda pair: pair[0] != "warning")
@@ -54,28 +52,21 @@ def _many(count: int, what: str) -> str:
 
 def _notes(findings: dict) -> list[str]:
     notes = findings["notes"]
-    said = [
-        f"{part} lacks the classes {', '.join(names[:10])}." for part, names in notes.get("missing_classes", {}).items()
-    ]
+    said = [f"{part} lacks the classes {', '.join(names[:10])}." for part, names in notes.get("missing_classes", {}).items()]
     if notes.get("outside_class_folders"):
         said.append(f"{notes['outside_class_folders']} images are outside the class folders and not used.")
     if notes.get("unlabelled"):
         said.append(f"{notes['unlabelled']} images have no label in their name or folder and are not used.")
     totals = [sum(part[name] for part in findings["counts"].values()) for name in findings["classes"]]
     if min(totals) * 3 < max(totals):
-        said.append(
-            f"Classes are imbalanced, {min(totals)} to {max(totals)} images: see train.class_weights and sampler."
-        )
+        said.append(f"Classes are imbalanced, {min(totals)} to {max(totals)} images: see train.class_weights and sampler.")
     return said
 
 
 def text(findings: dict) -> str:
     """The whole audit for a terminal, without colours."""
     lines = [headline(findings), ""]
-    lines += [
-        f"  {'ok' if level == 'ok' else '!' if level == 'warning' else '-'} {said}"
-        for level, said in verdicts(findings)
-    ]
+    lines += [f"  {'ok' if level == 'ok' else '!' if level == 'warning' else '-'} {said}" for level, said in verdicts(findings)]
     lines += ["", *_count_table(findings), ""]
     for kind, title in KINDS.items():
         found = findings["kinds"][kind]

@@ -140,12 +140,8 @@ OPERATIONS = {
     "identity": lambda images, sign: images,
     "shear_x": lambda images, sign: _affine(images, _matrix(sign, b=sign * 0.3 * MAGNITUDE)),
     "shear_y": lambda images, sign: _affine(images, _matrix(sign, d=sign * 0.3 * MAGNITUDE)),
-    "translate_x": lambda images, sign: _affine(
-        images, _matrix(sign, c=-sign * int(150 / 331 * images.shape[2] * MAGNITUDE))
-    ),
-    "translate_y": lambda images, sign: _affine(
-        images, _matrix(sign, f=-sign * int(150 / 331 * images.shape[1] * MAGNITUDE))
-    ),
+    "translate_x": lambda images, sign: _affine(images, _matrix(sign, c=-sign * int(150 / 331 * images.shape[2] * MAGNITUDE))),
+    "translate_y": lambda images, sign: _affine(images, _matrix(sign, f=-sign * int(150 / 331 * images.shape[1] * MAGNITUDE))),
     "rotate": _rotate,
     "brightness": lambda images, sign: brightness(images, _factor(sign)),
     "color": lambda images, sign: saturation(images, _factor(sign)),

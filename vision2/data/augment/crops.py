@@ -101,9 +101,7 @@ def resample(images: torch.Tensor, boxes: np.ndarray, size_px: int, interpolatio
     return out.round_().clamp_(0, 255).to(torch.uint8).contiguous()
 
 
-def _resize_matrices(
-    start: torch.Tensor, length: torch.Tensor, size: int, size_px: int, interpolation: str
-) -> torch.Tensor:
+def _resize_matrices(start: torch.Tensor, length: torch.Tensor, size: int, size_px: int, interpolation: str) -> torch.Tensor:
     """(B, size_px, size): row t holds the weights of the source pixels in output pixel t, as in Pillow's resize."""
     scale = (length / size_px)[:, None, None]
     reach = scale.clamp(min=1.0)

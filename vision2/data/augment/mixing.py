@@ -67,9 +67,7 @@ def _beta(draws: np.ndarray, alpha: float) -> np.ndarray:
     return betaincinv(alpha, alpha, draws)
 
 
-def _rectangles(
-    top: np.ndarray, left: np.ndarray, height: np.ndarray, width: np.ndarray, images: torch.Tensor
-) -> torch.Tensor:
+def _rectangles(top: np.ndarray, left: np.ndarray, height: np.ndarray, width: np.ndarray, images: torch.Tensor) -> torch.Tensor:
     """(B, 1, S, S) bool, true inside each image's rectangle."""
     edges = _single(np.stack([top, top + height, left, left + width]), images)
     first_y, last_y, first_x, last_x = edges.unsqueeze(2)

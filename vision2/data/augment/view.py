@@ -87,9 +87,7 @@ class View:
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 (B, S, S, 3) to float32 (B, 3, S, S): (x / 255 - mean) / std per channel."""
         count, size = images.shape[:2]
-        mean, std = (
-            torch.tensor(values, dtype=torch.float64) for values in (self.preprocessing.mean, self.preprocessing.std)
-        )
+        mean, std = (torch.tensor(values, dtype=torch.float64) for values in (self.preprocessing.mean, self.preprocessing.std))
         # One scale and one shift for each value of an image row: an inner loop over three channels is five times slower.
         scale = (1 / (255 * std)).float().repeat(size).to(images.device)
         shift = (-mean / std).float().repeat(size).to(images.device)

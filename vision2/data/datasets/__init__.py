@@ -51,9 +51,7 @@ def problems(config: DatasetConfig) -> list[str]:
     if config.shots_per_class and config.fraction < 1:
         found.append("dataset.shots_per_class and dataset.fraction both choose a subset; set only one of them")
     if config.shots_per_class and config.imbalance > 1:
-        found.append(
-            "dataset.shots_per_class balances the classes and dataset.imbalance unbalances them; set only one of them"
-        )
+        found.append("dataset.shots_per_class balances the classes and dataset.imbalance unbalances them; set only one of them")
     if config.fraction <= 0:
         found.append("dataset.fraction is 0, which leaves no training images; set a share above 0")
     if config.val_fraction + config.test_fraction >= 1:

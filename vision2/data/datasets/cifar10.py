@@ -81,9 +81,7 @@ def _read_official(place: Path) -> Collection:
     from vision2.data.store.image_sources import TensorImages
 
     try:
-        parts = [
-            CIFAR10(place, train=train) for train in (True, False)
-        ]  # checks the hash of every file before reading it
+        parts = [CIFAR10(place, train=train) for train in (True, False)]  # checks the hash of every file before reading it
     except RuntimeError as error:
         damaged = place / "cifar-10-batches-py"
         raise UserError(f"the CIFAR-10 files in {damaged} are damaged: delete that folder and start again") from error
@@ -92,9 +90,7 @@ def _read_official(place: Path) -> Collection:
         classes=CLASSES,
         labels=np.concatenate([np.array(part.targets, dtype=np.int64) for part in parts]),
         ids=tuple(
-            f"{name}/{index:05d}"
-            for name, part in zip(("train", "test"), parts, strict=True)
-            for index in range(len(part))
+            f"{name}/{index:05d}" for name, part in zip(("train", "test"), parts, strict=True) for index in range(len(part))
         ),
         parts=np.repeat(np.array(["train", "test"], dtype="<U5"), [len(part) for part in parts]),
         images=TensorImages(torch.from_numpy(pixels).permute(0, 3, 1, 2)),

@@ -87,9 +87,7 @@ def _copy(stream: IO[bytes], target: Path, most: int, archive: Path) -> int:
         while chunk := stream.read(CHUNK_BYTES):
             written += len(chunk)
             if written > most:
-                raise UserError(
-                    f"{archive} unpacks to over {MOST_RATIO} times its size: it looks like a decompression bomb"
-                )
+                raise UserError(f"{archive} unpacks to over {MOST_RATIO} times its size: it looks like a decompression bomb")
             out.write(chunk)
     return written
 
@@ -104,6 +102,4 @@ def _put(source: Path, target: Path) -> None:
 
 
 def _refusal(archive: Path, name: str, why: str) -> UserError:
-    return UserError(
-        f"{archive} holds '{name}', which {why}: unpack it yourself if you trust it, and give dataset.root"
-    )
+    return UserError(f"{archive} holds '{name}', which {why}: unpack it yourself if you trust it, and give dataset.root")

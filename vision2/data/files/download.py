@@ -97,9 +97,7 @@ def fetch(published: Published, folder: Path) -> Path:
                 reasons.append(f"{address}: {reason}")
     except OSError as error:
         reason = error.strerror or error
-        raise UserError(
-            f"cannot write {part}: {reason}; free some space, or set dataset.cache_dir to another disk"
-        ) from error
+        raise UserError(f"cannot write {part}: {reason}; free some space, or set dataset.cache_dir to another disk") from error
     raise UserError(
         f"could not download {published.name} ({'; '.join(reasons)}); fetch it by hand into {folder}, "
         "or give dataset.root=PLACE where the images are"

@@ -153,9 +153,7 @@ def _read_csv(path: Path) -> Collection:
         hint = "; save it as UTF-8" if isinstance(error, UnicodeDecodeError) else ""
         raise UserError(f"cannot read the list {path}: {error}{hint}") from error
     if not rows or not {"path", "label"} <= set(header):
-        raise UserError(
-            f"the list {path} needs the first line 'path,label' or 'path,label,split', and an image per line below"
-        )
+        raise UserError(f"the list {path} needs the first line 'path,label' or 'path,label,split', and an image per line below")
     files, labels, parts, problems = [], [], [], []
     for line, row in enumerate(rows, start=2):
         part = PART_NAMES.get((row["split"] or "").strip().lower()) if "split" in header else ""

@@ -87,9 +87,7 @@ def list_images(root: Path) -> list[FileEntry]:
         seen.add(real)
         here = Path(folder)
         prefix = "" if here == root else here.relative_to(root).as_posix() + "/"
-        found += [
-            FileEntry(here / name, prefix + name) for name in files if is_image_name(name) and not is_hidden(name)
-        ]
+        found += [FileEntry(here / name, prefix + name) for name in files if is_image_name(name) and not is_hidden(name)]
     return sorted(found, key=lambda entry: entry.id)
 
 

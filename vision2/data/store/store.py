@@ -42,9 +42,7 @@ ROOM_STEP_BYTES = 16 * 2**20  # how often a growing store checks that it still f
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def open_store(
-    files: Sequence[FileEntry], config: DatasetConfig, *, store_px: int
-) -> tuple[ImageSource, dict[int, str]]:
+def open_store(files: Sequence[FileEntry], config: DatasetConfig, *, store_px: int) -> tuple[ImageSource, dict[int, str]]:
     """The images of `files`, one for each file, and for each bad one the reason; reading that one raises BadImage.
 
     They are kept as `config.cache` says: off (decode at each reading) | memory | disk. `store_px` is the shorter side
@@ -112,9 +110,7 @@ def _one_tensor(pixels: np.ndarray, good: np.ndarray) -> TensorImages:
     return TensorImages(torch.from_numpy(pixels).permute(0, 3, 1, 2), np.maximum(np.cumsum(good) - 1, 0))
 
 
-def _open_mapped(
-    files: Sequence[FileEntry], config: DatasetConfig, store_px: int
-) -> tuple[ImageSource, dict[int, str]]:
+def _open_mapped(files: Sequence[FileEntry], config: DatasetConfig, store_px: int) -> tuple[ImageSource, dict[int, str]]:
     folder = stores_folder(config.cache_dir)
     store = folder / store_key(files, store_px)
     try:

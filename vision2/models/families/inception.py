@@ -129,6 +129,4 @@ def small_inception(num_classes: int, *, aux: bool, naive: bool = False) -> Netw
     for group, last in (("3", ("maxpool3",)), ("4", ("maxpool4",)), ("5", ())):
         stages[f"inception{group}"] = (*(f"inception{name}" for name in SMALL_BLOCKS if name[0] == group), *last)
     linears = {name: f"{name}.8" for name in AUX_AFTER} if aux else {}
-    return NetworkParts(
-        backbone, nn.Linear(backbone.num_features, num_classes), stages, head_key=None, aux_linears=linears
-    )
+    return NetworkParts(backbone, nn.Linear(backbone.num_features, num_classes), stages, head_key=None, aux_linears=linears)

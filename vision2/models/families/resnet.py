@@ -106,9 +106,7 @@ class ResNet(nn.Module):
     ):
         super().__init__()
         small = stem == "small"
-        self.conv1 = nn.Conv2d(
-            3, widths[0], 3 if small else 7, 1 if small else 2, padding=1 if small else 3, bias=False
-        )
+        self.conv1 = nn.Conv2d(3, widths[0], 3 if small else 7, 1 if small else 2, padding=1 if small else 3, bias=False)
         self.bn1 = nn.BatchNorm2d(widths[0])
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.Identity() if small else nn.MaxPool2d(3, stride=2, padding=1)

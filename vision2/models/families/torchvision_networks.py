@@ -58,9 +58,7 @@ def build_torchvision(card: ModelCard, num_classes: int, *, aux: bool, stem: str
         extra = {"aux_logits": aux, "init_weights": True, "transform_input": False}
     backbone = torchvision_models().get_model(card.name, weights=None, num_classes=num_classes, **extra)
     stages, head_key = stages_of(backbone, family), CLASSIFIERS[family]
-    parts = NetworkParts(
-        backbone, take_linear(backbone, head_key), stages, head_key, AUX_LINEARS[family] if aux else {}
-    )
+    parts = NetworkParts(backbone, take_linear(backbone, head_key), stages, head_key, AUX_LINEARS[family] if aux else {})
     if stem == "small":
         SMALL_STEMS[family](parts)
     return parts
@@ -83,9 +81,7 @@ def stages_of(backbone: nn.Module, family: str) -> dict[str, tuple[str, ...]]:
 
 
 def _densenet_stages(features: nn.Sequential) -> dict[str, tuple[str, ...]]:
-    stages = {
-        "stem": tuple(f"features.{name}" for name in ("conv0", "norm0", "relu0", "pool0") if hasattr(features, name))
-    }
+    stages = {"stem": tuple(f"features.{name}" for name in ("conv0", "norm0", "relu0", "pool0") if hasattr(features, name))}
     for i in (1, 2, 3):
         stages[f"denseblock{i}"] = (f"features.denseblock{i}", f"features.transition{i}")
     return stages | {"denseblock4": ("features.denseblock4", "features.norm5")}
