@@ -1,9 +1,9 @@
-# `make help` lists the targets. PYTHON=python3.12 chooses an interpreter; TORCH_BACKEND=cpu (or cu128, ...) another build of torch.
+# `make help` lists the targets. PYTHON=python3.12 chooses an interpreter, TORCH_BACKEND=cpu (or cu128, ...) another build of torch.
 PYTHON ?= python3
 TORCH_BACKEND ?=
 BIN := .venv/bin
 RUN := $(BIN)/python -m
-# The locked hashes are those of the default builds; another build keeps the versions and gives up the hashes.
+# The locked hashes are those of the default builds; another build keeps the versions but cannot be checked by hash.
 BACKEND := $(if $(TORCH_BACKEND),--torch-backend=$(TORCH_BACKEND) --no-verify-hashes,--require-hashes)
 
 .DEFAULT_GOAL := help
@@ -33,11 +33,11 @@ lint: install  ## check style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-format: install  ## mend style
+format: install  ## fix style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install  ## measure speeds, each as a ratio against a stated baseline
+bench: install  ## measure speeds, each as a ratio to a stated baseline
 	$(BIN)/python scripts/bench.py
 
 lock: install  ## resolve the newest allowed versions into constraints.txt

@@ -1,4 +1,4 @@
-"""`make bench`: every speed that is claimed, one script after the other so that nothing shares the machine.
+"""`make bench`: every speed that we claim, one script after another so that they do not compete for the machine.
 
 python scripts/bench.py [photos=FOLDER/CLASS/*.jpg] [weights=FILE of MobileNet v2]
 """
@@ -16,9 +16,7 @@ def main() -> int:
     failed = 0
     for name in SCRIPTS:
         print(f"== {name}", flush=True)
-        failed |= subprocess.run(
-            [sys.executable, str(Path(__file__).resolve().parent / name), *sys.argv[1:]]
-        ).returncode
+        failed |= subprocess.run([sys.executable, str(Path(__file__).resolve().parent / name), *sys.argv[1:]]).returncode
     return failed
 
 

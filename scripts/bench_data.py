@@ -1,8 +1,8 @@
-"""Speed and memory of the way from files to batches, each figure against a baseline measured in the same minutes.
+"""Speed and memory from files to batches, each figure against a baseline measured in the same minutes.
 
-python scripts/bench_data.py [photos=FOLDER/CLASS/*.jpg] [images=25000]      (without photos it makes some)
+python scripts/bench_data.py [photos=FOLDER/CLASS/*.jpg] [images=25000]      (without photos it generates some)
 
-`images`: how many the memory is measured with; 25,000 photographs need 7 GB of disk for some minutes.
+`images`: how many images to measure memory with; 25,000 photographs need 7 GB of disk for a few minutes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch import nn
 from vision2.basics.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from vision2.data.batches import Batches
 from vision2.data.files.listing import FileEntry, list_images
-from vision2.data.settings import AugmentConfig
+from vision2.data.settings import AugmentConfig, DatasetConfig
 from vision2.data.store.store import open_store
 from vision2.models.build import build_model
 from vision2.models.settings import ModelConfig
@@ -48,14 +48,14 @@ def main() -> None:
 
 
 def stored(files: list[FileEntry], cache: Path) -> SimpleNamespace:
-    settings = {"cache_gb": 100.0, "max_bad_share": 0.1, "show_progress": False}
-    images, bad = open_store(files, store_px=256, cache="disk", cache_dir=str(cache), **settings)
-    good = np.setdiff1d(np.arange(len(files)), [entry.index for entry in bad])
+    config = DatasetConfig("folder", cache_dir=str(cache), cache_gb=100.0, max_bad_share=0.1)
+    images, bad = open_store(files, config, store_px=256)
+    good = np.setdiff1d(np.arange(len(files)), list(bad))
     return SimpleNamespace(labels=np.arange(len(good)) % 2, images=images.select(good))
 
 
 def training_batches(split: SimpleNamespace, workers: int | None) -> Batches:
-    """Random-resized-crop, flip, normalised: what the photographs' options ask for."""
+    """Random-resized-crop, flip, normalisation: the defaults of data sets of photographs."""
     augment = AugmentConfig()
     return Batches(
         split, LOOK, batch_size=BATCH_SIZE, device=CPU, num_classes=2, seed=0, augment=augment, shuffle=True, workers=workers
@@ -63,7 +63,7 @@ def training_batches(split: SimpleNamespace, workers: int | None) -> Batches:
 
 
 def reading_against_pillow(split: SimpleNamespace, photos: Path, images: int = 320) -> None:
-    """Images a second of processor time, each on one thread: warm store against decoding in a DataLoader."""
+    """Images per second of processor time, each on one thread: warm store against decoding in a DataLoader."""
     from torch.utils.data import DataLoader, Subset
     from torchvision import datasets, transforms
 
@@ -100,26 +100,24 @@ def processor_seconds(batches) -> float:
 
 
 def training_against_bare_steps(split: SimpleNamespace) -> None:
-    """MobileNet v2 at 224 px: the rate with data from the warm store against steps on one batch that is already there."""
+    """MobileNet v2 at 224 px: the rate with data from the warm store against steps on one batch in memory."""
     step = mobilenet_step()
     batches = training_batches(split, workers=None)
-    resident = next(batches.epoch(1))
-    timed(step, [resident] * 2)
+    in_memory = next(batches.epoch(1))
+    timed(step, [in_memory] * 2)
     ratios, waits = [], []
     for pair in range(PAIRS):
-        bare = timed(step, [resident] * STEPS)
+        bare = timed(step, [in_memory] * STEPS)
         with_data = timed(step, (batch for batch, _ in zip(batches.epoch(pair), range(STEPS), strict=False)))
         ratios.append(bare / with_data)
         waits.append(batches.wait_seconds / with_data)
     rate = STEPS * BATCH_SIZE / bare
-    say(
-        f"mobilenet_v2 training from the store, 224 px / bare steps ({rate:.1f} img/s)", spread(ratios), "at least 0.93"
-    )
+    say(f"mobilenet_v2 training from the store, 224 px / bare steps ({rate:.1f} img/s)", spread(ratios), "at least 0.93")
     say("share of that time spent waiting for data", spread(waits), "at most 0.05")
 
 
 def mobilenet_step():
-    """One training step of MobileNet v2, in the precision that `precision=auto` takes."""
+    """One training step of MobileNet v2, in the precision that `precision=auto` chooses."""
     network = build_model(ModelConfig("mobilenet_v2"), 2, seed=0).to(memory_format=torch.channels_last).train()
     precision = choose_precision("auto", network, CPU, LOOK.image_size_px)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True)
@@ -148,7 +146,7 @@ def memory_of_a_large_store(photos: list[FileEntry], images: int, folder: Path) 
     free = shutil.disk_usage(folder).free
     needed = images * 300_000
     if free < 1.2 * needed:
-        say(f"memory with {images:,} images", "left out", f"needs {needed / 1e9:.0f} GB of disk, give images=")
+        say(f"memory with {images:,} images", "skipped", f"needs {needed / 1e9:.0f} GB of disk; set images=")
         return
     files = []
     for index in range(images):
@@ -160,18 +158,18 @@ def memory_of_a_large_store(photos: list[FileEntry], images: int, folder: Path) 
     split = stored(files, folder / "cache")
     say(f"decoding {images:,} images into a store, images/s", f"{images / (time.perf_counter() - start):.0f}", "")
     step, batches = mobilenet_step(), training_batches(split, workers=None)
-    resident = next(batches.epoch(1))
-    timed(step, [resident] * 3)
+    in_memory = next(batches.epoch(1))
+    timed(step, [in_memory] * 3)
     before, peak = private_bytes(), 0
     for number, batch in enumerate(batches.epoch(1)):
         if number % 100 == 0:
             step(batch)
         peak = max(peak, private_bytes())
-    say(f"private memory an epoch over {images:,} images adds, MB", f"{(peak - before) / 1e6:.0f}", "under 1500")
+    say(f"private memory that an epoch over {images:,} images adds, MB", f"{(peak - before) / 1e6:.0f}", "under 1500")
 
 
 def private_bytes() -> int:
-    """Resident pages that belong to no file: what the mapped store holds is the system's to drop."""
+    """Bytes in memory that belong to no file: the pages of a mapped store do not count, the system can drop them."""
     status = Path("/proc/self/status")
     if not status.exists():
         import resource

@@ -1,6 +1,6 @@
-"""Speed of the runner, each figure a ratio against a baseline measured in the same minutes.
+"""Speed of the runner, each figure a ratio to a baseline measured in the same minutes.
 
-python scripts/bench_runner.py [photos=FOLDER/CLASS/*.jpg]      (without photos it makes some)
+python scripts/bench_runner.py [photos=FOLDER/CLASS/*.jpg]      (without photos it generates some)
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def say(what: str, value: str, wanted: str) -> None:
 
 
 def epoch_against_bare_steps(images: int = 12_800, batch_size: int = 128) -> None:
-    """An epoch of resnet20 on resident 32 px images against as many steps on one batch that is already there."""
+    """An epoch of resnet20 on 32 px images in memory against as many steps on one batch."""
     import numpy as np
     import torch
     from torch import nn
@@ -41,7 +41,7 @@ def epoch_against_bare_steps(images: int = 12_800, batch_size: int = 128) -> Non
     from vision2.data.batches import Batches
     from vision2.data.dataset import Split
     from vision2.data.settings import AugmentConfig
-    from vision2.data.store.image_sources import ResidentImages
+    from vision2.data.store.image_sources import TensorImages
     from vision2.models.build import build_model
     from vision2.models.settings import ModelConfig
     from vision2.strategies.settings import StrategyConfig
@@ -50,7 +50,7 @@ def epoch_against_bare_steps(images: int = 12_800, batch_size: int = 128) -> Non
 
     pixels = torch.randint(0, 256, (images, 3, 32, 32), dtype=torch.uint8)
     labels = np.arange(images, dtype=np.int64) % 10
-    split = Split("train", labels, tuple(map(str, range(images))), ResidentImages(pixels))
+    split = Split("train", labels, tuple(map(str, range(images))), TensorImages(pixels))
     augment = AugmentConfig(crop="pad")
     batches = Batches(
         split, Preprocessing(32, 32), batch_size=batch_size, device=torch.device("cpu"), num_classes=10, seed=0,
@@ -89,13 +89,13 @@ def start_up() -> None:
     seconds = [_timed(["-m", "vision2.train", "--help"])[0] for _ in range(PAIRS)]
     say("seconds to --help", _spread(seconds), "under 2")
     with tempfile.TemporaryDirectory() as folder:
-        words = ["dataset.shots_per_class=2", "train.epochs=1", "train.batch_size=20", f"output_dir={folder}"]
-        seconds = [_first_epoch(["-m", "vision2.train", *words]) for _ in range(PAIRS)]
+        arguments = ["dataset.shots_per_class=2", "train.epochs=1", "train.batch_size=20", f"output_dir={folder}"]
+        seconds = [_first_epoch(["-m", "vision2.train", *arguments]) for _ in range(PAIRS)]
     say("seconds from the command to the first step (and validation) on digits", _spread(seconds), "at most 8")
 
 
 def photos_against_plain_script(photos: Path, work: Path, batch_size: int = 32) -> None:
-    """Training ResNet-18 at 224 px: images a second and peak memory, against scripts/plain_baseline.py."""
+    """Training ResNet-18 at 224 px: images per second and peak memory, against scripts/plain_baseline.py."""
     ours = [
         "-m", "vision2.train", "model=resnet18", "dataset=folder", f"dataset.root={photos}", "train.epochs=1",
         f"train.batch_size={batch_size}", f"dataset.cache_dir={work / 'cache'}", f"output_dir={work / 'outputs'}",
@@ -114,7 +114,7 @@ def photos_against_plain_script(photos: Path, work: Path, batch_size: int = 32) 
         _spread(speeds),
         "at least 1.8 with bf16",
     )
-    say("peak resident memory / plain script (its workers left out)", _spread(memory), "at most 1.3")
+    say("peak memory / plain script (without its workers)", _spread(memory), "at most 1.3")
 
 
 def make_photos(folder: Path, count: int = 320) -> Path:
@@ -127,40 +127,38 @@ def make_photos(folder: Path, count: int = 320) -> Path:
         path = folder / ("a" if index % 2 else "b") / f"{index}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         layers = [rng.integers(0, 256, (3 * 2**k, 4 * 2**k, 3), dtype=np.uint8) for k in range(1, 7)]
-        pictures = [
-            np.asarray(Image.fromarray(layer).resize((500, 375), Image.BICUBIC), dtype=float) for layer in layers
-        ]
+        pictures = [np.asarray(Image.fromarray(layer).resize((500, 375), Image.BICUBIC), dtype=float) for layer in layers]
         Image.fromarray(np.mean(pictures, axis=0).astype(np.uint8)).save(path, quality=90)
     return folder
 
 
-def _timed(words: list[str]) -> tuple[float, float, str]:
-    """(seconds, peak resident MB of the process itself, what it printed)."""
+def _timed(arguments: list[str]) -> tuple[float, float, str]:
+    """(seconds, peak memory of the process itself in MB, what it printed)."""
     start = time.perf_counter()
     with tempfile.TemporaryFile("w+") as out:
-        process = subprocess.Popen([sys.executable, *words], stdout=out, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen([sys.executable, *arguments], stdout=out, stderr=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start
         out.seek(0)
         text = out.read()
     if status:
-        sys.exit(f"failed: {' '.join(words)}\n{text}")
+        sys.exit(f"failed: {' '.join(arguments)}\n{text}")
     return seconds, usage.ru_maxrss / 1024, text
 
 
-def _first_epoch(words: list[str]) -> float:
+def _first_epoch(arguments: list[str]) -> float:
     start = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     for line in process.stdout:
         if re.match(r"epoch 1/1 ", line):
             seconds = time.perf_counter() - start
             process.communicate()
             return seconds
-    sys.exit(f"failed: {' '.join(words)}")
+    sys.exit(f"failed: {' '.join(arguments)}")
 
 
 def _spread(values: list[float]) -> str:
-    """Median (least to most)."""
+    """Median (minimum to maximum)."""
     return f"{statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f})"
 
 

@@ -1,11 +1,11 @@
-"""Speed of feature extraction, each figure a ratio against a baseline measured in the same minutes.
+"""Speed of feature extraction, each figure a ratio to a baseline measured in the same minutes.
 
 python scripts/bench_transfer.py [photos=FOLDER/CLASS/*.jpg] [weights=FILE of MobileNet v2] [epochs=10]
 
 The usual loop runs the frozen network in every epoch. It is measured twice: as people write it by hand
-(scripts/plain_transfer.py: PIL, float32), which the aims are about, and as our own `strategy.features=every_epoch`, which
-already reads decoded images and picks the fastest number format. Without photos it makes some, without weights it uses
-random ones: speeds are the same, accuracies then mean nothing.
+(scripts/plain_transfer.py: PIL, float32), which our targets refer to, and as our own `strategy.features=every_epoch`, which
+already reads decoded images and chooses the fastest precision. Without photos it generates some, without weights it uses
+random ones: the speeds are the same, but the accuracies mean nothing.
 """
 
 from __future__ import annotations
@@ -46,38 +46,36 @@ def whole_runs(once: Finished, by_hand: float, accuracy: float) -> None:
     """The loop by hand and features once, from the start of the process to its end, decoding included in both."""
     images = sum(sum(by_class.values()) for by_class in once.summary["data"]["counts"].values())
     epochs = once.summary["epochs_done"]
-    what = (
-        f"{epochs} epochs of a head on {images:,} images: by hand {by_hand:.0f} s, features once {once.seconds:.1f} s"
-    )
+    what = f"{epochs} epochs of a head on {images:,} images: by hand {by_hand:.0f} s, features once {once.seconds:.1f} s"
     say(what, f"{by_hand / once.seconds:.1f}", "at least 8 times as fast")
     apart = abs(accuracy - once.accuracy)
     say(f"  test accuracy {accuracy:.2%} and {once.accuracy:.2%}, points apart", f"{100 * apart:.2f}", "at most 1")
 
 
-def own_loop(once: Finished, words: list[str]) -> None:
+def own_loop(once: Finished, overrides: list[str]) -> None:
     """Our own loop that runs the frozen part in every epoch, images decoded already."""
-    usual = run(words)
-    what = f"  the same with our own loop every epoch ({usual.summary['precision']}): {usual.seconds:.0f} s"
+    usual = run(overrides)
+    what = f"  the same with our own loop in every epoch ({usual.summary['precision']}): {usual.seconds:.0f} s"
     say(what, f"{usual.seconds / once.seconds:.1f}", "")
 
 
 def second_runs(shared: list[str], by_hand: float) -> None:
-    """Other classifiers on features that are there, from the start of the process to its end."""
+    """Other classifiers on stored features, from the start of the process to its end."""
     for classifier in ("logistic", "ridge", "knn"):
         seconds = min(run([*shared, f"strategy.classifier={classifier}"]).seconds for _ in range(SECOND_RUNS))
         say(f"  another classifier ({classifier}), seconds from start to finish", f"{seconds:.1f}", "under 8")
-        say("    the loop by hand takes so many times longer", f"{by_hand / seconds:.0f}", "at least 30")
+        say("    the loop by hand takes this many times longer", f"{by_hand / seconds:.0f}", "at least 30")
 
 
-def feature_rate(words: list[str]) -> None:
-    """Images a second through the feature store (reading, cropping and keeping included) / the bare network."""
+def feature_rate(overrides: list[str]) -> None:
+    """Images per second through the feature store (reading, cropping and storing included) / the bare network."""
     import torch
 
     from vision2.config.compose import load_config
     from vision2.features.compute import BATCH_SIZE, FeatureMaker
     from vision2.preparation import open_for_transfer
 
-    config = load_config(words)
+    config = load_config(overrides)
     data, network, _ = open_for_transfer(config)
     size = network.preprocessing.image_size_px
     images = torch.randn(BATCH_SIZE, 3, size, size, device=next(network.parameters()).device)
@@ -97,7 +95,7 @@ def feature_rate(words: list[str]) -> None:
 
 
 def _bare_rate(network, images, batches: int) -> float:
-    """Images a second of the network as it is, on one batch that is already there."""
+    """Images per second of the network alone, on one batch in memory."""
     import torch
 
     with torch.inference_mode():
@@ -124,8 +122,8 @@ class Finished(NamedTuple):
         return self.summary["metrics"]["test"]["accuracy"]
 
 
-def run(words: list[str]) -> Finished:
-    seconds, lines = _timed([sys.executable, "-m", "vision2.train", *words])
+def run(overrides: list[str]) -> Finished:
+    seconds, lines = _timed([sys.executable, "-m", "vision2.train", *overrides])
     (folder,) = [Path(line.split(":", 1)[1].strip()) for line in lines if line.startswith("run folder:")]
     return Finished(seconds, folder, json.loads((folder / "summary.json").read_text(encoding="utf-8")))
 
@@ -133,8 +131,8 @@ def run(words: list[str]) -> Finished:
 def _by_hand(photos: Path, weights: Path, run_folder: Path, epochs: str) -> tuple[float, float]:
     """(seconds, test accuracy) of the loop by hand on the same split."""
     script = Path(__file__).resolve().parent / "plain_transfer.py"
-    words = [str(photos), str(weights), str(run_folder / "split.json"), epochs]
-    seconds, lines = _timed([sys.executable, str(script), *words])
+    overrides = [str(photos), str(weights), str(run_folder / "split.json"), epochs]
+    seconds, lines = _timed([sys.executable, str(script), *overrides])
     return seconds, float(lines[-1])
 
 

@@ -1,4 +1,4 @@
-"""Put measured results into the guides: the newest finished sweep of each experiment, in the words of its own report.
+"""Put measured results into the guides: of each experiment the newest finished sweep, as its own report words it.
 
     python scripts/document_results.py outputs/sweeps
 
@@ -18,12 +18,12 @@ from vision2.runs.read import read_runs
 from vision2.runs.sweep_folder import SweepFolder
 
 ROOT = Path(__file__).resolve().parent.parent
-# English last: the report that stays in the sweep's folder, and that the README quotes
+# English last: it stays in the sweep's folder, and the README quotes it
 GUIDES = {"es": ROOT / "docs" / "clase.es.md", "en": ROOT / "docs" / "lecture.md"}
 MEASURED = {"en": "Measured", "es": "Medido"}
 RUNS = {"en": "runs", "es": "corridas"}
 SHOWN = (0, 1, 2, 4)  # configuration, n, test accuracy, train accuracy; the page has the rest
-FOLDER = re.compile(r"=(?:/[\w.-]+)+/([\w.-]+)")  # folders of the machine that measured: their last name is enough
+FOLDER = re.compile(r"=(?:/[\w.-]+)+/([\w.-]+)")  # folders of the measuring machine: their last name is enough
 
 
 def main(sweeps: Path) -> None:
@@ -43,7 +43,7 @@ def main(sweeps: Path) -> None:
 
 
 def jobs_of(folder: Path) -> list[dict]:
-    """A sweep that is not finished has no verdict to quote."""
+    """The jobs of a sweep; none of one without a report, which has no verdict to quote."""
     return SweepFolder(folder).jobs() if (folder / "report" / "report.md").exists() else []
 
 
@@ -54,19 +54,15 @@ def result(folder: Path, runs: list, language: str) -> str:
     verdict = re.search(r"^\*\*.*$", text, re.MULTILINE)
     comparisons, results = tables(text)[:2]
     results = [[row[index] for index in SHOWN] for row in results]
-    told = (
-        f"{MEASURED[language]}: `{command_of(runs)}`; {len(runs)} {RUNS[language]}, {time_of(runs)}, {size_of(runs)}."
-    )
-    return "\n\n".join([verdict.group(0), markdown(comparisons), markdown(results), told])
+    measured = f"{MEASURED[language]}: `{command_of(runs)}`; {len(runs)} {RUNS[language]}, {time_of(runs)}, {size_of(runs)}."
+    return "\n\n".join([verdict.group(0), markdown(comparisons), markdown(results), measured])
 
 
 def command_of(runs: list) -> str:
-    """The command of the sweep: what its jobs have in common, without the folders of the machine."""
+    """The command of the sweep: the words its jobs share, without the folders of the machine."""
     words = [run.get("command").split()[3:] for run in runs]
     shared = [word for word in words[0] if all(word in others for others in words)]
-    kept = [
-        word for word in shared if not word.startswith(("output_dir", "device", "skip_finished", "dataset.cache_dir"))
-    ]
+    kept = [word for word in shared if not word.startswith(("output_dir", "device", "skip_finished", "dataset.cache_dir"))]
     kept.sort(key=lambda word: not word.startswith("experiment"))
     return FOLDER.sub(r"=.../\1", " ".join(["python -m vision2.train", *kept]))
 
@@ -86,8 +82,8 @@ def summary_row(name: str, folder: Path, runs: list) -> str:
     report = (folder / "report" / "report.md").read_text()
     verdict = re.search(r"^\*\*(\w+)\*\*", report, re.MULTILINE).group(1)
     seeds = len({run.seed for run in runs})
-    told = f"{verdict} ({len(runs)} runs, {seeds} seed{'s' if seeds > 1 else ''})"
-    return f"| [`{name}`](conf/experiment/{name}.yaml) | {stated['claim']} | {told} |"
+    measured = f"{verdict} ({len(runs)} runs, {seeds} seed{'s' if seeds > 1 else ''})"
+    return f"| [`{name}`](conf/experiment/{name}.yaml) | {stated['claim']} | {measured} |"
 
 
 def tables(text: str) -> list[list[list[str]]]:

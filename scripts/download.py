@@ -1,4 +1,4 @@
-"""Fetch data sets and weights ahead of a class, so that nobody waits for the network in it.
+"""Download data sets and weights ahead of a class, so that it does not wait for the network.
 
 python scripts/download.py dataset=cifar10
 python scripts/download.py dataset=cats_vs_dogs source=oxford_pet
@@ -13,14 +13,14 @@ from vision2.config.command import Option, run_command
 
 OPTIONS = {
     "dataset": Option(None, "cifar10, cats_vs_dogs or plants"),
-    "source": Option(None, "which archive, where a set has several"),
-    "models": Option("", "names with commas: their default pretrained weights"),
+    "source": Option(None, "which archive, for a data set with several"),
+    "models": Option("", "names of models, separated by commas: their default pretrained weights"),
 }
 
 
 def run(options: dict) -> None:
-    from vision2.config.compose import check_overrides
-    from vision2.data.dataset import find_collection
+    from vision2.config.overrides import check_overrides
+    from vision2.data.datasets import find_collection
     from vision2.data.settings import DatasetConfig
     from vision2.models.settings import ModelConfig, WeightsConfig
     from vision2.models.weights.load import find_weights

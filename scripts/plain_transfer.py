@@ -1,9 +1,9 @@
-"""The loop people write by hand, for comparison: frozen MobileNet v2, new head, DataLoader with PIL, float32.
+"""The loop that people write by hand, for comparison: frozen MobileNet v2, new head, DataLoader with PIL, float32.
 
 python scripts/plain_transfer.py PHOTOS WEIGHTS SPLIT EPOCHS
 
 PHOTOS/CLASS/*.jpg; WEIGHTS in torchvision's layout; SPLIT is the split.json of one of our runs, so that both see the same
-images. Every epoch decodes every image and runs the whole network; prints the test accuracy of the best epoch.
+images. Every epoch decodes every image and runs the whole network. Prints the test accuracy of the best epoch.
 """
 
 from __future__ import annotations
@@ -49,8 +49,7 @@ def accuracy(network: nn.Module, loader: DataLoader) -> float:
 
 
 loaders = {
-    part: DataLoader(Photos(part), batch_size=32, shuffle=part == "train", num_workers=2)
-    for part in ("train", "val", "test")
+    part: DataLoader(Photos(part), batch_size=32, shuffle=part == "train", num_workers=2) for part in ("train", "val", "test")
 }
 torch.manual_seed(0)
 network = models.mobilenet_v2()

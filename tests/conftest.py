@@ -14,11 +14,13 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory, monkeypatch):
-    """No test reads or fills the user's caches."""
-    monkeypatch.setenv("VISION2_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path_factory.getbasetemp() / "torch"))
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    """No test reads or fills the user's caches, the fixtures of a whole module included."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VISION2_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        patch.setenv("TORCH_HOME", str(tmp_path_factory.getbasetemp() / "torch"))
+        yield
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import yaml
 from torch import nn
 
 from vision2.models.build import meta_network
-from vision2.models.facts import facts_for
+from vision2.models.cards import card_for
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig
 
@@ -20,7 +20,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "conf" / "model"
 def options() -> dict[str, ModelConfig]:
     """Option name -> configuration; those with auxiliary classifiers a second time with them switched on."""
     found = {file.stem: ModelConfig(**yaml.safe_load(file.read_text())) for file in sorted(FOLDER.glob("*.yaml"))}
-    with_aux = [name for name, config in found.items() if config.library != "timm" and facts_for(config).has_aux]
+    with_aux = [name for name, config in found.items() if config.library != "timm" and card_for(config).has_aux]
     return found | {f"{name}+aux": replace(found[name], aux=True) for name in with_aux}
 
 

@@ -42,9 +42,7 @@ def predictions(accuracy: float, n: int = 60, seed: int = 0) -> tuple[np.ndarray
     return probabilities, labels
 
 
-def make_run(
-    folder: Path, name: str, config: dict, *, accuracy: float | None = 0.9, status: str = "completed", **more
-) -> Path:
+def make_run(folder: Path, name: str, config: dict, *, accuracy: float | None = 0.9, status: str = "completed", **more) -> Path:
     """A finished run folder; `more` overrides keys of the summary."""
     record = RunRecord(folder / name)
     record.run_dir.mkdir(parents=True)
@@ -61,9 +59,7 @@ def make_run(
                 "train_accuracy": share,
                 "val_accuracy": share - 0.02,
             }
-            record.log_epoch(
-                {"epoch": epoch, "lr": 0.1, "gradient_norms": {"stem": 0.5 / epoch, "head": 1.0}, **values}
-            )
+            record.log_epoch({"epoch": epoch, "lr": 0.1, "gradient_norms": {"stem": 0.5 / epoch, "head": 1.0}, **values})
         test = summarise_predictions(*predictions(accuracy))
         test["accuracy"] = accuracy  # exactly, whatever 60 images allow
         summary["metrics"] = {"test": test, "val": test, "train": {"accuracy": accuracy, "loss": 0.3}}

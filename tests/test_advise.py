@@ -8,7 +8,7 @@ import pytest
 from vision2.advise import main
 from vision2.config.compose import load_config
 from vision2.data.dataset import Split
-from vision2.data.store.image_sources import MemoryImages
+from vision2.data.store.image_sources import ArrayImages
 from vision2.experiment import run
 from vision2.features.advice import Evidence, advise
 from vision2.features.evidence import sample_of
@@ -56,7 +56,7 @@ def test_reasons_carry_their_numbers_and_say_what_would_change_them():
 
 def test_the_sample_holds_as_many_of_each_class_as_it_can():
     labels = np.array([0] * 90 + [1] * 10)
-    images = MemoryImages([np.zeros((1, 1, 3), dtype=np.uint8)] * 100)
+    images = ArrayImages([np.zeros((1, 1, 3), dtype=np.uint8)] * 100)
     part = sample_of(Split("train", labels, tuple(map(str, range(100))), images), 30, seed=0)
     assert np.bincount(part.labels).tolist() == [20, 10]
     assert all(labels[int(name)] == label for name, label in zip(part.ids, part.labels, strict=True))

@@ -4,17 +4,18 @@ from made_up_images import class_folders
 
 from vision2 import cache
 from vision2.data.files.listing import list_images
+from vision2.data.settings import DatasetConfig
 from vision2.data.store.store import open_store
 
 
 def fill(tmp_path):
     """A store in tmp_path/cache; it is in use for as long as the returned images live."""
     files = list_images(class_folders(tmp_path / "photos", cat=3))
-    options = {"cache_gb": 1.0, "max_bad_share": 0.0, "show_progress": False}
-    return open_store(files, store_px=24, cache="disk", cache_dir=str(tmp_path / "cache"), **options)[0]
+    config = DatasetConfig("folder", cache_dir=str(tmp_path / "cache"), cache_gb=1.0, max_bad_share=0.0)
+    return open_store(files, config, store_px=24)[0]
 
 
-def test_list_tells_size_images_and_where_they_came_from(tmp_path, capsys):
+def test_list_shows_size_images_and_where_they_came_from(tmp_path, capsys):
     fill(tmp_path)
     assert cache.main(["list", f"dir={tmp_path / 'cache'}"]) == 0
     output = capsys.readouterr().out
@@ -36,7 +37,7 @@ def test_clear_deletes_what_no_process_uses_and_nothing_else(tmp_path, capsys):
     assert (tmp_path / "cache/downloads").is_dir()
 
 
-def test_an_empty_cache_is_no_error(tmp_path, capsys):
+def test_an_empty_cache_is_not_an_error(tmp_path, capsys):
     assert cache.main(["list", f"dir={tmp_path / 'none'}"]) == 0
     assert ": 0 stores," in capsys.readouterr().out
     assert not (tmp_path / "none").exists()

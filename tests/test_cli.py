@@ -1,19 +1,31 @@
-"""The command line in a user's hands: help, mistakes, sweeps."""
+"""The command line in a user's hands: help, mistakes, sweeps, an experiment from its command to its page."""
 
 from __future__ import annotations
 
 import csv
-import os
+import re
 import signal
 import subprocess
 import sys
-import time
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from vision2 import train
 from vision2.runs.read import read_runs
 
-TINY = ["dataset.fraction=0.05", "dataset.image_size_px=16", "train.epochs=1", "train.batch_size=16", "device=cpu"]
+
+def typed(folder: Path, *words: str) -> SimpleNamespace:
+    """What `python -m vision2.train words...` does in `folder`, without a new process."""
+    out, err = StringIO(), StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["train", *words])
+        code = train.main()
+    return SimpleNamespace(returncode=code, stdout=out.getvalue(), stderr=err.getvalue())
 
 
 def test_help_shows_usage_options_and_the_configuration(vision2):
@@ -27,23 +39,25 @@ def test_help_shows_usage_options_and_the_configuration(vision2):
         assert text in done.stdout
 
 
-def test_the_resolved_configuration_can_be_read_without_running(vision2, tmp_path):
-    done = vision2("train", "--cfg", "job", "--resolve", "train.epochs=3")
+def test_the_resolved_configuration_can_be_read_without_running(tmp_path):
+    done = typed(tmp_path, "--cfg", "job", "--resolve", "train.epochs=3", "output_dir=mis años (1)")
     assert done.returncode == 0
     assert "epochs: 3" in done.stdout
+    assert "output_dir: mis años (1)" in done.stdout
     assert "${" not in done.stdout
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_with_accents_and_spaces_is_taken_as_typed(vision2):
-    done = vision2("train", "--cfg", "job", "output_dir=mis años (1)")
-    assert "output_dir: mis años (1)" in done.stdout
+def test_a_mistake_ends_the_process_with_code_2_and_no_trace(vision2, tmp_path):
+    done = vision2("train", "model=resnet2O")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"error: unknown model 'resnet2O', did you mean '\w+'\?\n", done.stderr)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        ["model=resnet2O"],
         ["strategy=finetune", "model=plain20"],
         ["train.epochs"],
         ["-m", "model=resnet20,resnet2O"],
@@ -59,94 +73,106 @@ def test_a_folder_with_accents_and_spaces_is_taken_as_typed(vision2):
         ["--cfg", "nonsense"],
         ["--config-name=other"],
         ["--config-dir=."],
+        ["-cn", "other"],
     ],
     ids=" ".join,
 )
-def test_a_mistake_ends_with_code_2_one_line_and_nothing_written(words, vision2, tmp_path):
-    done = vision2("train", *words)
+def test_a_mistake_is_one_line_and_nothing_is_written(words, tmp_path):
+    done = typed(tmp_path, *words)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr + done.stdout
-    lines = [line for line in done.stderr.splitlines() if line]
-    assert len(lines) == 1
-    assert lines[0].startswith("error: ")
+    (line,) = [line for line in done.stderr.splitlines() if line]
+    assert line.startswith("error: ")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_sweep_writes_to_a_folder_with_accents_and_spaces(vision2, tmp_path):
+def test_a_sweep_writes_to_a_folder_with_accents_and_spaces(tmp_path):
     (tmp_path / "empty").mkdir()
     data = ["dataset=cifar10", "dataset.root=empty", "dataset.download=false"]
-    done = vision2("train", "-m", *data, "output_dir=mis años (1)")
+    done = typed(tmp_path, "-m", *data, "output_dir=mis años (1)")
     assert done.returncode == 1
     assert "1 of 1 jobs: 1 failed" in done.stdout
     assert "cifar-10-batches-py" in done.stderr
     assert list((tmp_path / "mis años (1)" / "sweeps").glob("*/jobs.jsonl"))
 
 
-def test_a_stopped_sweep_starts_no_other_job_and_tells_how_to_go_on(tmp_path):
-    line = [
-        sys.executable,
-        "-m",
-        "vision2.train",
-        "-m",
-        "seed=0,1",
-        *TINY,
-        "train.epochs=300",
-        f"output_dir={tmp_path}",
-    ]
+def test_a_stopped_sweep_starts_no_other_job_and_says_how_to_resume_it(tmp_path):
+    words = ["-m", "seed=0,1", "experiment=smoke", "model=plain20", "train.epochs=300", f"output_dir={tmp_path}"]
+    line = [sys.executable, "-m", "vision2.train", *words]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not list(tmp_path.rglob("last.pt")) and process.poll() is None:
-        time.sleep(0.05)
+    output = ""
+    while not output.splitlines()[-1:] or not output.splitlines()[-1].startswith("epoch"):
+        output += process.stdout.readline() or pytest.fail(f"no epoch was finished: {process.communicate()}")
     process.send_signal(signal.SIGTERM)
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 143
     assert "1 of 2 jobs: 1 interrupted" in output
-    assert "skip_finished=true to go on" in errors
+    assert "skip_finished=true" in errors
     assert "Traceback" not in errors
 
 
 @pytest.fixture(scope="module")
-def sweep(tmp_path_factory):
-    """A sweep of two models and two seeds in which one model cannot train."""
-    folder = tmp_path_factory.mktemp("sweep")
-    words = ["-m", "model=plain20,resnet20", "strategy.lr=0.05,1e30", *TINY]
-    environment = dict(os.environ)
-    line = [sys.executable, "-m", "vision2.train", *words]
-    first = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True)
-    again = subprocess.run([*line, "skip_finished=true"], cwd=folder, env=environment, capture_output=True, text=True)
-    return folder, first, again
+def experiment(tmp_path_factory):
+    """The smallest experiment as a user types it, in a process of its own."""
+    folder = tmp_path_factory.mktemp("experiment")
+    line = [sys.executable, "-m", "vision2.train", "experiment=smoke", "device=cpu"]
+    done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=240)
+    return SimpleNamespace(folder=folder, returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
 
-def test_a_failing_job_does_not_stop_the_rest_and_is_named_at_the_end(sweep):
-    folder, first, _ = sweep
-    assert first.returncode == 1
-    assert "Traceback" not in first.stderr
-    assert "4 of 4 jobs: 2 completed, 2 failed" in first.stdout
-    last = [line for line in first.stderr.splitlines() if line][-2:]
-    assert all(line.startswith("failed: python -m vision2.train") and "strategy.lr=1e+30" in line for line in last)
-    runs, problems = read_runs(folder / "outputs" / "digits")
-    assert not problems
-    assert sorted(run.summary["status"] for run in runs) == ["completed"] * 2 + ["failed"] * 4  # of both sweeps
+def test_an_experiment_is_one_plain_command_that_ends_in_a_verdict_and_a_page(experiment):
+    assert experiment.returncode == 0, experiment.stderr
+    assert "4 of 4 jobs: 4 completed" in experiment.stdout
+    assert "verdict: inconclusive" in experiment.stdout
+    (page,) = experiment.folder.rglob("report.html")
+    text = page.read_text()
+    assert text.index("after one epoch on 57 digits") < text.index("plain20")
+    assert "python -m vision2.train experiment=smoke device=cpu<" in text  # the whole sweep again
+    assert all((page.parent / name).exists() for name in ("report.md", "table.csv"))
 
 
-def test_a_sweep_prints_and_writes_its_table(sweep):
-    folder, first, _ = sweep
-    tables = sorted((folder / "outputs" / "sweeps").rglob("table.csv"))
-    rows = list(csv.DictReader(tables[0].open()))
+def test_a_sweep_prints_and_writes_its_table(experiment):
+    (table,) = (experiment.folder / "outputs" / "sweeps").rglob("table.csv")
+    rows = list(csv.DictReader(table.open()))
     assert {row["model.name"] for row in rows if row.get("model.name")} == {"plain20", "resnet20"}
-    assert "resnet20" in first.stdout
+    assert "resnet20" in experiment.stdout
 
 
-def test_the_same_sweep_again_skips_what_is_finished(sweep):
-    folder, _, again = sweep
-    assert "4 of 4 jobs: 2 skipped, 2 failed" in again.stdout
-    runs, _ = read_runs(folder / "outputs" / "digits")
-    assert len([run for run in runs if run.completed]) == 2
+@pytest.fixture(scope="module")
+def sweep(experiment):
+    """A sweep in the same folder: two jobs that cannot train, one that the experiment has finished, and a new one."""
+    smoke = ["dataset.fraction=0.05", "dataset.image_size_px=16", "train.epochs=1", "train.batch_size=16", "device=cpu"]
+    words = ["model=resnet20", "strategy.lr=1e30,0.1", "seed=0,2", "skip_finished=true"]
+    return typed(experiment.folder, "-m", *smoke, *words)
 
 
-def test_the_command_in_the_summary_makes_the_same_run_again(sweep, vision2):
-    runs, _ = read_runs(sweep[0] / "outputs" / "digits")
-    run = next(run for run in runs if run.completed)
-    assert run.summary["command"].startswith("python -m vision2.train")
-    done = vision2("train", *run.summary["command"].split()[3:])
+def test_a_failing_job_does_not_stop_the_rest_and_is_named_at_the_end(experiment, sweep):
+    assert sweep.returncode == 1
+    assert "Traceback" not in sweep.stderr
+    assert "4 of 4 jobs: 2 failed, 1 skipped, 1 completed" in sweep.stdout
+    last = [line for line in sweep.stderr.splitlines() if line][-2:]
+    assert all(line.startswith("failed: python -m vision2.train") and "strategy.lr=1e+30" in line for line in last)
+    runs, problems = read_runs(experiment.folder / "outputs" / "digits")
+    assert not problems
+    assert sorted(run.summary["status"] for run in runs) == ["completed"] * 5 + ["failed"] * 2
+
+
+def test_the_command_in_the_summary_makes_the_same_run_again(experiment, sweep, tmp_path):
+    runs, _ = read_runs(experiment.folder / "outputs" / "digits")
+    (summary,) = [run.summary for run in runs if run.completed and run.seed == 2]
+    assert summary["command"].startswith("python -m vision2.train")
+    done = typed(tmp_path, *summary["command"].split()[3:])
     assert done.returncode == 0
-    assert f"{run.summary['metrics']['test']['accuracy']:.2%}" in done.stdout
+    assert f"{summary['metrics']['test']['accuracy']:.2%}" in done.stdout
+
+
+def test_jobs_that_transfer_start_from_the_run_that_their_experiment_trains_first(tmp_path):
+    tiny = ["dataset.fraction=0.05", "dataset.image_size_px=16", "train.epochs=1", "train.batch_size=16", "device=cpu"]
+    own = ["dataset=digits", "model=resnet20", "strategy=scratch,finetune", "seed=0"]
+    first = "experiment.before=['dataset=digits','strategy=scratch','dataset.fraction=0.1']"
+    done = typed(tmp_path, "experiment=negative_transfer", *own, *tiny, first)
+    assert done.returncode == 0, done.stderr
+    runs, _ = read_runs(tmp_path / "outputs" / "digits")
+    (source,) = [run.path for run in runs if run.get("config.dataset.fraction") == 0.1]
+    sources = {run.get("config.strategy.name"): run.get("config.strategy.source") for run in runs if run.path != source}
+    assert sources == {"scratch": None, "finetune": str(source)}

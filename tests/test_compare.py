@@ -7,7 +7,7 @@ import pytest
 from vision2.compare import main
 from vision2.config.compose import load_config
 from vision2.experiment import run
-from vision2.stats.comparison import HELPS, HURTS, NOT_SHOWN, effects
+from vision2.jobs.strategy_comparison import HELPS, HURTS, NOT_SHOWN, effects
 
 TINY = ["dataset=digits", "dataset.fraction=0.1", "device=cpu", "dataset.image_size_px=16", "train.epochs=1"]
 
@@ -18,9 +18,7 @@ def no_pictures(monkeypatch):
 
 
 def verdict(a, b):
-    (effect,) = [
-        e for e in effects({"scratch": dict(enumerate(b)), "finetune": dict(enumerate(a))}, "scratch") if e.verdict
-    ]
+    (effect,) = [e for e in effects({"scratch": dict(enumerate(b)), "finetune": dict(enumerate(a))}, "scratch") if e.verdict]
     return effect.verdict
 
 

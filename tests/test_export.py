@@ -10,6 +10,7 @@ import pytest
 import torch
 from made_up_checkpoint import CLASSES, SIZE_PX, colour_checkpoint, cut_checkpoint, neighbour_head, reading_head
 
+from vision2.basics.written import LIST, WrittenFiles
 from vision2.export import main
 from vision2.inference import exported
 
@@ -72,7 +73,7 @@ def test_classes_and_preprocessing_travel_in_the_files(run_folder):
 
 
 def test_an_onnx_file_is_one_file_and_nothing_else_is_left(run_folder):
-    assert sorted(file.name for file in run_folder.iterdir()) == ["best.onnx", "best.pt", "best.pt2"]
+    assert sorted(file.name for file in run_folder.iterdir()) == [LIST, "best.onnx", "best.pt", "best.pt2"]
 
 
 def test_the_largest_difference_is_reported(run_folder, tmp_path, capsys):
@@ -85,12 +86,19 @@ def test_the_largest_difference_is_reported(run_folder, tmp_path, capsys):
 def test_a_file_that_disagrees_is_an_error_and_leaves_nothing(run_folder, tmp_path, monkeypatch, capsys, wrong):
     right = exported.run_torch_export
     monkeypatch.setattr(exported, "run_torch_export", lambda path, images: right(path, images) + wrong)
-    out = tmp_path / "net.pt2"
+    out = WrittenFiles(tmp_path).path("net.pt2")
     out.write_text("what was there before")
     assert main([f"checkpoint={run_folder}", "format=torch_export", f"out={out}"]) == 2
     assert "differs from the checkpoint" in capsys.readouterr().err
-    assert [file.name for file in tmp_path.iterdir()] == ["net.pt2"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [LIST, "net.pt2"]
     assert out.read_text() == "what was there before"
+
+
+def test_a_file_of_the_users_is_not_overwritten(run_folder, tmp_path, capsys):
+    (tmp_path / "net.pt2").write_text("mine")
+    assert main([f"checkpoint={run_folder}", "format=torch_export", f"out={tmp_path / 'net.pt2'}"]) == 2
+    assert "net.pt2 was not written by vision2" in capsys.readouterr().err
+    assert (tmp_path / "net.pt2").read_text() == "mine"
 
 
 def test_a_network_cut_after_a_layer_is_exported_with_its_classifier(tmp_path):

@@ -14,13 +14,15 @@ from made_up_checkpoint import COLOURS, colour_checkpoint, cut_checkpoint, neigh
 from PIL import Image
 from safetensors.torch import save_file
 
+from vision2.basics.written import LIST
 from vision2.data.files.listing import FileEntry
-from vision2.inference.predictor import Predictions, find_images, folders, network_inputs
+from vision2.inference.prediction_files import folders
+from vision2.inference.predictor import Predictions, find_images, network_inputs, predictor_of_checkpoint
 from vision2.models.build import build_model
 from vision2.models.settings import ModelConfig
 from vision2.models.weights.load import imagenet_classes
 from vision2.pictures.contact_sheet import Tile, contact_sheet
-from vision2.predict import from_checkpoint, main
+from vision2.predict import main
 
 ORIENTATION_TAG = 0x0112
 
@@ -51,9 +53,7 @@ def test_each_file_gets_its_class_name_and_probability(checkpoint, pictures, cap
         (name, name) for name in ("blue", "blue", "green", "green", "red", "red")
     ]
     for row in rows:
-        assert sum(float(row[key]) for key in ("probability", "probability_2", "probability_3")) == pytest.approx(
-            1, abs=1e-5
-        )
+        assert sum(float(row[key]) for key in ("probability", "probability_2", "probability_3")) == pytest.approx(1, abs=1e-5)
     assert "not readable: green/empty.png: empty file" in printed.err
 
 
@@ -86,7 +86,7 @@ def test_the_preprocessing_of_the_checkpoint_is_enforced(checkpoint, pictures, c
 def test_an_image_is_turned_upright_before_it_is_cropped(checkpoint, tmp_path, capsys):
     exif = Image.Exif()
     exif[ORIENTATION_TAG] = 6  # turn it clockwise
-    predictor = from_checkpoint(str(checkpoint), torch.device("cpu"))
+    predictor = predictor_of_checkpoint(str(checkpoint), torch.device("cpu"))
     striped = Image.new("RGB", (16, 16), "red")
     striped.paste((0, 0, 255), (0, 0, 16, 8))  # blue above red
     striped.save(tmp_path / "stripes.png", exif=exif)
@@ -99,6 +99,7 @@ def test_with_out_there_are_tables_a_contact_sheet_and_attribution_maps(checkpoi
     out = tmp_path / "out"
     assert main([f"checkpoint={checkpoint}", f"images={pictures}", f"out={out}", "gradcam=true", "shown=3"]) == 0
     assert sorted(file.name for file in out.iterdir()) == [
+        LIST,
         "contact_sheet.png",
         "gradcam",
         "predictions.csv",
@@ -111,6 +112,16 @@ def test_with_out_there_are_tables_a_contact_sheet_and_attribution_maps(checkpoi
     assert sheet.shape[2] == 3
     assert (sheet == (0, 0, 255)).all(-1).any()  # the blue picture is on it
     assert "(3 of 6 images)" in capsys.readouterr().err
+
+
+def test_files_of_the_users_in_the_folder_are_not_overwritten(checkpoint, pictures, tmp_path, capsys):
+    (tmp_path / "out" / "gradcam" / "red").mkdir(parents=True)
+    words = [f"checkpoint={checkpoint}", f"images={pictures / 'red'}", f"out={tmp_path / 'out'}"]
+    assert main(words) == main(words) == 0
+    (tmp_path / "out" / "gradcam" / "a.png.png").write_text("mine")
+    assert main([*words, "gradcam=true"]) == 2
+    assert "a.png.png was not written by vision2" in capsys.readouterr().err
+    assert (tmp_path / "out" / "gradcam" / "a.png.png").read_text() == "mine"
 
 
 @pytest.mark.parametrize(("head", "explained"), [(reading_head, True), (neighbour_head, False)])
@@ -141,9 +152,7 @@ def test_local_weights_keep_their_classifier_and_imagenets_class_names(tmp_path,
     network = build_model(ModelConfig("mobilenet_v3_small"), 1000, seed=3, image_size_px=32)
     network.head.bias.data[281] += 100.0
     renamed = {
-        name.replace("backbone.", "", 1)
-        if name.startswith("backbone.")
-        else name.replace("head.", "classifier.3."): tensor
+        name.replace("backbone.", "", 1) if name.startswith("backbone.") else name.replace("head.", "classifier.3."): tensor
         for name, tensor in network.state_dict().items()
     }
     save_file(renamed, tmp_path / "weights.safetensors")

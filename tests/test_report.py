@@ -17,21 +17,23 @@ from made_up_runs import break_run, configuration, make_run
 from PIL import Image
 
 from vision2.basics.errors import UserError
+from vision2.basics.written import LIST
 from vision2.report.__main__ import main
 from vision2.report.build import write_report
+from vision2.report.claim import HOW_TO_READ, REASONS, SENTENCES
+from vision2.report.sections import COSTS
+from vision2.report.tables import COLUMNS
 from vision2.report.texts import spanish
 from vision2.runs.sweep_folder import SweepFolder
 
-ANALYSIS = Path(__file__).resolve().parent.parent / "vision2"
+PACKAGE = Path(__file__).resolve().parent.parent / "vision2"
 EXPERIMENT = {
     "name": "degradation",
     "claim": "Residual nets beat plain ones.",
     "claim_es": "Las redes residuales superan a las planas.",
     "source": "He et al. 2016",
     "note": "Three epochs only.",
-    "comparisons": [
-        {"metric": "metrics.test.accuracy", "a": {"model.name": "resnet56"}, "b": {"model.name": "plain56"}}
-    ],
+    "comparisons": [{"metric": "metrics.test.accuracy", "a": {"model.name": "resnet56"}, "b": {"model.name": "plain56"}}],
 }
 
 # Processor time, not the clock: other work on the machine is no fault of the report. VmHWM, not ru_maxrss: the latter
@@ -102,9 +104,7 @@ def test_the_page_parses_and_refers_to_nothing_outside_itself(folder):
 def test_claim_and_verdict_come_first_then_the_numbers(folder):
     report = write_report(folder)
     text = Page(report.page.read_text()).text
-    order = [
-        text.index(words) for words in ("Residual nets beat plain ones.", "The runs support the claim.", "81.00 %")
-    ]
+    order = [text.index(words) for words in ("Residual nets beat plain ones.", "The runs support the claim.", "81.00 %")]
     assert order == sorted(order) and report.verdict == "supported"
     for words in ("Three epochs only.", "He et al. 2016", "Learning curves", "python -m vision2.train model=resnet20"):
         assert words in text
@@ -141,9 +141,35 @@ def test_the_claim_of_a_sweep_is_judged_although_its_runs_were_made_under_anothe
 
 def test_a_second_report_replaces_the_first_and_is_not_read_as_a_run(folder):
     first = write_report(folder)
-    (first.page.parent / "old.png").write_bytes(b"")
+    assert (first.page.parent / "mistakes-confident-0.png").exists()
+    for picture in folder.rglob("mistakes_confident.png"):
+        picture.unlink()
     second = write_report(folder)
-    assert second.text == first.text and not (first.page.parent / "old.png").exists()
+    assert second.text == first.text and not (first.page.parent / "mistakes-confident-0.png").exists()
+
+
+def test_files_of_the_users_are_neither_deleted_nor_overwritten(folder):
+    out = write_report(folder).page.parent
+    (out / "photo.png").write_bytes(b"mine")
+    write_report(folder)
+    assert (out / "photo.png").read_bytes() == b"mine"
+    other = folder / "digits"
+    make_run(other, "a", configuration())
+    (other / "report").mkdir()
+    (other / "report" / "report.html").write_text("mine")
+    with pytest.raises(UserError, match=r"report.html was not written by vision2.*move or delete it"):
+        write_report(other)
+    assert [file.name for file in (other / "report").iterdir()] == ["report.html"]
+
+
+def test_a_report_of_a_version_that_kept_no_list_is_replaced_but_not_what_lies_beside_it(folder):
+    out = write_report(folder).page.parent
+    (out / LIST).unlink()
+    (out / "photo.png").write_bytes(b"mine")
+    for picture in folder.rglob("mistakes_confident.png"):
+        picture.unlink()
+    write_report(folder)
+    assert (out / "photo.png").exists() and not (out / "mistakes-confident-0.png").exists()
 
 
 def test_the_page_speaks_spanish(folder):
@@ -153,24 +179,22 @@ def test_the_page_speaks_spanish(folder):
         "Las redes residuales superan a las planas.",
         "respaldada",
         "Curvas de aprendizaje",
-        "exactitud en test",
+        "exactitud en prueba",
     ):
         assert words in page.text
     assert "Learning curves" not in page.text
 
 
-def test_every_text_that_is_said_has_its_spanish_with_the_same_gaps():
-    said = set()
-    for file in sorted((ANALYSIS / "report").glob("*.py")):
+def test_every_text_of_a_report_has_its_spanish_with_the_same_gaps():
+    said = {HOW_TO_READ, *SENTENCES, *SENTENCES.values(), *REASONS.values()}
+    said |= {name for name, _ in COLUMNS} | {label for _, label, _ in COSTS}
+    for file in sorted((PACKAGE / "report").glob("*.py")):
         for call in ast.walk(ast.parse(file.read_text())):
-            if (
-                isinstance(call, ast.Call)
-                and getattr(call.func, "id", getattr(call.func, "attr", "")) == "say"
-                and call.args
-            ):
-                choice = call.args[0]
-                texts = [choice.body, choice.orelse] if isinstance(choice, ast.IfExp) else [choice]
-                said |= {text.value for text in texts if isinstance(text, ast.Constant)}
+            name = isinstance(call, ast.Call) and getattr(call.func, "id", getattr(call.func, "attr", ""))
+            if name in ("say", "note", "_copied"):
+                choices = [[each.body, each.orelse] if isinstance(each, ast.IfExp) else [each] for each in call.args]
+                said |= {text.value for texts in choices for text in texts if isinstance(text, ast.Constant)}
+    said -= {"gradcam", "filters", "mistakes_confident", "mistakes_worst"}  # files
     assert len(said) > 50 and said <= set(spanish())
     for english, words in spanish().items():
         assert sorted(re.findall(r"{\w+}", english)) == sorted(re.findall(r"{\w+}", words)), english
@@ -186,9 +210,7 @@ def test_a_folder_of_runs_that_are_no_experiment_has_a_page_too(tmp_path):
 def test_runs_without_epochs_artifacts_or_test_figures_are_shown_with_what_they_have(tmp_path):
     for name, accuracy in (("a", 0.7), ("b", 0.8)):
         config = configuration(**{"model.name": name})
-        run = make_run(
-            tmp_path, name, config, metrics={"val": {"accuracy": accuracy}}, trainable_map=None, classes=None
-        )
+        run = make_run(tmp_path, name, config, metrics={"val": {"accuracy": accuracy}}, trainable_map=None, classes=None)
         (run / "metrics.jsonl").unlink()
     assert "80.00 %" in Page(write_report(tmp_path).page.read_text()).text
 
@@ -238,12 +260,10 @@ def test_a_folder_without_runs_is_one_sentence(tmp_path):
 def test_two_hundred_runs_take_less_than_20_seconds_and_500_megabytes(tmp_path):
     folder = tmp_path / "runs"
     for number in range(200):
-        config = configuration(
-            **{"model.name": f"net{number // 20}", "strategy.lr": number // 4 % 5 / 10, "seed": number % 4}
-        )
+        config = configuration(**{"model.name": f"net{number // 20}", "strategy.lr": number // 4 % 5 / 10, "seed": number % 4})
         make_run(folder, f"{number:03d}", config, accuracy=0.5 + 0.001 * number)
     done = subprocess.run(
-        [sys.executable, "-c", MEASURED, str(folder)], capture_output=True, text=True, cwd=ANALYSIS.parent, timeout=120
+        [sys.executable, "-c", MEASURED, str(folder)], capture_output=True, text=True, cwd=PACKAGE.parent, timeout=120
     )
     seconds, megabytes = map(float, done.stdout.splitlines()[-1].split())
     assert seconds < 20 and megabytes < 500

@@ -12,8 +12,9 @@ from vision2.basics.errors import UserError
 from vision2.models.settings import ModelConfig
 from vision2.profiling import speed
 from vision2.profiling.accuracy_cost import accuracy_against_cost
-from vision2.profiling.model_summary import as_record, stage_table, summarise_model
-from vision2.summary import _names, configurations, main
+from vision2.profiling.model_summary import as_record, summarise_model
+from vision2.profiling.summary_page import stage_table
+from vision2.summary import configurations, main, model_names
 
 
 def rows_of(printed: str) -> dict[str, list[str]]:
@@ -96,8 +97,18 @@ def test_speed_and_memory_are_measured_for_inference_and_training(monkeypatch):
     model = ModelConfig("smallinception", aux=True)
     found = speed.measure_here(speed.Probe(model, 10, 8, 2, "cpu"))
     assert min(found.inference_images_per_second, found.training_images_per_second) > 0
-    assert found.training_memory_mb > 0
+    weights_mb = 4 * 648_822 / 1e6  # of float32, with auxiliary classifiers
+    assert weights_mb < found.inference_memory_mb < 1.5 * weights_mb  # activations of two 8 px images are small
+    assert 3 * weights_mb < found.training_memory_mb < 4 * weights_mb  # weights, gradients, momentum
     assert len(found.cells()) == 4
+    again = speed.measure_here(speed.Probe(model, 10, 8, 2, "cpu"))
+    assert again.inference_memory_mb == found.inference_memory_mb
+    assert again.training_memory_mb == found.training_memory_mb
+
+
+def test_memory_that_cannot_be_counted_is_shown_as_unknown():
+    found = speed.Measured("cpu", 2, "float32", 10.0, None, 5.0, None)
+    assert found.cells() == ["10", "5.0", "-", "-"]
 
 
 def test_too_little_memory_is_one_sentence_that_says_what_to_change(monkeypatch):
@@ -117,7 +128,7 @@ def test_too_little_memory_is_one_sentence_that_says_what_to_change(monkeypatch)
 
 
 def test_all_names_every_published_model_by_kind_and_year():
-    names = _names(["model=all"])
+    names = model_names(["model=all"])
     assert names[0] == "alexnet"
     assert {"resnet152", "efficientnet_b7", "inception_v4", "plain110"} <= set(names)
     assert "resnet18_small" not in names

@@ -41,12 +41,15 @@ def run(overrides: list[str], options: dict) -> int:
     from dataclasses import asdict
 
     from vision2.basics.atomic_write import write_json
+    from vision2.basics.written import WrittenFiles
     from vision2.features.advice import advise, as_text
     from vision2.features.evidence import measure_evidence
     from vision2.jobs.check_advice import check_advice
     from vision2.preparation import open_for_transfer
     from vision2.runs.records import plain
 
+    name = f"{config.dataset.name}-{config.model.name}.json"
+    files = WrittenFiles(Path(config.output_dir).expanduser() / "advice", name)
     evidence = measure_evidence(
         *open_for_transfer(config),
         model=config.model,
@@ -62,9 +65,8 @@ def run(overrides: list[str], options: dict) -> int:
     if options["check"]:
         record["check"] = check_advice(overrides, advice, evidence)
         failed = int(any(row["error"] for row in record["check"]["candidates"]))
-    path = Path(config.output_dir).expanduser() / "advice" / f"{config.dataset.name}-{config.model.name}.json"
-    write_json(path, plain(record))
-    print(f"written: {path}")
+    write_json(files.path(name), plain(record))
+    print(f"written: {files.folder / name}")
     return failed
 
 

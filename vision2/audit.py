@@ -1,9 +1,9 @@
-"""Look at every file of a data set before it is trained on; nothing is changed.
+"""Check every file of a data set before it is trained on; nothing is changed.
 
     python -m vision2.audit dataset=folder dataset.root=FOLDER [out=FOLDER]
 
-Reads each image by full decode and reports, as text, audit.json and a page with thumbnails (audit.html): counts per class
-and split, what cannot be decoded, odd colour modes and sizes, exact and near duplicates within and across splits.
+Decodes each image fully and reports, as text, audit.json and a page with thumbnails (audit.html): counts per class and
+split, what cannot be decoded, odd colour modes and sizes, exact and near duplicates within and across splits.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from vision2.config.command import Option, run_command
 if TYPE_CHECKING:
     from vision2.config.schema import Config
 
-OPTIONS = {"out": Option(None, "where audit.txt, audit.json and audit.html go; None: output_dir/audit/DATASET")}
+OPTIONS = {"out": Option(None, "where audit.txt, audit.json and audit.html go; by default output_dir/audit/DATASET")}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,19 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(config: Config, options: dict) -> None:
-    """Write the three files and print the text."""
-    from vision2.basics.atomic_write import write_json, write_text
-    from vision2.data.audit.findings import audit
-    from vision2.data.audit.page import page
-    from vision2.data.audit.text import text
+    from vision2.report.audit_page import FILES, write_audit
 
-    found = audit(config.dataset, seed=config.seed, show_progress=sys.stderr.isatty())
-    out = Path(options["out"] or Path(config.output_dir) / "audit" / config.dataset.name)
-    written = text(found.findings)
-    write_text(out / "audit.txt", written)
-    write_json(out / "audit.json", found.findings)
-    write_text(out / "audit.html", page(found))
-    print(f"{written}\nwritten: {out / 'audit.txt'}, audit.json, audit.html")
+    folder = Path(options["out"] or Path(config.output_dir) / "audit" / config.dataset.name)
+    text = write_audit(config.dataset, folder, seed=config.seed)
+    print(f"{text}\nwritten: {folder}/{', '.join(FILES)}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """python -m vision2.cache list|clear [dir=FOLDER]
 
-The stores of decoded images and of features: list them, or delete those that no process is using. Downloads are left
-alone.
+List the stores of decoded images and of features, or delete those that no process is using. Downloads are kept.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from vision2.config.command import Option, run_command
 
 ACTIONS = ("list", "clear")
 OPTIONS = {
-    "action": Option("list", "list | clear; the word alone does too"),
+    "action": Option("list", "list | clear; may be written without action="),
     "dir": Option("", "the cache folder, as in dataset.cache_dir; empty = $VISION2_CACHE or ~/.cache/vision2"),
 }
 
@@ -37,9 +36,7 @@ def run(options: dict) -> None:
         raise UserError(f"unknown action '{action}'{suggest(action, ACTIONS)}")
     folder = stores_folder(options["dir"] or None)
     stores = list_stores(folder)
-    print(
-        f"{folder}: {len(stores)} store{'s' * (len(stores) != 1)}, {sum(store.bytes for store in stores) / 1e9:.2f} GB"
-    )
+    print(f"{folder}: {len(stores)} store{'s' * (len(stores) != 1)}, {sum(store.bytes for store in stores) / 1e9:.2f} GB")
     for store in stores:
         note = ""
         if action == "clear":

@@ -8,28 +8,18 @@ One multiplication for each product of a convolution; biases, norms and pooling 
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, fields
-from pathlib import Path
+from dataclasses import fields
 
 from vision2.basics.errors import UserError
 from vision2.config.command import Option, run_command
-from vision2.profiling.arithmetic import Lesson, Setting, lessons
+from vision2.profiling.arithmetic import Setting, lessons
 
 FORMATS = ("text", "markdown", "json")
-HELP = {
-    "size": "height and width of the input, in pixels",
-    "channels": "channels of the input",
-    "filters_1x1": "filters of the 1x1 branch",
-    "filters_3x3": "filters of the 3x3 branch, and of the separable convolution",
-    "filters_5x5": "filters of the 5x5 branch",
-    "reduce": "channels after the 1x1 bottleneck before the 3x3 and the 5x5",
-    "pool_filters": "filters of the 1x1 convolution after the pooling branch",
-    "n": "kernel of the n x n that becomes 1 x n and n x 1",
-}
 OPTIONS = {
-    **{field.name: Option(field.default, HELP[field.name], int) for field in fields(Setting)},
+    **{field.name: Option(field.default, field.metadata["help"], int) for field in fields(Setting)},
     "format": Option("text", ", ".join(FORMATS)),
     "out": Option(None, "a folder that cost.md and cost.json go to"),
 }
@@ -44,46 +34,20 @@ def run(options: dict) -> None:
     if options["format"] not in FORMATS:
         raise UserError(f"format is '{options['format']}', it must be one of {', '.join(FORMATS)}")
     given = Setting(**{field.name: options[field.name] for field in fields(Setting)}).checked()
-    import json
-
     from vision2.basics.atomic_write import write_json, write_text
-    from vision2.profiling.cost_lesson import as_record
+    from vision2.basics.written import WrittenFiles
+    from vision2.profiling.cost_lesson import as_record, page
 
     found = lessons(given)
-    record = {"setting": asdict(given), "lessons": [as_record(lesson, given) for lesson in found]}
     if options["format"] == "json":
-        print(json.dumps(record, indent=2))
+        print(json.dumps(as_record(found, given), indent=2))
     else:
         print(page(found, given, markdown=options["format"] == "markdown"))
     if options["out"]:
-        folder = Path(options["out"])
-        write_text(folder / "cost.md", page(found, given, markdown=True) + "\n")
-        write_json(folder / "cost.json", record)
-        print(f"written: {folder / 'cost.md'}, cost.json", file=sys.stderr)
-
-
-def page(found: Sequence[Lesson], given: Setting, *, markdown: bool) -> str:
-    """The lessons as text for a terminal or as Markdown."""
-    heading = "## " if markdown else ""
-    parts = [
-        f"Multiplications of convolutions on a {given.size}x{given.size}x{given.channels} input"
-        " (counted: FlopCounterMode / 2 on the module)"
-    ]
-    for number, lesson in enumerate(found, start=1):
-        parts.append(f"{heading}{number}. {lesson.title}\n\n{_tables(lesson, given, markdown)}")
-    return "\n\n".join(parts)
-
-
-def _tables(lesson: Lesson, given: Setting, markdown: bool) -> str:
-    from vision2.profiling.cost_lesson import HEADINGS, design_rows, saving
-    from vision2.runs.table import as_markdown, as_text
-
-    rows = []
-    for design in (lesson.costly, lesson.cheaper):
-        name = f"**{design.name}**" if markdown else f"[{design.name}]"
-        rows += [[name, "", "", "", ""], *(row.cells(given) for row in design_rows(design, given))]
-    table = as_markdown(HEADINGS, rows) if markdown else as_text(HEADINGS, rows)
-    return f"{table.rstrip()}\n\n{saving(lesson, given)}"
+        files = WrittenFiles(options["out"], "cost.md", "cost.json")
+        write_text(files.path("cost.md"), page(found, given, markdown=True) + "\n")
+        write_json(files.path("cost.json"), as_record(found, given))
+        print(f"written: {files.folder / 'cost.md'}, cost.json", file=sys.stderr)
 
 
 if __name__ == "__main__":

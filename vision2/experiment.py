@@ -11,6 +11,7 @@ from vision2.config.schema import Config
 from vision2.models.heads import is_differentiable
 from vision2.pictures.artifacts import write_artifacts
 from vision2.pictures.dashboard import log_embedding, log_results
+from vision2.pictures.images import as_pictures
 from vision2.preparation import Prepared, check_resumable, prepare
 from vision2.runs.environment import environment
 from vision2.runs.identity import config_hash
@@ -21,11 +22,13 @@ from vision2.strategies import STRATEGIES
 from vision2.strategies.transfer_source import describe_lineage
 from vision2.training.checkpoint import load_checkpoint
 from vision2.training.fit import Fit, FitResult
-from vision2.training.memory import peak_memory_mb, reset_peak_memory
 from vision2.training.parameter_plan import format_map, trainable_map
 from vision2.training.predictions import Predictions
+from vision2.training.process_memory import peak_memory_mb, reset_peak_memory
 from vision2.training.progress import ProgressBars
 from vision2.training.recorder import Recorder
+
+SAMPLES_SHOWN = 16
 
 
 def run(config: Config, create_run_dir: Callable[[], Path], command: str) -> dict:
@@ -82,8 +85,8 @@ def _record_start(prepared: Prepared, record: RunRecord, tracker: TensorBoardTra
     record.write_config(asdict(config))
     record.write_split(prepared.task.data.split_record())
     tracker.log_text("configuration", asdict(config))
-    batch = next(iter(prepared.task.images["train"].epoch(1)))
-    tracker.log_images("samples/train", batch.images, prepared.task.network.preprocessing)
+    images = next(iter(prepared.task.images["train"].epoch(1))).images[:SAMPLES_SHOWN]
+    tracker.log_pictures("samples/train", as_pictures(images, prepared.task.network.preprocessing))
 
 
 def _shared_by_checkpoints(prepared: Prepared, fit: Fit, config: Config) -> dict:
@@ -98,18 +101,14 @@ def _shared_by_checkpoints(prepared: Prepared, fit: Fit, config: Config) -> dict
     }
 
 
-def _finish(
-    prepared: Prepared, fit: Fit, result: FitResult, recorder: Recorder, config: Config, *, command: str
-) -> dict:
+def _finish(prepared: Prepared, fit: Fit, result: FitResult, recorder: Recorder, config: Config, *, command: str) -> dict:
     """Evaluate the best state on validation and, once, on test; write pictures and the summary."""
     start, task, progress = time.perf_counter(), prepared.task, result.progress
     predictions = {split: result.predict(split) for split in ("val", "test")}
     metrics = {split: summarise_predictions(*found) for split, found in predictions.items()}
     if result.train:
         metrics["train"] = result.train
-    _picture(prepared, fit, result, recorder, predictions["test"])
-    if metrics["test"]["confusion"] is not None:
-        recorder.tracker.log_confusion("confusion/test", metrics["test"]["confusion"], task.data.classes)
+    _picture(prepared, fit, result, recorder, predictions["test"], metrics["test"]["confusion"])
     costs = fit.costs()
     summary = {
         "status": "completed",
@@ -140,7 +139,14 @@ def _finish(
     return summary
 
 
-def _picture(prepared: Prepared, fit: Fit, result: FitResult, recorder: Recorder, test: Predictions) -> None:
+def _picture(
+    prepared: Prepared,
+    fit: Fit,
+    result: FitResult,
+    recorder: Recorder,
+    test: Predictions,
+    confusion: list[list[int]] | None,
+) -> None:
     """What reports and TensorBoard show: predictions, mistakes, attribution maps, filters, features."""
     task, network = prepared.task, result.network
     classes, preprocessing = task.data.classes, network.preprocessing
@@ -154,6 +160,6 @@ def _picture(prepared: Prepared, fit: Fit, result: FitResult, recorder: Recorder
         ids=task.data.test.ids,
         preprocessing=preprocessing,
     )
-    tracker = recorder.tracker
-    log_results(tracker, pictures, probabilities=test.probabilities, labels=test.labels, classes=classes)
+    tracker, shown = recorder.tracker, {"probabilities": test.probabilities, "labels": test.labels, "classes": classes}
+    log_results(tracker, pictures, **shown, confusion=confusion)
     log_embedding(tracker, network, task.images["val"], classes, preprocessing, known=fit.known_features())

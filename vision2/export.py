@@ -1,4 +1,4 @@
-"""Write a checkpoint as a file that other programs run, and check that it says what the checkpoint says.
+"""Write a checkpoint as a file that other programs run, and check that it predicts what the checkpoint predicts.
 
     python -m vision2.export checkpoint=RUN_FOLDER                          ONNX, beside the checkpoint
     python -m vision2.export checkpoint=best.pt format=torch_export out=model.pt2
@@ -13,13 +13,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vision2.basics.errors import UserError
 from vision2.config.command import Option, run_command
-
-if TYPE_CHECKING:
-    from vision2.models.network import Network
 
 SUFFIXES = {"onnx": ".onnx", "torch_export": ".pt2"}
 OPTIONS = {
@@ -28,8 +24,6 @@ OPTIONS = {
     "out": Option(None, "the file to write; None: the checkpoint's name with .onnx or .pt2"),
     "tolerance": Option(1e-4, "largest difference of a probability that is accepted", float),
 }
-CHECKED_BATCHES = (1, 3)  # neither is the batch that the file was made with
-IMAGES_SEED = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,7 +34,7 @@ def run(options: dict) -> None:
     """Export, check, and only then put the file in its place.
 
     Raises:
-        UserError: for a bad checkpoint, absent packages, or a file that does not agree with the checkpoint.
+        UserError: for a bad checkpoint, missing packages, or a file that does not agree with the checkpoint.
     """
     if options["format"] not in SUFFIXES:
         raise UserError(f"format is '{options['format']}', it must be {' or '.join(SUFFIXES)}")
@@ -51,6 +45,8 @@ def run(options: dict) -> None:
     import torch
 
     from vision2.basics.atomic_write import replacing
+    from vision2.basics.written import WrittenFiles
+    from vision2.inference.exported import CHECKED_BATCHES, export_network
     from vision2.inference.load_network import load_network
     from vision2.models.heads import KNNHead
     from vision2.training.checkpoint import load_checkpoint
@@ -59,72 +55,53 @@ def run(options: dict) -> None:
     network = load_network(checkpoint, torch.device("cpu"))
     if isinstance(network.head, KNNHead):
         raise UserError(
-            "this checkpoint classifies by its nearest training images, which is not exported; train with"
-            " strategy.classifier=linear (or logistic, svm, mlp, ...) for a network that can be"
+            "this checkpoint classifies by its nearest training images, which cannot be exported; train with"
+            " strategy.classifier=linear (or logistic, svm, mlp, ...)"
         )
-    size = network.preprocessing.image_size_px
     out = destination(options)
+    files = WrittenFiles(out.parent, out.name)
     with replacing(out) as temporary:
-        write(network, temporary, options["format"], metadata_of(checkpoint))
-        worst = largest_difference(network, temporary, options["format"], size)
+        worst = export_network(network, temporary, options["format"], metadata_of(checkpoint))
         if not worst <= options["tolerance"]:
             raise UserError(
                 f"the exported network differs from the checkpoint by {worst:.2g} in a probability, more than"
                 f" tolerance={options['tolerance']:g}; no file was written"
             )
+        files.path(out.name)
+    size, classes = network.preprocessing.image_size_px, len(checkpoint["classes"])
     print(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)")
+    print(f"  {network.name}, input images (N, 3, {size}, {size}), output probabilities (N, {classes})")
     print(
-        f"  {network.name}, input images (N, 3, {size}, {size}), output probabilities (N, {len(checkpoint['classes'])})"
+        f"  largest difference from the checkpoint: {worst:.2g} over {sum(CHECKED_BATCHES)} images"
+        f" in batches of {' and '.join(map(str, CHECKED_BATCHES))}"
     )
-    images = sum(CHECKED_BATCHES)
-    print(f"  largest difference from the checkpoint: {worst:.2g} over {images} images in batches of {CHECKED_BATCHES}")
 
 
 def destination(options: dict) -> Path:
-    """Where the file goes. Raises UserError for a folder, and for a name that does not say what the file is."""
+    """Where the file goes.
+
+    Raises:
+        UserError: for a folder, and for a name that does not end as the format does.
+    """
     given = Path(options["checkpoint"]).expanduser()
     checkpoint = given / "best.pt" if given.is_dir() else given
-    out = Path(options["out"]).expanduser() if options["out"] else checkpoint.with_suffix(SUFFIXES[options["format"]])
+    suffix = SUFFIXES[options["format"]]
+    out = Path(options["out"]).expanduser() if options["out"] else checkpoint.with_suffix(suffix)
     if out.is_dir():
         raise UserError(f"out={options['out']} is a folder; name the file to write")
-    suffix = SUFFIXES[options["format"]]
-    if out.suffix != suffix:  # nor can it be the checkpoint then
+    if out.suffix != suffix:  # so that it cannot be the checkpoint either
         raise UserError(f"out={options['out']} must end in {suffix}, as format={options['format']} does")
     return out
 
 
 def metadata_of(checkpoint: dict) -> dict:
-    """What a program that runs the file must know to feed it and to name its outputs."""
+    """What a program that runs the file needs to prepare its input and to name its outputs."""
     return {
         "classes": checkpoint["classes"],
         "preprocessing": checkpoint["preprocessing"],
         "input": "RGB / 255, resized and cropped as in preprocessing, then (x - mean) / std; N x 3 x H x W float32",
         "model": checkpoint["model_config"]["name"],
     }
-
-
-def write(network: Network, path: Path, kind: str, metadata: dict) -> None:
-    from vision2.inference.exported import write_onnx, write_torch_export
-
-    writer = write_onnx if kind == "onnx" else write_torch_export
-    writer(network, path, network.preprocessing.image_size_px, metadata)
-
-
-def largest_difference(network: Network, path: Path, kind: str, image_size_px: int) -> float:
-    """The largest difference of a probability between the file and the network; NaN when either says NaN."""
-    import torch
-
-    from vision2.inference.exported import Probabilities, example_images, run_onnx, run_torch_export
-
-    run_file, differences = run_onnx if kind == "onnx" else run_torch_export, []
-    for count in CHECKED_BATCHES:
-        images = example_images(image_size_px, count, seed=IMAGES_SEED)
-        with torch.no_grad():
-            expected, found = Probabilities(network)(images), run_file(path, images)
-        if found.shape != expected.shape:
-            return float("nan")
-        differences.append((found - expected).abs().max())
-    return float(torch.stack(differences).max())
 
 
 if __name__ == "__main__":

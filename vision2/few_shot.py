@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vision2.basics.errors import UserError
+from vision2.basics.written import WrittenFiles
 from vision2.config.command import Option, run_command
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def run(config: Config, options: dict) -> None:
     from vision2.preparation import open_for_transfer
     from vision2.runs.records import plain
 
+    folder = Path(config.output_dir).expanduser() / "few_shot" / f"{config.dataset.name}-{config.model.name}"
+    files = WrittenFiles(folder, "few_shot.json", "few_shot.png")
     data, network, untrained = open_for_transfer(config)
     check_shots(data.train.labels, data.classes, shots)
     features = transfer_features(data, {"pretrained": network, "untrained": untrained}, config.model, config.dataset)
@@ -63,11 +66,10 @@ def run(config: Config, options: dict) -> None:
         f" {len(data.test.labels):,} test images\n"
     )
     print(as_text(points))
-    folder = Path(config.output_dir).expanduser() / "few_shot" / f"{data.name}-{network.name}"
     rows = [asdict(point) | {"accuracy": point.accuracy._asdict()} for point in points]
-    write_json(folder / "few_shot.json", plain(rows))
-    save_figure(learning_curve_figure(points, chance=1 / len(data.classes)), folder / "few_shot.png")
-    print(f"written: {folder / 'few_shot.json'}, few_shot.png")
+    write_json(files.path("few_shot.json"), plain(rows))
+    save_figure(learning_curve_figure(points, chance=1 / len(data.classes)), files.path("few_shot.png"))
+    print(f"written: {files.folder / 'few_shot.json'}, few_shot.png")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from vision2.basics.errors import UserError
-from vision2.basics.preprocessing import Preprocessing
+from vision2.basics.preprocessing import CROP_SHARE, Preprocessing
 from vision2.config.checks import image_size_px
 from vision2.config.schema import Config
 from vision2.data.batches import Batches
@@ -24,7 +24,6 @@ from vision2.training.fit import Task
 from vision2.training.precision import choose_device
 
 SMALL_IMAGE_PX = 64  # up to here a batch of 128 fits everywhere, above it 32 does
-CROP_SHARE = 0.875  # images are kept at size / 0.875: the 256 for 224 that ImageNet evaluation is used to
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Files are replaced whole or not at all, and a place that takes none is told in one sentence."""
+"""Files are replaced as a whole or not at all, and a path that cannot be written is reported in one sentence."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def test_a_failure_leaves_the_old_content_and_no_temporary_file(tmp_path):
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_a_number_that_json_has_not_is_refused_and_nothing_written(tmp_path):
+def test_a_number_that_json_cannot_hold_is_refused_and_nothing_is_written(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "a.json", {"x": float("nan")})
     assert not list(tmp_path.iterdir())
 
 
-def test_a_place_that_takes_no_file_is_a_mistake_of_the_user(tmp_path):
+def test_a_path_that_cannot_be_written_is_a_mistake_of_the_user(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"cannot write .*a\.txt: .*file is no folder"):
+    with pytest.raises(UserError, match=r"cannot write .*a\.txt: .*file is not a folder"):
         write_text(tmp_path / "file" / "a.txt", "x")
     with pytest.raises(UserError, match=r"cannot write .*No space left"), replacing(tmp_path / "b") as temporary:
         raise OSError(28, "No space left on device", str(temporary))

@@ -10,13 +10,13 @@ from vision2.config.command import Option, run_command
 OPTIONS = {"images": Option(None, "a folder"), "top": Option(5, "classes", int), "gradcam": Option(False, "maps", bool)}
 
 
-def ended(capsys, *words, run=lambda config, options: None, composes=lambda words: words):
-    code = run_command(words, doc="Doc.", options=OPTIONS, run=run, composes=composes)
+def ended(capsys, *arguments, run=lambda config, options: None, composes=lambda overrides: overrides):
+    code = run_command(arguments, doc="Doc.", options=OPTIONS, run=run, composes=composes)
     return code, capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("word", "message"),
     [
         ("image=x", "unknown setting 'image', did you mean 'images'?"),
         ("top=many", "top is 'many', it must be a whole number"),
@@ -24,21 +24,28 @@ def ended(capsys, *words, run=lambda config, options: None, composes=lambda word
         ("images", "settings are written key=value, did you mean 'images'?"),
     ],
 )
-def test_a_mistake_in_an_option_is_one_line_with_code_2(word, told, capsys):
-    assert ended(capsys, word) == (2, f"error: {'cannot read ' + repr(word) + ': ' if '=' not in word else ''}{told}\n")
+def test_a_mistake_in_an_option_is_one_line_with_code_2(word, message, capsys):
+    assert ended(capsys, word) == (
+        2,
+        f"error: {'cannot read ' + repr(word) + ': ' if '=' not in word else ''}{message}\n",
+    )
 
 
 def test_what_is_no_option_is_a_setting_of_the_configuration(capsys):
     seen = {}
     code, _ = ended(
-        capsys, "top=3", "model=resnet20", "mode=eval", run=lambda config, options: seen.update(options, words=config)
+        capsys,
+        "top=3",
+        "model=resnet20",
+        "mode=eval",
+        run=lambda config, options: seen.update(options, overrides=config),
     )
     assert code == 0
-    assert seen == {"images": None, "top": 3, "gradcam": False, "words": ["model=resnet20", "mode=eval"]}
+    assert seen == {"images": None, "top": 3, "gradcam": False, "overrides": ["model=resnet20", "mode=eval"]}
 
 
 @pytest.mark.parametrize(
-    ("raised", "code", "told"),
+    ("raised", "code", "message"),
     [
         (UserError("a", "b"), 2, "error: a\nerror: b\n"),
         (PermissionError(13, "Permission denied", "/x/y"), 2, "error: /x/y: Permission denied\n"),
@@ -47,8 +54,8 @@ def test_what_is_no_option_is_a_setting_of_the_configuration(capsys):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_how_a_command_ends(raised, code, told, capsys):
+def test_how_a_command_ends(raised, code, message, capsys):
     def run(config, options):
         raise raised
 
-    assert ended(capsys, run=run) == (code, told)
+    assert ended(capsys, run=run) == (code, message)

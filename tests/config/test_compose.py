@@ -1,30 +1,35 @@
+"""From overrides to a checked configuration: what composes, and what is refused in which sentence."""
+
 from __future__ import annotations
 
 import pytest
+from omegaconf import OmegaConf
 
 from vision2.basics.errors import UserError
-from vision2.config.compose import from_dict, load_config
-from vision2.config.location import GROUPS, options
+from vision2.config.compose import compose_config, from_dict, load_config, to_config
+from vision2.config.location import config_folder, options
+from vision2.models.settings import ModelConfig
 
 
-def problems(*words: str) -> tuple[str, ...]:
+def problems(*overrides: str) -> tuple[str, ...]:
     with pytest.raises(UserError) as caught:
-        load_config(words)
+        load_config(overrides)
     return caught.value.problems
 
 
-@pytest.mark.parametrize(("group", "option"), [(g, o) for g in GROUPS[:3] for o in options(g)])
-def test_every_option_composes_and_parses(group, option):
-    words = [f"{group}={option}"]
-    if (group, option) == ("model", "timm"):
-        words.append("model.name=resnet10t")
-    if group == "strategy" and option != "scratch":
-        words.append("model=resnet18")
-    if group == "dataset":
-        words += ["model=resnet18", *(["dataset.root=."] if option == "folder" else [])]
-    if group == "model":
-        words.append("dataset.image_size_px=299")
-    assert load_config(words).model.name
+@pytest.mark.parametrize(("group", "option"), [(group, o) for group in ("dataset", "strategy") for o in options(group)])
+def test_every_data_set_and_strategy_composes_and_parses(group, option, tmp_path):
+    root = [f"dataset.root={tmp_path}"] if option == "folder" else []
+    config = load_config([f"{group}={option}", "model=resnet18", *root])
+    assert getattr(config, group).name == option
+
+
+def test_every_model_composes_and_parses():
+    whole = compose_config(["dataset.image_size_px=299"])
+    for option in options("model"):
+        whole.model = OmegaConf.merge(ModelConfig, OmegaConf.load(config_folder() / "model" / f"{option}.yaml"))
+        assert to_config(whole).model.name, option
+    assert load_config(["model=mobilenet_v1", "model.width=0.5"]).model.width == 0.5
 
 
 def test_defaults_train_a_small_residual_network_on_digits():
@@ -37,7 +42,7 @@ def test_zero_is_a_value():
     assert (config.seed, config.strategy.lr, config.train.warmup_epochs) == (0, 0.0, 0.0)
 
 
-def test_all_mistakes_of_a_command_line_are_told_at_once():
+def test_all_mistakes_of_a_command_line_are_reported_at_once():
     found = problems("model=resnet5", "train.epoch=3", "train.batch_size=many", "seed=-1")
     assert len(found) == 4
 
@@ -65,7 +70,8 @@ def test_all_mistakes_of_a_command_line_are_told_at_once():
         ("dataset.classes=0", "it must be a list"),
         ("strategy.rules=[{match: 'head.*', lr_scal: 2}]", "it must be a list of {match"),
         ("strategy.rules=[{match: 'head.*', lr_scale: -1}]", "the lr_scale of 'head.*' is -1.0, it must"),
-        ("strategy.rules.0.frozen=true", "strategy.rules is given as a whole: strategy.rules=VALUE"),
+        ("strategy.rules.0.frozen=true", "strategy.rules, which can only be set as a whole: strategy.rules=VALUE"),
+        ("strategy.rules=[{match: 'body.layer1.*'}]", "old name of the backbone; write 'backbone.layer1.*'"),
         ("resume=", "resume is empty"),
         ("dataset.cache_dir=''", "dataset.cache_dir is empty"),
         ("output_dir=", "output_dir is empty"),
@@ -83,15 +89,15 @@ def test_a_sweep_over_data_sets_may_hold_digits_beside_a_root(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "text"),
+    ("overrides", "text"),
     [
         (["strategy=finetune", "model=plain20"], "has no published weights"),
         (["strategy=finetune", "model=resnet18", "weights.name=none"], "needs pretrained weights"),
         (["model=resnet18", "weights.name=default"], "strategy=scratch starts at random"),
         (["model=vgg16", "dataset.image_size_px=31"], "smallest size is 32 px"),
         (["model=resnet20", "model.aux=true"], "no auxiliary classifiers"),
-        (["dataset.shots_per_class=5", "dataset.fraction=0.5"], "give one of them"),
-        (["dataset=folder", "model=resnet18"], "dataset=folder needs dataset.root=PLACE"),
+        (["dataset.shots_per_class=5", "dataset.fraction=0.5"], "set only one of them"),
+        (["dataset=folder", "model=resnet18"], "dataset=folder needs dataset.root=PATH"),
         (["dataset=plants", "dataset.root=absent", "model=resnet18"], "dataset.root=absent does not exist"),
         (["mode=eval"], "mode=eval needs checkpoint=FILE"),
         (["weights.path=absent.pth"], "weights.path=absent.pth does not exist"),
@@ -102,8 +108,8 @@ def test_a_sweep_over_data_sets_may_hold_digits_beside_a_root(tmp_path):
         (["strategy.classifier=svm"], "goes with strategy=feature_extraction"),
     ],
 )
-def test_values_that_contradict_are_found_before_anything_is_touched(words, text):
-    assert any(text in problem for problem in problems(*words))
+def test_values_that_contradict_are_found_before_anything_is_touched(overrides, text):
+    assert any(text in problem for problem in problems(*overrides))
 
 
 def test_a_saved_configuration_cannot_read_the_environment_or_name_code():

@@ -13,8 +13,8 @@ from vision2.basics.preprocessing import Preprocessing
 from vision2.data.batches import Batches
 from vision2.data.files.decode import BadImage
 from vision2.data.files.listing import list_images
-from vision2.data.settings import AugmentConfig
-from vision2.data.store.image_sources import MemoryImages, ResidentImages
+from vision2.data.settings import AugmentConfig, DatasetConfig
+from vision2.data.store.image_sources import ArrayImages, TensorImages
 from vision2.data.store.store import open_store
 
 STRONG = AugmentConfig(color_jitter=0.4, rand_augment=2, erasing=0.5)
@@ -23,18 +23,16 @@ LOOK = Preprocessing(image_size_px=24, resize_px=28)
 
 def small_split(count: int = 10, size: int = 32) -> SimpleNamespace:
     images = torch.from_numpy(np.stack([pixels(seed, width=size, height=size) for seed in range(count)]))
-    return SimpleNamespace(labels=np.arange(count) % 3, images=ResidentImages(images.permute(0, 3, 1, 2)))
+    return SimpleNamespace(labels=np.arange(count) % 3, images=TensorImages(images.permute(0, 3, 1, 2)))
 
 
 def photo_split(count: int = 10) -> SimpleNamespace:
     arrays = [np.array(pixels(seed, width=40 + seed, height=36)) for seed in range(count)]
-    return SimpleNamespace(labels=np.arange(count) % 3, images=MemoryImages(arrays))
+    return SimpleNamespace(labels=np.arange(count) % 3, images=ArrayImages(arrays))
 
 
 def batches(split, look=LOOK, **options) -> Batches:
-    return Batches(
-        split, look, **{"batch_size": 4, "device": "cpu", "num_classes": 3, "seed": 0, "workers": 0} | options
-    )
+    return Batches(split, look, **{"batch_size": 4, "device": "cpu", "num_classes": 3, "seed": 0, "workers": 0} | options)
 
 
 def by_index(source: Batches, epoch: int = 1) -> torch.Tensor:
@@ -50,8 +48,8 @@ def photos(tmp_path_factory):
 
 def stored(photos, tmp_path, cache: str) -> SimpleNamespace:
     files = list_images(photos)
-    options = {"cache_dir": str(tmp_path), "cache_gb": 1.0, "max_bad_share": 0.0, "show_progress": False}
-    images, _ = open_store(files, store_px=28, cache=cache, **options)
+    config = DatasetConfig("folder", cache=cache, cache_dir=str(tmp_path), cache_gb=1.0, max_bad_share=0.0)
+    images, _ = open_store(files, config, store_px=28)
     return SimpleNamespace(labels=np.array([entry.id.startswith("dog") for entry in files], dtype=int), images=images)
 
 
@@ -60,9 +58,7 @@ def test_evaluation_gives_the_same_logits_for_any_worker_count_and_cache(photos,
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Flatten(), torch.nn.LazyLinear(5)).eval()
     found = [
-        torch.cat(
-            [network(batch.images) for batch in batches(stored(photos, tmp_path, cache), workers=workers).epoch(0)]
-        )
+        torch.cat([network(batch.images) for batch in batches(stored(photos, tmp_path, cache), workers=workers).epoch(0)])
         for cache in ("off", "memory", "disk")
         for workers in (0, 1, 3)
     ]
@@ -117,9 +113,7 @@ def test_whole_small_images_are_only_normalised():
 
 def test_small_and_large_images_share_one_evaluation_view():
     split = small_split()
-    photos = SimpleNamespace(
-        labels=split.labels, images=MemoryImages([np.array(split.images.read(i)) for i in range(10)])
-    )
+    photos = SimpleNamespace(labels=split.labels, images=ArrayImages([np.array(split.images.read(i)) for i in range(10)]))
     difference = (by_index(batches(split)) - by_index(batches(photos))).abs() * 0.224 * 255
     assert difference.max() < 1.01  # one step of uint8: two roundings of the resize against one
 
@@ -158,7 +152,7 @@ def test_a_selection_of_small_images_is_batched_by_its_own_positions():
     assert torch.equal(by_index(batches(part)), by_index(batches(whole))[[7, 2]])
 
 
-class Slow(MemoryImages):
+class Slow(ArrayImages):
     """Takes ten milliseconds an image and counts what was read."""
 
     def __init__(self, arrays):

@@ -11,7 +11,7 @@ from vision2.data.settings import DatasetConfig
 
 
 def opened(name="folder", seed=0, **settings):
-    return open_dataset(DatasetConfig(name=name, **settings), seed=seed, store_px=32, show_progress=False)
+    return open_dataset(DatasetConfig(name=name, **settings), seed=seed, store_px=32)
 
 
 def sizes(data):
@@ -23,7 +23,7 @@ def digits():
     return opened("digits")
 
 
-def test_digits_are_all_1797_resident_rgb_images_split_by_class(digits):
+def test_digits_are_all_1797_rgb_images_in_memory_split_by_class(digits):
     assert sum(sizes(digits)) == 1797
     assert digits.train.images.fixed_size_px == 32
     assert digits.classes == tuple("0123456789")
@@ -55,7 +55,7 @@ def test_labels_ids_and_images_stay_together(digits):
         assert split.labels.tolist() == [int(target[int(name[-4:])]) for name in split.ids]
 
 
-def test_the_fingerprint_is_stable_and_tells_splits_subsets_and_noise_apart(digits):
+def test_the_fingerprint_is_stable_and_differs_by_split_subset_and_noise(digits):
     assert opened("digits").fingerprint == digits.fingerprint
     changed = [{"seed": 1}, {"fraction": 0.5}, {"label_noise": 0.1}, {"classes": ["0", "1"]}, {"val_fraction": 0.2}]
     prints = {opened("digits", **change).fingerprint for change in changed}
@@ -192,7 +192,7 @@ def test_an_unknown_archive_is_an_error_with_the_known_ones(name):
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cats_vs_dogs", "plants", "folder"])
-def test_a_wrong_root_starts_no_download_and_makes_no_folder(tmp_path, name):
+def test_a_wrong_root_starts_no_download_and_creates_no_folder(tmp_path, name):
     with pytest.raises(UserError, match="does not exist; the nearest folder that does is"):
         opened(name, root=str(tmp_path / "typo"))
     assert list(tmp_path.iterdir()) == []

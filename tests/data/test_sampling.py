@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
-from vision2.data.augment.draws import LANES, uniforms
-from vision2.data.sampling import class_weights, draw_numbers, epoch_order
+from vision2.data.sampling import LANES, class_weights, draw_numbers, epoch_order, uniforms
 
 LABELS = np.array([0] * 90 + [1] * 9 + [2])
 
@@ -42,7 +41,7 @@ def test_a_repeated_sample_draws_by_another_number_each_time():
 
 
 @given(st.integers(1, 12).flatmap(lambda n: st.lists(st.integers(0, n - 1), min_size=n, max_size=n)))
-def test_draw_numbers_are_all_different_and_tell_the_sample(shown):
+def test_draw_numbers_are_all_different_and_identify_the_sample(shown):
     numbers = draw_numbers(np.array(shown))
     assert len(set(numbers.tolist())) == len(shown)
     np.testing.assert_array_equal(numbers % len(shown), shown)

@@ -5,6 +5,7 @@ import pytest
 
 from vision2.basics.errors import UserError
 from vision2.data.collection import Collection, keep_classes
+from vision2.data.datasets import find_collection
 from vision2.data.settings import DatasetConfig
 from vision2.data.splits import find_groups, groups_on_two_sides, split_parts
 from vision2.data.subsets import evaluation_subset, training_subset
@@ -75,7 +76,7 @@ def test_groups_torn_apart_by_given_folders_are_reported():
 
 
 @pytest.mark.parametrize(
-    ("pattern", "says"), [("(", "no regular expression"), (r"p\d", "needs a"), ("(nothing)", "fits none")]
+    ("pattern", "says"), [("(", "not a regular expression"), (r"p\d", "needs a"), ("(nothing)", "matches none")]
 )
 def test_wrong_group_patterns_are_explained(pattern, says):
     with pytest.raises(UserError, match=says):
@@ -101,7 +102,7 @@ def test_classes_keep_their_order_and_images():
 
 
 @pytest.mark.parametrize("wanted", [["a"], ["a", "a"], []])
-def test_one_class_is_nothing_to_tell_apart(wanted):
+def test_one_class_leaves_nothing_to_classify(wanted):
     with pytest.raises(UserError, match=r"dataset\.classes names \d class"):
         keep_classes(collection(3, 4, 5), wanted)
 
@@ -183,7 +184,7 @@ def test_more_shots_than_images_say_how_many_are_possible():
 @pytest.mark.parametrize("settings", [{"fraction": 0.0}, {"shots_per_class": 2, "fraction": 0.5}])
 def test_contradicting_sizes_are_refused(settings):
     with pytest.raises(UserError, match=r"dataset\."):
-        subset(LABELS, **settings)
+        find_collection(DatasetConfig(name="digits", **settings))
 
 
 def test_a_part_of_an_evaluation_split_is_stratified_and_nested():

@@ -13,7 +13,7 @@ from vision2.basics.errors import UserError
 from vision2.data.batches import Batches
 from vision2.data.dataset import Split
 from vision2.data.settings import AugmentConfig
-from vision2.data.store.image_sources import MemoryImages, ResidentImages
+from vision2.data.store.image_sources import ArrayImages, TensorImages
 from vision2.features.compute import FeatureMaker
 from vision2.features.feature_store import FeatureStore, image_ids
 from vision2.models.build import build_model
@@ -24,11 +24,9 @@ MODEL = ModelConfig("resnet20")
 
 
 def split(count=12, seed=0):
-    pixels = torch.randint(0, 256, (count, 3, SIZE, SIZE), generator=torch.Generator().manual_seed(seed)).to(
-        torch.uint8
-    )
+    pixels = torch.randint(0, 256, (count, 3, SIZE, SIZE), generator=torch.Generator().manual_seed(seed)).to(torch.uint8)
     labels = np.arange(count, dtype=np.int64) % 2
-    return Split("train", labels, tuple(map(str, range(count))), ResidentImages(pixels))
+    return Split("train", labels, tuple(map(str, range(count))), TensorImages(pixels))
 
 
 def maker(folder, *, seed=0, layers=("last",), size=SIZE, pooling="pooled"):
@@ -47,9 +45,7 @@ def test_features_from_the_store_equal_features_computed_afresh(tmp_path):
     subject = maker(tmp_path)
     stored = made(subject, split())
     assert subject.images_computed == 0
-    batches = Batches(
-        split(), subject.network.preprocessing, batch_size=12, device="cpu", num_classes=2, seed=0, augment=None
-    )
+    batches = Batches(split(), subject.network.preprocessing, batch_size=12, device="cpu", num_classes=2, seed=0, augment=None)
     expected = subject.network.features(next(iter(batches.epoch(0))).images)
     assert torch.allclose(stored[0], expected, atol=1e-5)
 
@@ -120,9 +116,7 @@ def test_two_processes_fill_one_store_at_once(tmp_path):
         "for i in range(first, first + 40, 2): s.add([bytes([i]) * 16, bytes([i + 1]) * 16],"
         " np.array([[i, i], [i + 1, i + 1]], dtype=np.float32))\n"
     )
-    processes = [
-        subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "s.sqlite"), first]) for first in ("0", "20")
-    ]
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "s.sqlite"), first]) for first in ("0", "20")]
     assert [process.wait() for process in processes] == [0, 0]
     rows, missing = FeatureStore(tmp_path / "s.sqlite").read([bytes([i]) * 16 for i in range(60)])
     assert not len(missing)
@@ -168,7 +162,7 @@ def test_two_images_of_equal_pixels_are_found_again(tmp_path):
 def test_an_image_is_known_by_its_pixels_and_shape():
     image = np.arange(48, dtype=np.uint8)
     shapes = [image.reshape(4, 4, 3), image.reshape(2, 8, 3), image.reshape(4, 4, 3).copy()]
-    first, other, copy = image_ids(MemoryImages(shapes), None)
+    first, other, copy = image_ids(ArrayImages(shapes), None)
     assert first == copy != other
 
 

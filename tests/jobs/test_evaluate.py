@@ -9,9 +9,7 @@ from vision2.jobs.evaluate import in_classes_of
 
 
 def made(classes, labels):
-    parts = [
-        Split(name, np.array(labels), tuple(map(str, range(len(labels)))), None) for name in ("train", "val", "test")
-    ]
+    parts = [Split(name, np.array(labels), tuple(map(str, range(len(labels)))), None) for name in ("train", "val", "test")]
     return Dataset("folder", tuple(classes), *parts, {}, "")
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 
 from vision2.models.build import meta_network
-from vision2.models.facts import facts_for
-from vision2.models.published import FACTS
+from vision2.models.cards import card_for, catalogue, minimum_size
 from vision2.models.settings import ModelConfig
-from vision2.profiling.count import count_costs
+from vision2.profiling.count import Costs, count_costs
 
+CARDS = catalogue()
 REFERENCE = {  # parameters without auxiliary classifiers, image size, 10^9 multiply-adds, smallest size: eval, train
     "alexnet": (61_100_840, 224, 0.714, 63, 63),
     "vgg16": (138_357_544, 224, 15.470, 32, 32),
@@ -54,30 +56,39 @@ DISTILL = {  # Araujo et al. 2019, table of receptive fields at the last convolu
 }
 
 
+@cache
+def costs_of(name: str, **settings) -> Costs:
+    """At the model's own size; counting takes a moment, so each model is counted once."""
+    return count_costs(meta_network(ModelConfig(name=name, **settings)), CARDS[name].image_size_px)
+
+
 @pytest.mark.parametrize("name", REFERENCE)
 def test_parameters_and_multiply_adds_equal_the_published_ones(name):
     parameters, size, giga, least_eval, least_train = REFERENCE[name]
-    facts = FACTS[name]
-    costs = count_costs(meta_network(ModelConfig(name=name)), size)
-    assert costs.parameters == facts.parameters == parameters
+    card = CARDS[name]
+    costs = costs_of(name)
+    assert costs.image_size_px == size
+    assert costs.parameters == card.parameters == parameters
     assert costs.multiply_adds == pytest.approx(giga * 1e9, rel=0.005, abs=ROUNDING)
-    assert facts.multiply_adds == pytest.approx(giga * 1e9)
-    assert (facts.image_size_px, facts.min_size_eval_px, facts.min_size_train_px) == (size, least_eval, least_train)
+    assert card.multiply_adds == pytest.approx(giga * 1e9)
+    least = [minimum_size(ModelConfig(name=name), training=training) for training in (False, True)]
+    assert (card.image_size_px, *least) == (size, least_eval, least_train)
 
 
-@pytest.mark.parametrize("name", [name for name in FACTS if name not in REFERENCE])
+@pytest.mark.parametrize("name", [name for name in CARDS if name not in REFERENCE])
 def test_the_other_cards_hold_what_is_counted(name):
-    facts = FACTS[name]
-    costs = count_costs(meta_network(ModelConfig(name=name)), facts.image_size_px)
-    assert costs.parameters == facts.parameters
-    assert costs.multiply_adds == pytest.approx(facts.multiply_adds, rel=0.005)
+    card = CARDS[name]
+    costs = costs_of(name)
+    assert costs.parameters == card.parameters
+    assert costs.multiply_adds == pytest.approx(card.multiply_adds, rel=0.005)
 
 
 @pytest.mark.parametrize("depth", CIFAR)
 @pytest.mark.parametrize("family", ["plain", "resnet"])
 def test_cifar_nets_equal_the_paper_and_option_a_costs_no_parameter(depth, family):
     parameters, mega = CIFAR[depth]
-    costs = count_costs(meta_network(ModelConfig(name=f"{family}{depth}")), 32)
+    costs = costs_of(f"{family}{depth}")
+    assert costs.image_size_px == 32
     assert costs.parameters == parameters
     assert costs.multiply_adds == pytest.approx(mega * 1e6, rel=0.001)
 
@@ -86,14 +97,13 @@ def test_cifar_nets_equal_the_paper_and_option_a_costs_no_parameter(depth, famil
 def test_option_b_adds_two_projections(depth):
     config = ModelConfig(name=f"resnet{depth}", shortcut="B")
     counted = sum(p.numel() for p in meta_network(config).parameters())
-    assert counted == CIFAR[depth][0] + 2_752 == facts_for(config).parameters
+    assert counted == CIFAR[depth][0] + 2_752 == card_for(config).parameters
 
 
 def test_a_resnet_without_shortcuts_is_the_plain_net():
-    assert facts_for(ModelConfig(name="resnet20", shortcut="none")) == FACTS["plain20"]
+    assert card_for(ModelConfig(name="resnet20", shortcut="none")) == CARDS["plain20"]
     with_a, plain = (
-        sum(p.numel() for p in meta_network(ModelConfig(name="resnet34", shortcut=s)).parameters())
-        for s in ("A", "none")
+        sum(p.numel() for p in meta_network(ModelConfig(name="resnet34", shortcut=s)).parameters()) for s in ("A", "none")
     )
     assert with_a == plain == 21_623_848
 
@@ -102,8 +112,7 @@ def test_a_resnet_without_shortcuts_is_the_plain_net():
     ("name", "parameters", "with_aux"), [("googlenet", 6_624_904, 13_004_888), ("inception_v3", 23_834_568, 27_161_264)]
 )
 def test_auxiliary_classifiers_are_counted_apart(name, parameters, with_aux):
-    size = FACTS[name].image_size_px
-    off, on = (count_costs(meta_network(ModelConfig(name=name, aux=aux)), size) for aux in (False, True))
+    off, on = costs_of(name), costs_of(name, aux=True)
     assert (off.parameters, off.parameters_aux) == (parameters, parameters)
     assert (on.parameters, on.parameters_aux) == (parameters, with_aux)
     assert off.multiply_adds == on.multiply_adds == off.multiply_adds_aux < on.multiply_adds_aux
@@ -112,7 +121,8 @@ def test_auxiliary_classifiers_are_counted_apart(name, parameters, with_aux):
 @pytest.mark.parametrize(("width", "parameters", "mega"), [(0.75, 2.6, 325), (0.5, 1.3, 149), (0.25, 0.5, 41)])
 def test_the_width_multiplier_gives_the_mobilenets_of_the_paper(width, parameters, mega):
     """1704.04861, table 6."""
-    costs = count_costs(meta_network(ModelConfig(name="mobilenet_v1", width=width)), 224)
+    costs = costs_of("mobilenet_v1", width=width)
+    assert costs.image_size_px == 224
     assert round(costs.parameters / 1e6, 1) == parameters
     assert costs.multiply_adds / 1e6 == pytest.approx(mega, rel=0.02)
 
@@ -120,15 +130,14 @@ def test_the_width_multiplier_gives_the_mobilenets_of_the_paper(width, parameter
 @pytest.mark.parametrize("name", DISTILL)
 def test_receptive_fields_equal_published_ones(name):
     stage, pixels = DISTILL[name]
-    network = meta_network(ModelConfig(name=name))
-    rows = {row.stage: row for row in count_costs(network, FACTS[name].image_size_px).stages}
+    rows = {row.stage: row for row in costs_of(name).stages}
     assert rows[stage].receptive_field_px == pixels
     assert rows["head"].receptive_field_px is None
 
 
 def test_the_rows_of_resnet18_are_those_of_the_paper_and_add_up():
     """1512.03385, table 1: output sizes."""
-    costs = count_costs(meta_network(ModelConfig(name="resnet18")), 224)
+    costs = costs_of("resnet18")
     shapes = {row.stage: row.output_shape for row in costs.stages}
     assert shapes["layer1"] == (64, 56, 56)
     assert shapes["layer4"] == (512, 7, 7)
@@ -151,18 +160,18 @@ def test_counting_leaves_the_network_as_it_was():
 
 
 def torchvision_names() -> list[str]:
-    return [name for name, facts in FACTS.items() if "IMAGENET1K_V1" in facts.weights]
+    return [name for name, card in CARDS.items() if "IMAGENET1K_V1" in card.weights]
 
 
 @pytest.mark.parametrize("name", torchvision_names())
 def test_cards_agree_with_torchvision(name):
     from torchvision.models import get_model_weights
 
-    facts, published = FACTS[name], get_model_weights(name)
-    assert set(facts.weights) == {weights.name for weights in published}
-    assert facts.weights[-1] == published.DEFAULT.name
-    assert facts.top1_percent == published["IMAGENET1K_V1"].meta["_metrics"]["ImageNet-1K"]["acc@1"]
-    transforms, preprocessing = published.DEFAULT.transforms(), facts.preprocessing
+    card, published = CARDS[name], get_model_weights(name)
+    assert set(card.weights) == {weights.name for weights in published}
+    assert card.weights[-1] == published.DEFAULT.name
+    assert card.top1_percent == published["IMAGENET1K_V1"].meta["_metrics"]["ImageNet-1K"]["acc@1"]
+    transforms, preprocessing = published.DEFAULT.transforms(), card.preprocessing
     assert [preprocessing.image_size_px] == transforms.crop_size
     assert [preprocessing.resize_px] == transforms.resize_size
     assert preprocessing.interpolation == transforms.interpolation.value
@@ -179,7 +188,7 @@ def test_the_input_transform_of_torchvision_is_in_the_preprocessing_once(name):
     theirs = get_model(name, transform_input=True, **arguments)
     image = torch.rand(1, 3, 8, 8)
     mean, std = (torch.tensor(x).view(3, 1, 1) for x in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
-    preprocessing = FACTS[name].preprocessing
+    preprocessing = CARDS[name].preprocessing
     ours = (image - torch.tensor(preprocessing.mean).view(3, 1, 1)) / torch.tensor(preprocessing.std).view(3, 1, 1)
     torch.testing.assert_close(theirs._transform_input((image - mean) / std), ours)
     assert meta_network(ModelConfig(name=name)).backbone.transform_input is False
@@ -191,17 +200,17 @@ def test_cards_agree_with_timm(name):
 
     from vision2.models.families.timm_networks import TIMM_NAMES, preprocessing_of
 
-    facts = FACTS[name]
-    assert [f"{TIMM_NAMES[name]}.{tag}" for tag in facts.weights] == timm.list_pretrained(f"{TIMM_NAMES[name]}.*")
-    assert facts.preprocessing == preprocessing_of(timm.get_pretrained_cfg(TIMM_NAMES[name]))
+    card = CARDS[name]
+    assert [f"{TIMM_NAMES[name]}.{tag}" for tag in card.weights] == timm.list_pretrained(f"{TIMM_NAMES[name]}.*")
+    assert card.preprocessing == preprocessing_of(timm.get_pretrained_cfg(TIMM_NAMES[name]))
 
 
 def test_every_card_names_its_paper_year_source_and_a_yaml_option():
     from pathlib import Path
 
     folder = Path(__file__).resolve().parents[2] / "conf" / "model"
-    for name, facts in FACTS.items():
-        assert facts.paper[0], name
-        assert 2012 <= facts.year <= 2019, name
-        assert facts.facts_source, name
+    for name, card in CARDS.items():
+        assert card.paper[0], name
+        assert 2012 <= card.year <= 2019, name
+        assert card.source, name
         assert (folder / f"{name}.yaml").is_file(), name

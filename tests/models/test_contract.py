@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 import pytest
 import torch
 from made_up_networks import cheap_network, options
 
 from vision2.basics.errors import UserError
 from vision2.models.build import build_model, meta_network
-from vision2.models.facts import check_size, facts_for, minimum_size
+from vision2.models.cards import card_for, check_size, minimum_size
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig
 
@@ -37,22 +40,25 @@ def test_every_parameter_belongs_to_exactly_one_stage(option):
     assert all(network.stages.values()), "a stage without parameters"
 
 
-def test_two_steps_at_the_smallest_training_size_reach_every_parameter(option):
+def test_a_step_at_the_smallest_training_size_reaches_every_parameter_and_leaves_a_finite_loss(option):
     config, network, size = option
     network.train()
-    optimizer = torch.optim.SGD(network.parameters(), lr=1e-4)
-    for _ in range(2):
-        optimizer.zero_grad()
+    labels = torch.tensor([0, 2])
+
+    def loss() -> torch.Tensor:
         output = network(images(size))
-        loss = sum(
-            torch.nn.functional.cross_entropy(x, torch.tensor([0, 2])) for x in (output.logits, *output.aux.values())
-        )
-        loss.backward()
-        assert torch.isfinite(loss)
-        optimizer.step()
-    assert list(output.aux) == (sorted(network.aux_heads) if config.aux else [])
+        assert list(output.aux) == (sorted(network.aux_heads) if config.aux else [])
+        return sum(torch.nn.functional.cross_entropy(x, labels) for x in (output.logits, *output.aux.values()))
+
+    before = loss()
+    before.backward()
     assert [name for name, p in network.named_parameters() if p.grad is None] == []
+    torch.optim.SGD(network.parameters(), lr=1e-4).step()
     network.zero_grad(set_to_none=True)
+    with torch.no_grad():
+        after = loss()
+    assert torch.isfinite(before)
+    assert torch.isfinite(after)
 
 
 def test_evaluation_passes_the_stages_in_order_and_survives_a_round_trip_of_the_state(option):
@@ -82,9 +88,7 @@ def test_evaluation_passes_the_stages_in_order_and_survives_a_round_trip_of_the_
 
 def test_one_pixel_less_is_refused_by_name_and_size(option):
     config, _, size = option
-    with pytest.raises(
-        UserError, match=rf"images of {size - 1} px .* smallest size is {size} px.*dataset.image_size_px"
-    ):
+    with pytest.raises(UserError, match=rf"images of {size - 1} px .* smallest size is {size} px.*dataset.image_size_px"):
         check_size(config, size - 1, training=True)
 
 
@@ -119,17 +123,17 @@ def test_the_seed_alone_decides_the_initial_weights():
     ("settings", "sentence"),
     [
         ({"name": "resnet5"}, "unknown model 'resnet5', did you mean 'resnet5"),
-        ({"name": "alexnet", "stem": "small"}, "alexnet does not take model.stem=small; allowed: imagenet"),
-        ({"name": "plain20", "shortcut": "A"}, "use model.name=resnet20 with it"),
+        ({"name": "alexnet", "stem": "small"}, "alexnet does not accept model.stem=small; allowed: imagenet"),
+        ({"name": "plain20", "shortcut": "A"}, "type model.name=resnet20 model.shortcut=A"),
         ({"name": "vgg16", "shortcut": "A"}, "only the resnets"),
         ({"name": "mobilenet_v2", "width": 0.5}, "mobilenet_v2 has no width multiplier"),
         ({"name": "resnet51", "library": "timm"}, "timm has no model 'resnet51', did you mean 'resnet51q'?"),
         ({"name": "resnet50.imagenet", "library": "timm"}, "timm's resnet50 has no weights 'imagenet'"),
     ],
 )
-def test_what_a_model_does_not_have_is_told_in_one_sentence(settings, sentence):
+def test_what_a_model_does_not_have_is_refused_in_one_sentence(settings, sentence):
     with pytest.raises(UserError) as error:
-        facts_for(ModelConfig(**settings))
+        card_for(ModelConfig(**settings))
     assert sentence in str(error.value)
 
 
@@ -143,6 +147,14 @@ def test_a_transformer_of_timm_is_built_for_the_size_asked_for():
 def test_images_a_network_of_timm_cannot_take_are_refused_before_anything_is_built():
     with pytest.raises(UserError, match="inception_v3 cannot take images of 64 px"):
         build_model(ModelConfig(name="inception_v3", library="timm"), 5, seed=0, image_size_px=64)
+
+
+def test_mobilenet_v1_needs_timms_private_generator_only_for_another_width(monkeypatch):
+    meta_network(ModelConfig("mobilenet_v1"), 5)  # timm itself is imported
+    monkeypatch.setitem(sys.modules, "timm.models.efficientnet", ModuleType("efficientnet"))
+    assert meta_network(ModelConfig("mobilenet_v1"), 5).num_features == 1024
+    with pytest.raises(UserError, match=r"full width only; leave out model\.width=0\.5"):
+        meta_network(ModelConfig("mobilenet_v1", width=0.5), 5)
 
 
 def test_an_unknown_layer_is_told_with_the_nearest_name():

@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_network import PREPROCESSING, FakeBatches, TinyNetwork
 
+from vision2.basics.written import LIST
 from vision2.pictures.artifacts import _explained, write_artifacts
+from vision2.pictures.dashboard import log_results
 from vision2.pictures.filters import first_layer_filters, grid
 from vision2.pictures.images import as_pictures, collect_images
 from vision2.pictures.mistakes import MISTAKES_FILE, find_mistakes
+from vision2.runs.tensorboard import TensorBoardTracker
 
 CLASSES = ["cat", "dog", "eel"]
 
@@ -57,6 +61,19 @@ def test_a_run_leaves_predictions_without_pickle_and_pictures(tmp_path):
     assert {mistake["index"] for mistake in mistakes_of(tmp_path)} == {2, 5}
 
 
+def test_artifacts_replace_those_before_a_resume_and_spare_what_the_user_put_beside_them(tmp_path):
+    given = {"batches": FakeBatches(torch.zeros(2, 3, 8, 8), [0, 1]), "classes": CLASSES, "labels": np.array([0, 1])}
+    given |= {"network": None, "ids": ["a", "b"], "preprocessing": PREPROCESSING}
+    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "predictions.npz").touch()
+    (tmp_path / "artifacts" / "gradcam.png").write_text("of a version that kept no list of its files")
+    assert set(write_artifacts(tmp_path, probabilities=np.eye(3)[[1, 0]], **given)) == {"mistakes_confident"}
+    (tmp_path / "artifacts" / "mine.png").write_text("mine")
+    write_artifacts(tmp_path, probabilities=np.eye(3)[[0, 1]], **given)
+    left = sorted(path.name for path in (tmp_path / "artifacts").iterdir())
+    assert left == [LIST, "mine.png", MISTAKES_FILE]
+
+
 def test_a_classifier_without_a_network_and_without_mistakes_leaves_its_predictions(tmp_path):
     labels = np.array([0, 1])
     written = write_artifacts(
@@ -87,6 +104,17 @@ def test_images_come_back_in_the_order_asked_for():
 
 def test_pictures_lose_their_normalisation():
     assert as_pictures(torch.full((1, 3, 2, 2), 1.0), PREPROCESSING)[0, 0, 0].tolist() == [191] * 3  # 0.75 of 255
+
+
+def test_tensorboard_is_given_the_confusion_matrix_as_a_picture(tmp_path):
+    probabilities, labels = np.full((4, 2), 0.5), np.array([0, 1, 0, 1])
+    shown = {"probabilities": probabilities, "labels": labels, "classes": ["cat", "dog"]}
+    with TensorBoardTracker(tmp_path) as tracker:
+        log_results(tracker, {}, **shown, confusion=[[3, 1], [0, 4]])
+        log_results(tracker, {}, **shown, confusion=None)
+    accumulator = EventAccumulator(str(tmp_path))
+    accumulator.Reload()
+    assert len(accumulator.Images("confusion/test")) == 1
 
 
 def test_filters_are_stretched_one_by_one_and_laid_in_a_grid():

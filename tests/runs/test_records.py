@@ -3,6 +3,7 @@ import subprocess
 
 import numpy as np
 import pytest
+import yaml
 
 from vision2.runs import environment
 from vision2.runs.records import RunRecord
@@ -29,7 +30,7 @@ def test_configuration_comes_back_as_written(tmp_path):
     }
     record = RunRecord(tmp_path)
     record.write_config(config)
-    assert record.config() == config
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text()) == config
 
 
 def test_a_line_cut_off_by_a_kill_is_left_out_of_the_history(tmp_path):

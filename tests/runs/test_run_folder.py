@@ -5,7 +5,7 @@ import pytest
 from vision2.basics.errors import UserError
 from vision2.runs import run_folder as folder
 from vision2.runs.run_folder import check_can_write, create_run_dir
-from vision2.runs.sweep_folder import claim_sweep_folder
+from vision2.runs.sweep_folder import create_sweep_dir
 
 
 def test_folder_is_named_by_dataset_model_strategy_and_time(tmp_path):
@@ -22,7 +22,7 @@ def test_runs_started_together_get_different_folders(tmp_path):
     assert len(set(paths)) == 64
 
 
-@pytest.mark.parametrize("claim", [lambda place: create_run_dir(place, "d", "m", "s"), claim_sweep_folder])
+@pytest.mark.parametrize("claim", [lambda place: create_run_dir(place, "d", "m", "s"), create_sweep_dir])
 def test_a_place_that_takes_no_folder_is_told_in_one_sentence(claim, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot create a .*set output_dir=FOLDER"):

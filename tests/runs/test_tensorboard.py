@@ -1,9 +1,10 @@
+import io
+
 import numpy as np
 import torch
-from matplotlib.figure import Figure
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from vision2.basics.preprocessing import Preprocessing
 from vision2.runs.tensorboard import HPARAM_METRICS, HPARAMS, TensorBoardTracker
 
 EPOCH = {
@@ -71,33 +72,27 @@ def test_hparams_have_the_same_keys_in_every_run_and_open_no_second_run(tmp_path
     assert keys == [set(HPARAMS)] * 2
 
 
-def test_images_are_shown_without_their_normalisation(tmp_path):
-    import io
-
-    from PIL import Image
-
-    mean, std = (0.2, 0.5, 0.8), (0.1, 0.2, 0.3)
-    normalised = torch.stack([(torch.tensor(0.6) - m) / s * torch.ones(8, 8) for m, s in zip(mean, std, strict=True)])
+def test_pictures_are_shown_as_they_are(tmp_path):
+    pictures = np.full((1, 8, 8, 3), (153, 0, 255), np.uint8)
+    Image.fromarray(pictures[0]).save(tmp_path / "picture.png")
     with TensorBoardTracker(tmp_path) as tracker:
-        tracker.log_images("sample", normalised[None], Preprocessing(8, 8, mean, std))
-    picture = np.asarray(Image.open(io.BytesIO(events(tmp_path).Images("sample")[0].encoded_image_string)))
-    assert np.all(np.abs(picture[4, 4].astype(int) - 153) <= 1)  # 0.6 of 255
+        tracker.log_pictures("batch", pictures)
+        tracker.log_picture("array", pictures[0])
+        tracker.log_png("file", tmp_path / "picture.png")
+    for tag in ("batch", "array", "file"):
+        shown = np.asarray(Image.open(io.BytesIO(events(tmp_path).Images(tag)[0].encoded_image_string)))
+        assert shown[4, 4].tolist() == [153, 0, 255]
 
 
-def test_figures_histograms_curves_and_embeddings_can_be_written(tmp_path):
-    figure = Figure()
-    figure.add_subplot().plot([0, 1])
+def test_histograms_curves_text_and_embeddings_can_be_written(tmp_path):
+    norms = {"stem": [1.0, float("nan"), 2.0], "head": [float("nan")]}
     with TensorBoardTracker(tmp_path) as tracker:
-        tracker.log_figure("figure", figure, 1)
-        tracker.log_histogram("gradients", torch.tensor([1.0, float("nan"), 2.0]), 1)
-        tracker.log_histogram("empty", torch.tensor([float("nan")]), 1)
-        tracker.log_pr_curves(np.full((4, 2), 0.5), np.array([0, 1, 0, 1]), ["cat", "dog"], 1)
-        tracker.log_embedding(torch.rand(9, 4), ["cat"] * 9, thumbnails=torch.rand(9, 3, 8, 8))
+        tracker.log_epoch(EPOCH | {"epoch": 1}, norms)
+        tracker.log_pr_curves(np.full((4, 2), 0.5), np.array([0, 1, 0, 1]), ["cat", "dog"])
+        tracker.log_embedding(torch.rand(9, 4), ["cat"] * 9, torch.rand(9, 3, 8, 8))
         tracker.log_text("configuration", {"model": {"name": "resnet20"}})
-        tracker.log_confusion("confusion/test", [[3, 1], [0, 4]], ["cat", "dog"])
     tags = events(tmp_path).Tags()
-    assert tags["images"] == ["figure", "confusion/test"]
-    assert tags["histograms"] == ["gradients"]
+    assert tags["histograms"] == ["gradient_norms/01_stem"]
     assert {"pr/cat", "pr/dog", "configuration/text_summary"} <= set(tags["tensors"])
     assert (tmp_path / "projector_config.pbtxt").exists()
 

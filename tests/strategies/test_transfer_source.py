@@ -39,9 +39,7 @@ def trained(folder, *words):
 
 def test_the_summary_tells_the_whole_lineage_back_to_the_start(source, tmp_path):
     first = trained(tmp_path / "first", "strategy=finetune", f"strategy.source={source}", "seed=3")
-    second = trained(
-        tmp_path / "second", "strategy=feature_extraction", f"strategy.source={tmp_path / 'first'}", "seed=5"
-    )
+    second = trained(tmp_path / "second", "strategy=feature_extraction", f"strategy.source={tmp_path / 'first'}", "seed=5")
     assert [step["run"] for step in first["lineage"]] == [str(source)]
     assert [(step["run"], step["strategy"], step["seed"]) for step in second["lineage"]] == [
         (str(tmp_path / "first"), "finetune", 3),
@@ -73,7 +71,7 @@ def test_a_source_that_failed_or_has_no_checkpoint_is_one_sentence(tmp_path):
 
 
 def test_a_source_of_another_architecture_is_one_sentence(source, tmp_path):
-    with pytest.raises(UserError, match=r"holds another model; to use it give model\.name=resnet20"):
+    with pytest.raises(UserError, match=r"holds another model; to use it type model\.name=resnet20"):
         trained(tmp_path / "run", "model=resnet32", "strategy=finetune", f"strategy.source={source}")
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from vision2.basics.errors import UserError
 from vision2.models.build import build_model, meta_network
-from vision2.models.published import FACTS
+from vision2.models.cards import catalogue
 from vision2.models.settings import ModelConfig
 from vision2.strategies import plan_for
 from vision2.strategies.settings import RuleConfig, StrategyConfig
@@ -56,9 +56,9 @@ def learner(strategy, epochs=4):
 
 
 @pytest.mark.parametrize("aux", [False, True])
-@pytest.mark.parametrize("name", sorted(FACTS))
+@pytest.mark.parametrize("name", sorted(catalogue()))
 def test_rules_cover_every_parameter_of_every_model(name, aux):
-    if aux and not FACTS[name].has_aux:
+    if aux and not catalogue()[name].has_aux:
         pytest.skip("no auxiliary classifiers")
     network = meta_network(ModelConfig(name, aux=aux))
     for strategy in (

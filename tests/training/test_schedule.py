@@ -17,9 +17,7 @@ def factors(**settings) -> list[float]:
 
 
 def test_warm_up_rises_in_equal_steps_to_the_full_rate():
-    assert factors(epochs=2, warmup_epochs=0.5, schedule="constant")[:6] == pytest.approx(
-        [0.2, 0.4, 0.6, 0.8, 1.0, 1.0]
-    )
+    assert factors(epochs=2, warmup_epochs=0.5, schedule="constant")[:6] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, 1.0])
 
 
 def test_cosine_is_half_way_down_in_the_middle_and_near_zero_at_the_end():
@@ -50,6 +48,4 @@ def test_a_schedule_that_would_throw_the_rate_back_up_is_reported_with_the_alter
     assert "train.schedule_epochs=10" in rise_on_resume(ten, twenty, epochs_done=10)
     assert rise_on_resume(ten, TrainConfig(epochs=20, schedule_epochs=10), epochs_done=10) is None
     assert rise_on_resume(twenty, twenty, epochs_done=10) is None
-    assert (
-        rise_on_resume(replace(ten, schedule="constant"), replace(twenty, schedule="constant"), epochs_done=10) is None
-    )
+    assert rise_on_resume(replace(ten, schedule="constant"), replace(twenty, schedule="constant"), epochs_done=10) is None

@@ -1,1 +1,1 @@
-"""Plain values every other room may use: errors, random streams, preprocessing, metrics, safe file writes."""
+"""What every other room may use: errors, settings, random streams, preprocessing, safe file writes."""

@@ -1,4 +1,4 @@
-"""Writing files so that a kill at any moment leaves the old content or the new, never half of one."""
+"""Writing files so that a kill at any moment leaves the old content or the new, never a part of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is fsynced and renamed over `path`, on failure removed.
 
     Raises:
-        UserError: where the file cannot be written (no right, no room, no folder).
+        UserError: where the file cannot be written (no permission, no space, not a folder).
     """
     temporary = None
     try:
@@ -32,8 +32,8 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         in_a_file = isinstance(error, FileExistsError | NotADirectoryError)
-        reason = f"{path.parent} is no folder" if in_a_file else error.strerror or str(error)
-        raise UserError(f"cannot write {path}: {reason}; name another place or make room there") from error
+        reason = f"{path.parent} is not a folder" if in_a_file else error.strerror or str(error)
+        raise UserError(f"cannot write {path}: {reason}; choose another path or free some space") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -45,5 +45,5 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Strict JSON: a NaN in it would be a bug of ours, so it raises ValueError."""
+    """Strict JSON: NaN and infinity would be bugs of ours, so they raise ValueError."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

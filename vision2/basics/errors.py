@@ -1,4 +1,4 @@
-"""The one exception for what a user can get wrong, and the "did you mean" every message uses."""
+"""The one exception for the mistakes of users, and the "did you mean" of every message."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 
 class UserError(Exception):
-    """A mistake the user can mend: shown as one line a problem, without a trace, with exit code 2."""
+    """A mistake that the user can correct: shown as one line per problem, without a traceback, with exit code 2."""
 
     def __init__(self, *problems: str):
         super().__init__("\n".join(problems))
@@ -15,11 +15,11 @@ class UserError(Exception):
 
 
 class TrainingDiverged(UserError):
-    """The loss stopped being a finite number."""
+    """The loss became NaN or infinite."""
 
 
 def suggest(given: str, allowed: Iterable[str]) -> str:
-    """`, did you mean 'resnet50'?` when something allowed is near, else the list of what is allowed."""
+    """`, did you mean 'resnet50'?` if an allowed value is close, else the list of allowed values."""
     allowed = list(allowed)
     near = get_close_matches(str(given), allowed, n=1, cutoff=0.6)
     if near:

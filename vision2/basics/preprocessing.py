@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+CROP_SHARE = 0.875  # images are kept at size / 0.875: the 256 for 224 that is usual for evaluation on ImageNet
 
 
 @dataclass(frozen=True)

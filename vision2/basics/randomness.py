@@ -13,7 +13,7 @@ PURPOSES = ("split", "subset", "noise", "init", "shuffle", "augment", "mix", "ep
 
 
 def derive_seed(seed: int, purpose: str, *steps: int) -> int:
-    """A 63-bit seed for one purpose; `steps` are the epoch, the sample or whatever else tells draws apart.
+    """A 63-bit seed for one purpose; `steps` are the epoch, the sample or anything else that distinguishes draws.
 
     Raises:
         ValueError: for a purpose that is not in `PURPOSES`.

@@ -1,126 +1,165 @@
-"""Values that are fine alone and contradict each other. Uses only torch-free facts, so it answers at once."""
+"""What a configuration may hold: known keys, allowed values, and values that do not contradict each other.
+
+Uses only torch-free facts, so it answers at once.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import re
+import typing
+from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
-from vision2.basics.errors import UserError
+from vision2.basics.errors import UserError, suggest
 from vision2.config.schema import Config
-from vision2.models.facts import facts_for, minimum_size
+from vision2.data.datasets import problems as dataset_problems
+from vision2.models.cards import card_for, check_size
 from vision2.strategies import STRATEGIES
 
 
-def contradictions(config: Config) -> list[str]:
-    """One line for each contradiction; an empty list when the run can be tried."""
+def leaves(section: type = Config, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field]]:
+    """Every key that can be set, as (dotted name, field)."""
+    hints = typing.get_type_hints(section)
+    for field in dataclasses.fields(section):
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from leaves(hints[field.name], f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name, field
+
+
+LEAVES = dict(leaves())
+
+
+def unknown_key(key: str) -> str | None:
+    """The problem with a dotted key that is neither a leaf of the schema nor one of its sections, else None."""
+    if key in LEAVES or any(leaf.startswith(key + ".") for leaf in LEAVES):
+        return None
+    parent = next((leaf for leaf in LEAVES if key.startswith((f"{leaf}.", f"{leaf}["))), None)
+    if parent:
+        return f"'{key}' is a part of {parent}, which can only be set as a whole: {parent}=VALUE"
+    section, _, name = key.rpartition(".")
+    namesake = next((leaf for leaf in LEAVES if leaf.rpartition(".")[2] == name), None)
+    if namesake:
+        return f"unknown key '{key}', did you mean '{namesake}'?"
+    siblings = [leaf for leaf in LEAVES if leaf.startswith(section + ".")]
+    return f"unknown key '{key}'{suggest(key, siblings or LEAVES)}"
+
+
+def section_problem(key: str) -> str | None:
+    """The problem with giving a value to a known key that is a section, else None."""
+    if key in LEAVES:
+        return None
+    first = next(leaf for leaf in LEAVES if leaf.startswith(key + "."))
+    return f"{key} is a group of settings; set one of them, e.g. {first}=VALUE"
+
+
+def value_problem(key: str, value: Any) -> str | None:
+    """The problem with the value of a leaf (not a choice, out of range), else None. The schema has checked its type."""
+    metadata = LEAVES[key].metadata
+    choices = metadata.get("choices")
+    if choices and value not in choices:
+        near = suggest(str(value), choices)
+        allowed = "" if near.startswith("; allowed") else f" (allowed: {', '.join(choices)})"
+        return f"{key} is '{value}'{near}{allowed}"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        low, high = metadata.get("at_least"), metadata.get("at_most")
+        if (low is not None and value < low) or (high is not None and value > high):
+            bounds = f"at least {low}" if high is None else f"between {low} and {high}"
+            return f"{key} is {value}, it must be {bounds}"
+        if not math.isfinite(value):
+            return f"{key} is {value}, it must be a finite number"
+    return None
+
+
+def problems_of(config: Config) -> list[str]:
+    """One line for each value that is not allowed or, if there is none, for each contradiction between values."""
+    found = [problem for key in LEAVES if (problem := value_problem(key, attrgetter(key)(config)))]
+    if found:
+        return found
     try:
-        facts = facts_for(config.model)
+        facts = card_for(config.model)
     except UserError as error:
         return list(error.problems)
-    problems = _size(config) + _weights(config, facts) + _strategy(config, facts) + _training(config)
-    return problems + _places(config)
+    return [
+        *_model(config, facts),
+        *_weights(config, facts),
+        *_strategy(config),
+        *dataset_problems(config.dataset),
+        *_training(config),
+        *_paths(config),
+    ]
 
 
 def image_size_px(config: Config) -> int:
     """The size asked for, or the model's own."""
-    return config.dataset.image_size_px or facts_for(config.model).image_size_px
+    return config.dataset.image_size_px or card_for(config.model).image_size_px
 
 
-def _size(config: Config) -> list[str]:
+def _model(config: Config, facts) -> Iterator[str]:
+    if config.model.aux and not facts.has_aux:
+        yield f"{facts.name} has no auxiliary classifiers; leave out model.aux=true"
     training = config.mode == "train" and STRATEGIES[config.strategy.name].TRAINS_BACKBONE
-    size, least = image_size_px(config), minimum_size(config.model, training=training)
-    if size >= least:
-        return []
-    also = " (or model.aux=false)" if config.model.aux and minimum_size(config.model, training=False) <= size else ""
-    return [
-        f"images of {size} px are too small for {config.model.name}: its smallest size is {least} px;"
-        f" set dataset.image_size_px={least} or more{also}"
-    ]
+    try:
+        check_size(config.model, image_size_px(config), training=training)
+    except UserError as error:
+        yield from error.problems
 
 
-def _weights(config: Config, facts) -> list[str]:
+def _weights(config: Config, facts) -> Iterator[str]:
     weights, strategy = config.weights, config.strategy
-    wants, problems = strategy.pretrained, []
-    if not strategy.pretrained and weights.name not in ("auto", "none"):
-        problems.append(
-            f"strategy={strategy.name} starts at random but weights.name={weights.name}; use strategy=finetune"
-        )
+    named = weights.name not in ("auto", "none")
+    given = weights.path or strategy.source
+    if named and not strategy.pretrained:
+        yield f"strategy={strategy.name} starts at random but weights.name={weights.name}; use strategy=finetune"
     if weights.path and strategy.source:
-        problems.append("weights.path and strategy.source both name pretrained weights; give one of them")
-    if strategy.pretrained and weights.name == "none" and not weights.path and not strategy.source:
-        problems.append(
-            f"strategy={strategy.name} needs pretrained weights but weights.name=none; leave weights.name out"
-        )
-    if wants and not weights.path and not strategy.source and not facts.weights and not config.resume:
-        problems.append(
+        yield "weights.path and strategy.source both name pretrained weights; set only one of them"
+    if strategy.pretrained and weights.name == "none" and not given:
+        yield f"strategy={strategy.name} needs pretrained weights but weights.name=none; leave out weights.name"
+    if strategy.pretrained and not given and not facts.weights and not config.resume:
+        yield (
             f"{facts.name} has no published weights; give a file with weights.path=FILE, one of your runs with"
             " strategy.source=RUN_FOLDER, or use strategy=scratch"
         )
-    if weights.path and weights.name not in ("auto", "none"):
-        problems.append(f"weights.path and weights.name={weights.name} both name weights; leave out weights.name")
+    if weights.path and named:
+        yield f"weights.path and weights.name={weights.name} both name weights; leave out weights.name"
     if weights.sha256 and not re.fullmatch("[0-9a-fA-F]{8,64}", weights.sha256):
-        problems.append(f"weights.sha256 is '{weights.sha256}', it must be the 8 to 64 hexadecimal digits of sha256sum")
+        yield f"weights.sha256 is '{weights.sha256}', it must be the 8 to 64 hexadecimal digits that sha256sum prints"
     if weights.sha256 and not weights.path:
-        problems.append("weights.sha256 is given without weights.path; it is checked against that file")
-    return problems
+        yield "weights.sha256 is the checksum of weights.path, which is not given; set weights.path=FILE"
 
 
-def _strategy(config: Config, facts) -> list[str]:
-    strategy, problems = config.strategy, []
-    if config.model.aux and not facts.has_aux:
-        problems.append(f"{facts.name} has no auxiliary classifiers; leave out model.aux=true")
-    problems += [
-        f"strategy.rules: the lr_scale of '{rule.match}' is {rule.lr_scale}, it must be at least 0"
-        for rule in strategy.rules
-        if not rule.lr_scale >= 0
-    ]
-    return problems + STRATEGIES[strategy.name].problems(strategy, config.train)
+def _strategy(config: Config) -> Iterator[str]:
+    strategy = config.strategy
+    for rule in strategy.rules:
+        if not rule.lr_scale >= 0:
+            yield f"strategy.rules: the lr_scale of '{rule.match}' is {rule.lr_scale}, it must be at least 0"
+        if rule.match.startswith("body."):
+            new = "backbone." + rule.match.removeprefix("body.")
+            yield f"strategy.rules: '{rule.match}' uses the old name of the backbone; write '{new}'"
+    yield from STRATEGIES[strategy.name].problems(strategy, config.train)
 
 
-def _training(config: Config) -> list[str]:
-    dataset, train, problems = config.dataset, config.train, []
-    if dataset.shots_per_class and dataset.fraction < 1:
-        problems.append("dataset.shots_per_class and dataset.fraction both choose a subset; give one of them")
-    if dataset.shots_per_class and dataset.imbalance > 1:
-        problems.append("dataset.shots_per_class makes classes equal and dataset.imbalance unequal; give one of them")
-    if dataset.fraction == 0:
-        problems.append("dataset.fraction is 0, which leaves no training images; give a share above 0")
-    if dataset.val_fraction + dataset.test_fraction >= 1:
-        problems.append(
-            "dataset.val_fraction + dataset.test_fraction leave no training images; their sum must be below 1"
-        )
+def _training(config: Config) -> Iterator[str]:
+    train = config.train
     if train.sampler == "balanced" and train.class_weights == "balanced":
-        problems.append(
-            "train.sampler=balanced and train.class_weights=balanced correct for the same thing twice; give one"
-        )
-    if dataset.augment.mixup and dataset.augment.cutmix:
-        problems.append("dataset.augment.mixup and dataset.augment.cutmix exclude each other; set one of them to 0")
-    if sorted(train.milestones) != train.milestones or any(not 0 < m < 1 for m in train.milestones):
-        problems.append(
-            f"train.milestones is {train.milestones}, they must be rising shares of the run between 0 and 1"
-        )
-    return problems
+        yield "train.sampler=balanced and train.class_weights=balanced both correct class imbalance; set only one of them"
+    if sorted(train.milestones) != train.milestones or any(not 0 < share < 1 for share in train.milestones):
+        yield f"train.milestones is {train.milestones}, they must be increasing shares of the run between 0 and 1"
 
 
-def _places(config: Config) -> list[str]:
+def _paths(config: Config) -> Iterator[str]:
     if config.mode == "eval" and not config.checkpoint:
-        return ["mode=eval needs checkpoint=FILE, e.g. checkpoint=outputs/.../best.pt"]
+        yield "mode=eval needs checkpoint=FILE, e.g. checkpoint=outputs/.../best.pt"
     if config.checkpoint and config.mode != "eval":
-        return [
-            "checkpoint=... goes with mode=eval; to start from it use weights.path=FILE, to go on use resume=FOLDER"
-        ]
-    if config.dataset.name == "folder" and not config.dataset.root:
-        return ["dataset=folder needs dataset.root=PLACE: class folders, train/ val/ test/, a zip, or a CSV list"]
-    if config.strategy.source == "before" and not config.experiment.before:
-        return ["strategy.source=before goes with an experiment that names a run to make first; give a run folder"]
-    source = None if config.strategy.source == "before" else config.strategy.source
-    places = {
-        "checkpoint": config.checkpoint,
-        "resume": config.resume,
-        "strategy.source": source,
-        "weights.path": config.weights.path,
-        "dataset.root": config.dataset.root,
-    }
-    return [
-        f"{key}={path} does not exist" for key, path in places.items() if path and not Path(path).expanduser().exists()
-    ]
+        yield "checkpoint=FILE is only for mode=eval; to start from it use weights.path=FILE, to resume resume=FOLDER"
+    before = config.strategy.source == "before"
+    if before and not config.experiment.before:
+        yield "strategy.source=before is only for experiments that train a run first; give a run folder instead"
+    for key in ("checkpoint", "resume", "weights.path", "dataset.root", *([] if before else ["strategy.source"])):
+        path = attrgetter(key)(config)
+        if path and not Path(path).expanduser().exists():
+            yield f"{key}={path} does not exist"

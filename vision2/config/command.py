@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from vision2.basics.errors import UserError, suggest
-from vision2.config.fields import unknown_key
+from vision2.config.checks import unknown_key
 from vision2.config.location import GROUPS
 
 USER_MISTAKE = 2  # exit code
@@ -32,24 +32,24 @@ def fail(error: UserError) -> int:
     return USER_MISTAKE
 
 
-def split_options(words: Sequence[str], options: dict[str, Option]) -> tuple[dict[str, Any], list[str]]:
-    """Take a command's own options out of its words.
+def split_options(arguments: Sequence[str], options: dict[str, Option]) -> tuple[dict[str, Any], list[str]]:
+    """(values of a command's own options, the other arguments: overrides of the configuration).
 
     Raises:
-        UserError: for a value of the wrong kind, or a word that is no key=value.
+        UserError: for a value of the wrong kind, or an argument that is not key=value.
     """
-    values, rest = {name: option.default for name, option in options.items()}, []
-    for word in words:
-        name, equals, text = word.partition("=")
+    values, overrides = {name: option.default for name, option in options.items()}, []
+    for argument in arguments:
+        name, equals, text = argument.partition("=")
         if not equals:
-            raise UserError(f"cannot read '{word}': settings are written key=value{suggest(word, options)}")
+            raise UserError(f"cannot read '{argument}': settings are written key=value{suggest(argument, options)}")
         if name in options:
             values[name] = _converted(name, text, options[name].kind)
-            continue
-        if name not in GROUPS and unknown_key(name) and get_close_matches(name, options, n=1, cutoff=0.75):
+        elif name not in GROUPS and unknown_key(name) and get_close_matches(name, options, n=1, cutoff=0.75):
             raise UserError(f"unknown setting '{name}'{suggest(name, options)}")
-        rest.append(word)
-    return values, rest
+        else:
+            overrides.append(argument)
+    return values, overrides
 
 
 def _converted(name: str, text: str, kind: type) -> Any:
@@ -74,24 +74,24 @@ def run_command(
     """Run a command: `run(config, options)`, or `run(options)` when it composes no configuration.
 
     Args:
-        composes: what makes the configuration of the words that are no option; True is `load_config`.
+        composes: what makes the configuration from the overrides; True is `load_config`.
 
     Returns:
         The exit code: what `run` returns (None is 0), 2 for a `UserError` and for files that cannot be read or
         written, 130 for Ctrl-C.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        if any(word in ("-h", "--help", "help") for word in words):
+        if any(argument in ("-h", "--help", "help") for argument in arguments):
             print(_help(doc, options, composes), flush=True)
             return 0
-        values, rest = split_options(words, options)
+        values, overrides = split_options(arguments, options)
         if composes:
             from vision2.config.compose import load_config
 
-            return run((load_config if composes is True else composes)(rest), values) or 0
-        if rest:
-            raise UserError(*(f"unknown setting '{word}'{suggest(word.partition('=')[0], options)}" for word in rest))
+            return run((load_config if composes is True else composes)(overrides), values) or 0
+        if overrides:
+            raise UserError(*(f"unknown setting '{o}'{suggest(o.partition('=')[0], options)}" for o in overrides))
         return run(values) or 0
     except UserError as error:
         return fail(error)

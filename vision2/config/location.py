@@ -1,4 +1,4 @@
-"""Where the configuration tree lies: inside an installed package, or beside it in a checkout."""
+"""Where the configuration tree is: inside an installed package, or beside it in a checkout."""
 
 from __future__ import annotations
 

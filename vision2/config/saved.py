@@ -1,4 +1,4 @@
-"""Configurations that a run folder or a checkpoint holds: read as plain values, with only a named list of changes."""
+"""Configurations saved in a run folder or a checkpoint: read as plain values, with only a named list of changes."""
 
 from __future__ import annotations
 
@@ -6,71 +6,64 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from vision2.basics.errors import UserError
 from vision2.config.compose import from_dict
+from vision2.config.overrides import parse
 from vision2.config.schema import Config
 
-# What may differ when a run goes on: how long, where and how it is watched, but nothing that made its first epochs.
+# What may differ when a run is resumed: how long, where and how it is watched, but nothing that made its first epochs.
 CHANGES_ON_RESUME = ("train.epochs", "train.patience", "device", "dataset.root", "dataset.cache_dir", "dataset.workers")
 CHANGES_ON_EVAL = ("dataset", "device", "train.batch_size", "seed")
 
 
-def config_of_run(folder: str, words: Sequence[str]) -> Config:
+def config_of_run(folder: str, overrides: Sequence[str]) -> Config:
     """The configuration of the run in `folder`, with the changes that a resumed run may have.
 
     Raises:
-        UserError: when the folder holds no run that can go on, or a word changes what must stay.
+        UserError: when the folder holds no run that can be resumed, or an override changes what must stay.
     """
     run_dir = Path(folder).expanduser().resolve()
+    file = run_dir / "config.yaml"
     if not run_dir.is_dir():
-        raise UserError(f"resume={folder} is no folder; name a run folder, e.g. outputs/digits/resnet20-scratch/...")
-    if not (run_dir / "config.yaml").is_file() or not (run_dir / "last.pt").is_file():
-        raise UserError(f"resume={folder} holds no run with a finished epoch (config.yaml and last.pt); start it anew")
+        raise UserError(f"resume={folder} is not a folder; name a run folder, e.g. outputs/digits/resnet20-scratch/...")
+    if not file.is_file() or not (run_dir / "last.pt").is_file():
+        raise UserError(f"resume={folder} holds no run with a finished epoch (config.yaml and last.pt); start it again")
     try:
-        saved = yaml.safe_load((run_dir / "config.yaml").read_text(encoding="utf-8"))
+        saved = yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise UserError(f"{run_dir / 'config.yaml'} is no readable YAML: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{file} is not readable YAML: {str(error).splitlines()[0]}") from error
     if not isinstance(saved, dict):
-        raise UserError(f"{run_dir / 'config.yaml'} holds no settings; the run cannot go on, start it anew")
-    changes = _changes(words, CHANGES_ON_RESUME, "a resumed run", ignored=("resume",))
-    return from_dict(_changed(saved | {"resume": str(run_dir)}, changes))
+        raise UserError(f"{file} holds no settings, so the run cannot be resumed; start it again")
+    changes = _changes(overrides, CHANGES_ON_RESUME, "a resumed run", ignored=("resume",))
+    return _changed(saved | {"resume": str(run_dir)}, changes)
 
 
-def config_of_checkpoint(saved: dict, node: DictConfig, words: Sequence[str]) -> Config:
-    """The configuration `saved` in a checkpoint, with another data set or device when the words name one."""
-    changes = _changes(words, CHANGES_ON_EVAL, "an evaluation", ignored=("mode", "checkpoint"))
-    if any(key == "dataset.image_size_px" for key, _ in changes):
+def config_of_checkpoint(saved: dict, node: DictConfig, overrides: Sequence[str]) -> Config:
+    """The configuration `saved` in a checkpoint, with another data set or device if an override names one."""
+    changes = _changes(overrides, CHANGES_ON_EVAL, "an evaluation", ignored=("mode", "checkpoint"))
+    if "dataset.image_size_px" in changes:
         raise UserError("an evaluation keeps the image size of its checkpoint; leave out dataset.image_size_px")
     values = saved | {"mode": "eval", "checkpoint": node.checkpoint, "resume": None}
-    if any(key == "dataset" for key, _ in changes):
-        size = saved["dataset"]["image_size_px"]
-        values["dataset"] = OmegaConf.to_container(node.dataset, resolve=True)
-        values["dataset"]["image_size_px"] = values["dataset"]["image_size_px"] or size
-    return from_dict(_changed(values, [change for change in changes if change[0] != "dataset"]))
+    if changes.pop("dataset", None):
+        chosen = OmegaConf.to_container(node.dataset, resolve=True)
+        size = chosen["image_size_px"] or saved["dataset"]["image_size_px"]
+        values["dataset"] = chosen | {"image_size_px": size}
+    return _changed(values, changes)
 
 
-def _changes(
-    words: Sequence[str], allowed: Sequence[str], what: str, ignored: Sequence[str]
-) -> list[tuple[str, object]]:
-    changes, problems = [], []
-    for word in words:
-        override = OverridesParser.create().parse_override(word)
-        key = override.key_or_group
-        if key in ignored or key.startswith("hydra"):
-            continue
-        if key not in allowed and key.split(".")[0] not in allowed:
-            problems.append(f"{what} cannot change {key}; it may change {', '.join(allowed)}")
-        changes.append((key, override.value()))
-    if problems:
-        raise UserError(*problems)
+def _changes(overrides: Sequence[str], allowed: Sequence[str], what: str, ignored: Sequence[str]) -> dict[str, object]:
+    parsed = [parse(override) for override in overrides]
+    changes = {o.key_or_group: o.value() for o in parsed if not (o.key_or_group in ignored or o.is_hydra_override())}
+    wrong = [key for key in changes if key not in allowed and key.split(".")[0] not in allowed]
+    if wrong:
+        raise UserError(*(f"{what} cannot change {key}; it may change {', '.join(allowed)}" for key in wrong))
     return changes
 
 
-def _changed(values: dict, changes: Sequence[tuple[str, object]]) -> dict:
+def _changed(values: dict, changes: dict[str, object]) -> Config:
     node = OmegaConf.create(values)
-    for key, value in changes:
+    for key, value in changes.items():
         OmegaConf.update(node, key, value)
-    return OmegaConf.to_container(node, resolve=True)
+    return from_dict(OmegaConf.to_container(node, resolve=True))

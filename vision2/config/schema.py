@@ -1,6 +1,6 @@
 """Every setting in one tree, typed, with its default and its meaning. Each room defines its own part.
 
-The comment behind a field is the help a user reads; a field with `choices` metadata accepts only those.
+The comment behind a field becomes its meaning in docs/configuration.md.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class Config:
     experiment: ExperimentConfig = field(default_factory=ExperimentConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     mode: str = choice("train", "train", "eval")  # train, or evaluate a checkpoint
-    checkpoint: str | None = None  # mode=eval: the file to evaluate
-    resume: str | None = None  # a run folder to continue
-    seed: int = number(0, 0)  # of the split, the start, the order and the augmentation, each by its own stream
+    checkpoint: str | None = None  # for mode=eval: the file to evaluate
+    resume: str | None = None  # a run folder to resume from
+    seed: int = number(0, 0)  # of the split, initial weights, order and augmentation, each with its own random stream
     device: str = "auto"  # auto (CUDA, then MPS, then CPU) | cpu | cuda | cuda:1 | mps
-    budget: str = choice("lite", "lite", "full")  # experiments: minutes on a laptop, or the paper's recipe
-    output_dir: str = "outputs"  # where run folders are made
-    skip_finished: bool = False  # in a sweep: leave out jobs that a finished run already answers
+    budget: str = choice("lite", "lite", "full")  # of an experiment: minutes on a laptop, or the paper's recipe
+    output_dir: str = "outputs"  # folder that holds the run folders
+    skip_finished: bool = False  # in a sweep: skip the jobs that a completed run already answers

@@ -6,34 +6,34 @@ from collections.abc import Sequence
 from itertools import product
 from typing import NamedTuple
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from vision2.basics.errors import UserError
-from vision2.config.compose import check_overrides, compose_config, to_config
+from vision2.config.compose import compose_config, to_config
+from vision2.config.overrides import check_overrides, expand, is_sweep
 from vision2.config.schema import Config
 
 
 class SweepPlan(NamedTuple):
-    words: list[str]  # what to type for this sweep: the experiment's own parameters spelled out
+    overrides: list[str]  # what to type for this sweep, the experiment's own parameters spelled out
     jobs: int
     first: Config  # of the first job: what all jobs share can be read from it
 
 
-def plan_sweep(words: Sequence[str], node: DictConfig) -> SweepPlan:
+def plan_sweep(overrides: Sequence[str], node: DictConfig) -> SweepPlan:
     """Expand the sweep (the experiment's own parameters included) and check every job.
 
     Raises:
-        UserError: with every problem of every job, each told once.
+        UserError: with every problem of every job, each reported once.
     """
     parameters = OmegaConf.to_container(node.hydra.sweeper, resolve=True).get("params") or {}
-    given = {word.lstrip("+").partition("=")[0] for word in words}
+    given = {override.lstrip("+").partition("=")[0] for override in overrides}
     own = [f"{key}={value}" for key, value in parameters.items() if key not in given]
     check_overrides(own)
+    overrides = [*own, *overrides]
+    jobs = list(product(*map(expand, overrides)))
+    configs: list[Config] = []
     problems: dict[str, None] = {}
-    configs = []
-    words = [*own, *words]
-    jobs = list(product(*map(_alternatives, words)))
     for job in jobs:
         try:
             configs.append(to_config(compose_config(job)))
@@ -41,17 +41,9 @@ def plan_sweep(words: Sequence[str], node: DictConfig) -> SweepPlan:
             problems |= dict.fromkeys(error.problems)
     if problems:
         raise UserError(*problems)
-    return SweepPlan(words, len(jobs), configs[0])
+    return SweepPlan(overrides, len(jobs), configs[0])
 
 
-def fixed_words(words: Sequence[str]) -> list[str]:
-    """The words that name one value: what all jobs of a sweep share."""
-    return [word for word in words if not OverridesParser.create().parse_override(word).is_sweep_override()]
-
-
-def _alternatives(word: str) -> list[str]:
-    override = OverridesParser.create().parse_override(word)
-    if not override.is_sweep_override():
-        return [word]
-    key = override.get_key_element()
-    return [f"{key}={value}" for value in override.sweep_string_iterator()]
+def fixed_overrides(overrides: Sequence[str]) -> list[str]:
+    """The overrides with a single value: what all jobs of a sweep share."""
+    return [override for override in overrides if not is_sweep(override)]

@@ -1,28 +1,26 @@
-"""Batches of a split, ready for the network: the one thing training and evaluation read images from."""
+"""Batches of a split, ready for the network: all that training and evaluation read images from."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
+from vision2.basics.threads import map_ahead
 from vision2.data.augment.view import View
 from vision2.data.sampling import draw_numbers, epoch_order
-from vision2.data.store.image_sources import ResidentImages
+from vision2.data.store.image_sources import TensorImages
 
 if TYPE_CHECKING:
     from vision2.basics.preprocessing import Preprocessing
     from vision2.data.dataset import Split
     from vision2.data.settings import AugmentConfig
-    from vision2.data.store.image_sources import ImageSource
 
-BATCHES_AHEAD = 2  # ready beyond those being prepared; more would only hold memory
+BATCHES_AHEAD = 2  # ready in addition to those being prepared; more would only use memory
 
 
 class Batch(NamedTuple):
@@ -33,14 +31,14 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """The batches of one split. Order and augmentation are f(seed, epoch, sample); workers only change the speed.
+    """The batches of one split. Order and augmentation are f(seed, epoch, sample); workers change the speed only.
 
     Args:
         augment: None for the evaluation view.
-        shuffle: a training split; a last batch of one sample is then dropped, which batch normalisation cannot take.
+        shuffle: for training; a last batch of one sample, which batch normalisation cannot take, is then dropped.
         sampler: shuffle | balanced (every class equally likely, with replacement).
-        workers: threads that read and crop photographs; 0 does it in the calling thread, None chooses.
-        sample_numbers: (N,) what the augmentation of each image is drawn by; None for its position in the split.
+        workers: threads that read and crop photographs; 0 uses the calling thread, None chooses.
+        sample_numbers: (N,) the number by which each image's augmentation is drawn; None for its position in the split.
     """
 
     def __init__(
@@ -65,22 +63,22 @@ class Batches:
         self.device, self.channels_last = torch.device(device), channels_last
         self.num_samples, self.sample_numbers = len(self.labels), sample_numbers
         self.wait_seconds = 0.0
-        workers = default_workers(self.device) if workers is None else workers
-        resident = isinstance(split.images, ResidentImages)
-        self._reader = _Resident(split.images, self) if resident else _Prefetched(split.images, self, workers)
+        self.workers, self.images = default_workers(self.device) if workers is None else workers, split.images
+        self._in_memory = split.images.pixels(self.device) if isinstance(split.images, TensorImages) else None
 
     def __len__(self) -> int:
         full, rest = divmod(self.num_samples, self.batch_size)
         return full + (rest > 1 if self.shuffle else rest > 0)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """One pass over the split. `wait_seconds` grows by the time the caller waits for a batch."""
+        """One pass over the split; `wait_seconds` counts the time the caller waits for its batches."""
         self.wait_seconds = 0.0
         order = epoch_order(self.labels, seed=self.seed, epoch=epoch, shuffle=self.shuffle, sampler=self.sampler)
         samples = draw_numbers(order) if self.sample_numbers is None else self.sample_numbers[order]
         parts = [slice(i * self.batch_size, (i + 1) * self.batch_size) for i in range(len(self))]
+        read = self._prefetched if self._in_memory is None else self._gathered
         start = time.perf_counter()
-        for part, images in zip(parts, self._reader.read(order, samples, parts, epoch), strict=True):
+        for part, images in zip(parts, read(order, samples, parts, epoch), strict=True):
             batch = self._finish(images, order[part], samples[part], epoch)
             self.wait_seconds += time.perf_counter() - start
             yield batch
@@ -94,49 +92,27 @@ class Batches:
             images = images.contiguous()
         return Batch(images, targets, labels, torch.from_numpy(order).to(self.device))
 
-
-class _Resident:
-    """Small images: gathered and cropped on the device, a whole batch in a handful of calls."""
-
-    def __init__(self, images: ResidentImages, batches: Batches):
-        self.view = batches.view
-        self.pixels, self.rows = images.pixels(batches.device)
-
-    def read(self, order: np.ndarray, samples: np.ndarray, parts: list[slice], epoch: int) -> Iterator[torch.Tensor]:
+    def _gathered(self, order: np.ndarray, samples: np.ndarray, parts: list[slice], epoch: int) -> Iterator[torch.Tensor]:
+        """Small images: gathered and cropped on the device, a whole batch in a few calls."""
+        pixels, rows = self._in_memory
         for part in parts:
-            rows = self.rows[torch.from_numpy(order[part]).to(self.rows.device)]
-            yield self.view.crop_together(self.pixels.index_select(0, rows), epoch, samples[part])
+            chosen = rows[torch.from_numpy(order[part]).to(rows.device)]
+            yield self.view.crop_together(pixels.index_select(0, chosen), epoch, samples[part])
 
+    def _prefetched(self, order: np.ndarray, samples: np.ndarray, parts: list[slice], epoch: int) -> Iterator[torch.Tensor]:
+        """Photographs: whole batches are read and cropped by threads, ahead of the training steps and in their order."""
 
-class _Prefetched:
-    """Photographs: whole batches are read and cropped in threads, ahead of the training step and in its order."""
-
-    def __init__(self, images: ImageSource, batches: Batches, workers: int):
-        self.images, self.view, self.workers = images, batches.view, workers
-        self.pin = batches.device.type == "cuda"
-
-    def read(self, order: np.ndarray, samples: np.ndarray, parts: list[slice], epoch: int) -> Iterator[torch.Tensor]:
         def prepare(part: slice) -> torch.Tensor:
             images = [self.images.read(int(index)) for index in order[part]]
             batch = self.view.crop_one_by_one(images, epoch, samples[part])
-            return batch.pin_memory() if self.pin else batch
+            return batch.pin_memory() if self.device.type == "cuda" else batch
 
         if self.workers == 0:
-            yield from map(prepare, parts)
-            return
-        pool, ahead, waiting = ThreadPoolExecutor(self.workers, "batches"), deque(), iter(parts)
-        try:
-            for part in waiting:
-                ahead.append(pool.submit(prepare, part))
-                if len(ahead) >= self.workers + BATCHES_AHEAD:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            return map(prepare, parts)
+        return map_ahead(prepare, parts, threads=self.workers, ahead=self.workers + BATCHES_AHEAD, name="batches")
 
 
 def default_workers(device: torch.device) -> int:
-    """On the CPU the training step needs the cores; a GPU is fed by all but one, up to eight."""
+    """On a CPU the training step needs the cores; for a GPU, all but one, up to eight."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(2, cores // 2)) if device.type == "cpu" else max(1, min(8, cores - 1))

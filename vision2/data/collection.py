@@ -1,4 +1,4 @@
-"""Labelled images as they were found, before they are split: what every data set's file hands to `open_dataset`."""
+"""Labelled images as they were found, before they are split: what every data set hands to `open_dataset`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ PARTS = ("train", "val", "test")
 class Collection:
     """N labelled images: `files` still to be decoded, or `images` already in memory.
 
-    `parts` holds "train", "val" or "test" where the data set says so, "" where the split is ours to draw.
-    `notes` are facts for the run's report; `content` tells two states of the same files apart.
+    `parts` holds "train", "val" or "test" where the data set says so, "" where the split is still to be drawn.
+    `notes` are facts for the run's report; `content` distinguishes two versions of the same files.
     """
 
     classes: tuple[str, ...]
@@ -50,7 +50,7 @@ class Collection:
 
 
 def collect(files: list[FileEntry], labels: list[str], parts: list[str], *, notes: dict | None = None) -> Collection:
-    """A collection from class names; the classes are the sorted names of the labels given."""
+    """A collection from the class name of each file; the classes are these names, sorted."""
     classes = tuple(sorted(set(labels)))
     position = {name: index for index, name in enumerate(classes)}
     return Collection(
@@ -64,7 +64,7 @@ def collect(files: list[FileEntry], labels: list[str], parts: list[str], *, note
 
 
 def keep_classes(collection: Collection, wanted: list[str] | None) -> Collection:
-    """Only the classes named (all of them for None), in the data set's own order.
+    """Only the classes in `wanted` (all for None), in the data set's own order.
 
     Raises:
         UserError: for a class the data set does not have, or when fewer than two are left.
@@ -80,9 +80,7 @@ def keep_classes(collection: Collection, wanted: list[str] | None) -> Collection
     if problems:
         raise UserError(*problems)
     if len(set(wanted)) < 2:
-        raise UserError(
-            f"dataset.classes names {len(set(wanted))} class, there is nothing to tell apart: name two or more"
-        )
+        raise UserError(f"dataset.classes names {len(set(wanted))} class, which leaves nothing to classify: name two or more")
     classes = tuple(name for name in collection.classes if name in wanted)
     position = np.full(len(collection.classes), -1)
     for index, name in enumerate(classes):

@@ -1,9 +1,9 @@
-"""`open_dataset`: from a configuration to classes, three splits and their images. Read it top to bottom."""
+"""`open_dataset`: from the settings of a data set to its classes, three splits and their images."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from vision2.basics.errors import UserError
 from vision2.data.collection import PARTS, Collection, count_by_class, keep_classes
+from vision2.data.datasets import find_collection
 from vision2.data.splits import find_groups, groups_on_two_sides, split_parts
 from vision2.data.subsets import evaluation_subset, training_subset
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from vision2.data.settings import DatasetConfig
     from vision2.data.store.image_sources import ImageSource
 
-LEAST_STD = 1 / 255  # of a channel that is the same everywhere, so that nothing is divided by zero
-STATISTICS_IMAGES = 2048  # enough for three digits of mean and std; reading every photograph would take minutes
+LEAST_STD = 1 / 255  # for a constant channel, so that nothing is divided by zero
+STATISTICS_IMAGES = 2048  # enough for three digits; reading every photograph would take minutes
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,14 @@ class Split:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def select(self, kept: np.ndarray) -> Split:
+        """The images at the positions `kept`, in that order."""
+        return Split(self.name, self.labels[kept], tuple(self.ids[i] for i in kept), self.images.select(kept))
+
 
 @dataclass(frozen=True)
 class Dataset:
-    """`report` tells what was found, skipped and changed; `fingerprint` changes with any image, label or split."""
+    """`report` lists what was found, skipped and changed; `fingerprint` changes with any image, label or split."""
 
     name: str
     classes: tuple[str, ...]
@@ -48,9 +53,9 @@ class Dataset:
     fingerprint: str
 
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and standard deviation a channel, of [0, 1] pixels of (evenly spaced images of) the training split."""
+        """Mean and standard deviation per channel, of [0, 1] pixels of (evenly spaced images of) the training split."""
         images, count = self.train.images, len(self.train)
-        seen = np.zeros((3, 256))  # how often each value occurs: exact sums without a float copy of any image
+        seen = np.zeros((3, 256))  # counts of each value: exact sums without a float copy of any image
         for index in np.unique(np.linspace(0, count - 1, min(count, STATISTICS_IMAGES)).round().astype(int)):
             image = images.read(int(index))
             seen += [np.bincount(image[..., channel].ravel(), minlength=256) for channel in range(3)]
@@ -60,7 +65,7 @@ class Dataset:
         return tuple(mean.tolist()), tuple(np.maximum(std, LEAST_STD).tolist())
 
     def split_record(self) -> dict:
-        """Who was in which split, for split.json; with `label_noise`, the labels that were changed."""
+        """The images of each split, for split.json; with `label_noise`, the labels that were changed."""
         return {
             "dataset": self.name,
             "fingerprint": self.fingerprint,
@@ -73,33 +78,35 @@ class Dataset:
         }
 
 
-def open_dataset(config: DatasetConfig, *, seed: int, store_px: int, show_progress: bool = True) -> Dataset:
-    """The data set `config` names, ready to be batched. `store_px`: shorter side photographs are kept at.
+def open_dataset(config: DatasetConfig, *, seed: int, store_px: int) -> Dataset:
+    """The data set that `config` names, ready to be batched. `store_px`: shorter side at which photographs are stored.
 
-    What cannot be decoded is left out before the split and listed in `report["skipped"]`.
+    Files that cannot be decoded are left out before the split and listed in `report["skipped"]`.
 
     Raises:
         UserError: one sentence for whatever is missing, damaged or contradictory.
     """
-    collection = keep_classes(find_collection(config, show_progress=show_progress), config.classes)
-    collection = _with_images(collection, config, store_px, show_progress)
+    collection = keep_classes(find_collection(config), config.classes)
+    collection = _with_images(collection, config, store_px)
     groups, group_facts = find_groups(collection.ids, config.group_pattern)
     parts = split_parts(
         collection, seed=seed, val_fraction=config.val_fraction, test_fraction=config.test_fraction, groups=groups
     )
-    train, val, test = (_split(collection, np.flatnonzero(parts == part), part) for part in PARTS)
+    everything = Split("", collection.labels, collection.ids, collection.images)
+    train, val, test = (replace(everything.select(np.flatnonzero(parts == part)), name=part) for part in PARTS)
     if config.eval_fraction < 1:
-        val, test = (_part_of(split, len(collection.classes), config.eval_fraction, seed) for split in (val, test))
+        share, num_classes = config.eval_fraction, len(collection.classes)
+        val, test = (s.select(evaluation_subset(s.labels, num_classes, share, seed=seed)) for s in (val, test))
     kept, labels = training_subset(train.labels, collection.classes, config, seed=seed)
-    true_labels = train.labels[kept]
-    train = Split("train", labels, tuple(train.ids[i] for i in kept), train.images.select(kept))
+    correct = train.select(kept)
+    train = replace(correct, labels=labels)
     report = {
         "skipped": [],
         **collection.notes,
         "counts": {split.name: count_by_class(split.labels, collection.classes) for split in (train, val, test)},
         "label_noise": [
-            {"id": train.ids[i], "given": collection.classes[labels[i]], "true": collection.classes[true_labels[i]]}
-            for i in np.flatnonzero(labels != true_labels)
+            {"id": train.ids[i], "given": collection.classes[labels[i]], "true": collection.classes[correct.labels[i]]}
+            for i in np.flatnonzero(labels != correct.labels)
         ],
     }
     if group_facts:
@@ -108,44 +115,20 @@ def open_dataset(config: DatasetConfig, *, seed: int, store_px: int, show_progre
     return Dataset(config.name, collection.classes, train, val, test, report, fingerprint)
 
 
-def find_collection(config: DatasetConfig, *, show_progress: bool = True) -> Collection:
-    """Labelled files, or images where these are embedded or small, before anything is decoded or split."""
-    return _finder(config.name)(config, show_progress)
-
-
-def _finder(name: str) -> Callable[[DatasetConfig, bool], Collection]:
-    from vision2.data.datasets import cats_vs_dogs, cifar10, digits, folder, plants
-
-    return {
-        "digits": digits.find,
-        "cifar10": cifar10.find,
-        "cats_vs_dogs": cats_vs_dogs.find_files,
-        "plants": plants.find_files,
-        "folder": folder.find_files,
-    }[name]
-
-
-def _with_images(collection: Collection, config: DatasetConfig, store_px: int, show_progress: bool) -> Collection:
-    """The collection with its images; what cannot be decoded is gone from it and noted."""
+def _with_images(collection: Collection, config: DatasetConfig, store_px: int) -> Collection:
+    """The collection with its images; files that cannot be decoded are removed from it and noted."""
     if collection.images is not None:
         return collection
     from vision2.data.store.store import open_store
 
-    images, bad = open_store(
-        collection.files,
-        store_px=collection.size_px or store_px,
-        cache=config.cache,
-        cache_dir=config.cache_dir,
-        cache_gb=config.cache_gb,
-        max_bad_share=config.max_bad_share,
-        show_progress=show_progress,
-    )
-    collection.notes["skipped"] = [{"path": entry.path, "reason": entry.reason} for entry in bad]
-    good = np.setdiff1d(np.arange(len(collection)), [entry.index for entry in bad])
+    images, bad = open_store(collection.files, config, store_px=collection.size_px or store_px)
+    skipped = [{"path": collection.ids[index], "reason": reason} for index, reason in sorted(bad.items())]
+    collection.notes["skipped"] = skipped
+    good = np.setdiff1d(np.arange(len(collection)), list(bad))
     kept, images = collection.keep(good), images.select(good)
     empty = [name for name, count in count_by_class(kept.labels, kept.classes).items() if count == 0]
     if empty:
-        raise UserError(f"no image of {', '.join(empty[:10])} can be decoded: {bad[0].path} ({bad[0].reason})")
+        raise UserError(f"no image of {', '.join(empty[:10])} can be decoded: {skipped[0]['path']} ({skipped[0]['reason']})")
     if kept.size_px and images.fixed_size_px != kept.size_px:
         square = (kept.size_px, kept.size_px, 3)
         odd = next(kept.files[index].path for index in range(len(kept)) if images.read(index).shape != square)
@@ -154,8 +137,8 @@ def _with_images(collection: Collection, config: DatasetConfig, store_px: int, s
 
 
 def _content(collection: Collection, images: ImageSource) -> str:
-    """Of the pixels where they are in memory; else of the file sizes, because hashing 25,000 photographs at each start
-    would cost more than it tells."""
+    """A hash of the pixels where they are in memory, else of the file sizes: hashing 25,000 photographs would slow down
+    every start."""
     digest = hashlib.blake2b(digest_size=16)
     if images.fixed_size_px is not None:
         pixels, rows = images.pixels("cpu")
@@ -166,18 +149,8 @@ def _content(collection: Collection, images: ImageSource) -> str:
     return digest.hexdigest()
 
 
-def _part_of(split: Split, num_classes: int, fraction: float, seed: int) -> Split:
-    kept = evaluation_subset(split.labels, num_classes, fraction, seed=seed)
-    return Split(split.name, split.labels[kept], tuple(split.ids[i] for i in kept), split.images.select(kept))
-
-
-def _split(collection: Collection, indices: np.ndarray, name: str) -> Split:
-    part = collection.keep(indices)
-    return Split(name, part.labels, part.ids, part.images)
-
-
 def _fingerprint(collection: Collection, splits: Sequence[Split]) -> str:
-    """Of the content, ids, labels and splits; no time stamps and no absolute paths, so a copy elsewhere has the same."""
+    """A hash of content, ids, labels and splits; without time stamps and absolute paths, so that a copy has the same."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update("\n".join([collection.content, *collection.classes]).encode())
     for split in splits:

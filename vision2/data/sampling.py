@@ -1,10 +1,14 @@
-"""Which samples an epoch shows, in which order, and how much each class counts."""
+"""What is drawn for each sample: the order of an epoch, the random numbers of its augmentation, the weight of its class."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from vision2.basics.randomness import numpy_stream
+from vision2.basics.randomness import derive_seed, numpy_stream
+
+# One lane per augmentation, so that switching one on leaves the draws of the others as they were.
+LANES = ("crop", "flip", "jitter", "rand_augment", "erasing", "mix")
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def epoch_order(labels: np.ndarray, *, seed: int, epoch: int, shuffle: bool, sampler: str = "shuffle") -> np.ndarray:
@@ -23,9 +27,9 @@ def epoch_order(labels: np.ndarray, *, seed: int, epoch: int, shuffle: bool, sam
 
 
 def draw_numbers(order: np.ndarray) -> np.ndarray:
-    """(N,) the number each shown sample draws its augmentation by: its position, and another one for each repeat.
+    """(N,) the number by which each sample shown draws its augmentation: its position, and another for each repeat.
 
-    Without it a sample drawn twice by the balanced sampler would look the same both times.
+    Without them, a sample drawn twice by the balanced sampler would look the same both times.
     """
     ranks = np.argsort(order, kind="stable")
     ordered = order[ranks]
@@ -33,6 +37,26 @@ def draw_numbers(order: np.ndarray) -> np.ndarray:
     repeats = np.empty_like(order)
     repeats[ranks] = np.arange(len(order)) - first
     return order + len(order) * repeats
+
+
+def uniforms(seed: int, epoch: int, lane: str, samples: np.ndarray, count: int) -> np.ndarray:
+    """(B, count) float64 in [0, 1) for the B sample numbers: row i is f(seed, epoch, lane, samples[i]) and nothing else.
+
+    A counter-based generator: two rounds of the SplitMix64 mixer (Steele et al. 2014) over key, sample and column. One
+    generator object per sample would cost more than the augmentation itself.
+    """
+    key = np.uint64(derive_seed(seed, "augment", epoch, LANES.index(lane)))
+    with np.errstate(over="ignore"):
+        rows = _mix(np.asarray(samples).astype(np.uint64) * _GOLDEN + key)
+        columns = np.arange(1, count + 1, dtype=np.uint64) * _GOLDEN
+        bits = _mix(rows[:, None] + columns[None, :])
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def _mix(x: np.ndarray) -> np.ndarray:
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
 
 
 def class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Who is trained on, who chooses the model, who is asked once at the end. Validation never comes from test."""
+"""How the splits are drawn: by class, in whole groups, by seed. Validation images never come from the test split."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from vision2.data.collection import Collection
 def split_parts(collection: Collection, *, seed: int, val_fraction: float, test_fraction: float, groups: Sequence[str]):
     """ "train", "val" or "test" for each of the N images, as a str array (N,).
 
-    Parts the data set names stay. A missing test part is drawn from everything, then a missing val part from what is
-    left for training: stratified by class, whole groups together, by seed.
+    Parts that the data set names stay. A missing test part is drawn from all images, then a missing val part from the
+    rest: stratified by class, in whole groups, by seed.
 
     Raises:
         UserError: when a part or a class of the training part would be empty.
@@ -29,9 +29,7 @@ def split_parts(collection: Collection, *, seed: int, val_fraction: float, test_
         _draw(parts, "val", collection.labels, groups, fraction=val_fraction, seed=seed)
     for part, setting in (("test", "dataset.test_fraction"), ("val", "dataset.val_fraction")):
         if part not in parts:
-            raise UserError(
-                f"no image is left for the {part} split of {len(parts)} images: add images, or raise {setting}"
-            )
+            raise UserError(f"no image is left for the {part} split of {len(parts)} images: add images, or raise {setting}")
     trained = np.bincount(collection.labels[parts == "train"], minlength=len(collection.classes))
     bare = [name for name, count in zip(collection.classes, trained, strict=True) if count == 0]
     if bare:
@@ -45,7 +43,7 @@ def split_parts(collection: Collection, *, seed: int, val_fraction: float, test_
 def _draw(parts: np.ndarray, name: str, labels: np.ndarray, groups: Sequence[str], *, fraction: float, seed: int):
     """Rename a share of the "train" entries of `parts` to `name`, in place.
 
-    Groups come in random order; one is taken when that brings the counts by class nearer to the share wanted. For
+    Groups come in random order; one is taken when that brings the counts per class nearer to the wanted share. For
     groups of one image this is the usual stratified draw: round(fraction * n) of each class.
     """
     candidates = np.flatnonzero(parts == "train")
@@ -68,24 +66,24 @@ def _draw(parts: np.ndarray, name: str, labels: np.ndarray, groups: Sequence[str
 def find_groups(ids: Sequence[str], pattern: str | None) -> tuple[list[str], dict]:
     """The group of each image and facts for the report; without a pattern each image is its own group.
 
-    A file the pattern does not fit is its own group.
+    A file that the pattern does not match is its own group.
 
     Raises:
-        UserError: for a pattern that is no regular expression, has no (group), or fits no file.
+        UserError: for a pattern that is not a regular expression, has no (group), or matches no file.
     """
     if pattern is None:
         return list(ids), {}
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise UserError(f"dataset.group_pattern '{pattern}' is no regular expression: {error}") from error
+        raise UserError(f"dataset.group_pattern '{pattern}' is not a regular expression: {error}") from error
     if expression.groups < 1:
         raise UserError(f"dataset.group_pattern '{pattern}' needs a (group) in parentheses, e.g. '(plant\\d+)_'")
     matches = [expression.search(name) for name in ids]
     alone = [name for name, match in zip(ids, matches, strict=True) if match is None or match[1] is None]
     if len(alone) == len(ids):
-        raise UserError(f"dataset.group_pattern '{pattern}' fits none of the {len(ids)} files, e.g. '{ids[0]}'")
-    # a group's key must not collide with a lone file's name
+        raise UserError(f"dataset.group_pattern '{pattern}' matches none of the {len(ids)} files, e.g. not '{ids[0]}'")
+    # a group's key must not equal the name of a file that is its own group
     groups = [
         f"group:{match[1]}" if match and match[1] is not None else f"file:{name}"
         for name, match in zip(ids, matches, strict=True)
@@ -94,7 +92,7 @@ def find_groups(ids: Sequence[str], pattern: str | None) -> tuple[list[str], dic
 
 
 def groups_on_two_sides(groups: Sequence[str], parts: np.ndarray) -> list[str]:
-    """Groups found in more than one split: only possible where the data set itself names the splits."""
+    """Groups in more than one split: only possible where the data set itself names the splits."""
     sides = defaultdict(set)
     for group, part in zip(groups, parts.tolist(), strict=True):
         sides[group].add(part)

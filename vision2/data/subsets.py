@@ -1,6 +1,6 @@
-"""Less, uneven or mislabelled training data on purpose, so that curves over data size and quality are honest.
+"""Smaller, imbalanced or mislabelled training splits, for curves over the amount and the quality of data.
 
-Every subset is a prefix of one random order a class: the 10 % subset contains the 5 % one, with the same labels.
+Every subset is a prefix of one random order per class: the 10 % subset contains the 5 % one, with the same labels.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from vision2.data.settings import DatasetConfig
 
 
 def evaluation_subset(labels: np.ndarray, num_classes: int, fraction: float, *, seed: int) -> np.ndarray:
-    """(kept,) positions of a stratified `fraction` of a split, at least one of each class that is there."""
+    """(kept,) positions of a stratified `fraction` of a split, at least one of each class present."""
     counts = np.bincount(labels, minlength=num_classes)
     orders = _orders(labels, num_classes, seed)
     sizes = [min(count, max(1, round(fraction * count))) for count in counts]
@@ -33,7 +33,7 @@ def training_subset(
     """(indices kept, their labels) of a training split with `labels` (N,), both int64 and in the split's order.
 
     Raises:
-        UserError: for more shots than a class has images, shots together with a fraction, or a fraction of nothing.
+        UserError: for more shots than a class has images.
     """
     orders = _orders(labels, len(classes), seed)
     given = labels.copy()
@@ -47,12 +47,6 @@ def training_subset(
 def _sizes(labels: np.ndarray, classes: tuple[str, ...], config: DatasetConfig) -> list[int]:
     """Images kept of each class; at least one of each."""
     counts = np.bincount(labels, minlength=len(classes)).astype(float)
-    if config.fraction <= 0:
-        raise UserError("dataset.fraction=0 leaves nothing to train on: give a share above 0, e.g. 0.1")
-    if config.shots_per_class is not None and (config.fraction < 1 or config.imbalance > 1):
-        raise UserError(
-            "dataset.shots_per_class fixes the size of every class: leave out dataset.fraction and imbalance"
-        )
     if config.shots_per_class is not None:
         short = {name: n for name, n in count_by_class(labels, classes).items() if n < config.shots_per_class}
         if short:
@@ -63,16 +57,16 @@ def _sizes(labels: np.ndarray, classes: tuple[str, ...], config: DatasetConfig) 
             )
         return [config.shots_per_class] * len(classes)
     if config.imbalance > 1:
-        # n_c = n_max * ratio^(-c / (K - 1)), Cui et al. 2019 (arXiv 1901.05555); n_max so that every class can follow
+        # n_c = n_max * ratio^(-c / (K - 1)), Cui et al. 2019 (arXiv 1901.05555); n_max as large as every class allows
         decay = config.imbalance ** (-np.arange(len(classes)) / (len(classes) - 1))
         counts = (counts / decay).min() * decay
     return [max(1, round(config.fraction * count)) for count in counts]
 
 
 def _mislabel(given: np.ndarray, order: np.ndarray, label: int, num_classes: int, *, share: float, seed: int) -> None:
-    """Give `share` of the images in `order` another class, drawn evenly, in place.
+    """Give `share` of the images in `order` another class, drawn uniformly, in place.
 
-    Systematic sampling along the random order: every prefix of it holds the same share, so nested subsets do too.
+    Systematic sampling along the random order: every prefix has the same share, and so do nested subsets.
     """
     stream = numpy_stream(seed, "noise", label)
     start, others = stream.random(), stream.integers(1, num_classes, size=len(order))

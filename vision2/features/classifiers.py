@@ -100,9 +100,7 @@ def _fit_svm(task: Task) -> Iterator[tuple[dict, Head]]:
     from sklearn.svm import LinearSVC
 
     for c in (1e-5, 1e-4, 1e-3, 1e-2):
-        model = LinearSVC(
-            C=c, dual="auto", class_weight=task.class_weight, random_state=_state(task), tol=1e-3, max_iter=2000
-        )
+        model = LinearSVC(C=c, dual="auto", class_weight=task.class_weight, random_state=_state(task), tol=1e-3, max_iter=2000)
         yield {"C": c}, _affine(_quietly(model.fit, task), task)
 
 
@@ -197,9 +195,7 @@ def _quietly(fit: Callable, task: Task):
 
 
 def _affine(model, task: Task) -> StandardizedLinear:
-    return _filled_affine(
-        *_rows_for_all(np.atleast_2d(model.coef_), model.intercept_, model.classes_, task.num_classes)
-    )
+    return _filled_affine(*_rows_for_all(np.atleast_2d(model.coef_), model.intercept_, model.classes_, task.num_classes))
 
 
 def _rows_for_all(weight: np.ndarray, bias: np.ndarray, classes: np.ndarray, num_classes: int):

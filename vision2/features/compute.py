@@ -93,9 +93,7 @@ class FeatureMaker:
         if len(absent):
             layers = [layer for layer in self.layers if len(missing[layer])]
             numbers = np.array([int.from_bytes(ids[i][:6], "big") for i in absent])
-            part = Split(
-                split.name, split.labels[absent], tuple(split.ids[i] for i in absent), split.images.select(absent)
-            )
+            part = Split(split.name, split.labels[absent], tuple(split.ids[i] for i in absent), split.images.select(absent))
             for layer, made in zip(layers, self._compute(part, layers, precision, augment, view, numbers), strict=True):
                 if stores[layer]:
                     stores[layer].add([keys[i] for i in absent], made)

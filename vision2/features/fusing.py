@@ -28,9 +28,7 @@ def fused_copy(network: nn.Module, images: Tensor, run: Callable[[nn.Module, Ten
         _replace(fused, norm, getattr(fused.get_submodule(norm), "act", nn.Identity()))  # timm's norms hold the ReLU
     fused.eval()
     expected, found = run(network, images), run(fused, images)
-    same = all(
-        (a - b).abs().max() <= TOLERANCE * a.abs().max().clamp_min(1e-6) for a, b in zip(expected, found, strict=True)
-    )
+    same = all((a - b).abs().max() <= TOLERANCE * a.abs().max().clamp_min(1e-6) for a, b in zip(expected, found, strict=True))
     return fused if same else network
 
 

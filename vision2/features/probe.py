@@ -59,16 +59,13 @@ def fit_on_features(task: Task, rules: Sequence[Rule]) -> EpochFit | ClassifierF
     return fit
 
 
-def _on_layer(
-    task: Task, rules: Sequence[Rule], layer: str, features: dict[str, torch.Tensor]
-) -> EpochFit | ClassifierFit:
+def _on_layer(task: Task, rules: Sequence[Rule], layer: str, features: dict[str, torch.Tensor]) -> EpochFit | ClassifierFit:
     """The classifier on `features` (V, N, D) by split."""
     least, most = BATCH_SIZES
     size = task.train.batch_size or max(least, min(most, len(task.data.train) // STEPS_PER_EPOCH))
     shared = {"batch_size": size, "device": task.device, "seed": task.seed}
     batches = {
-        part.name: FeatureBatches(features[part.name], part.labels, **shared)
-        for part in (task.data.val, task.data.test)
+        part.name: FeatureBatches(features[part.name], part.labels, **shared) for part in (task.data.val, task.data.test)
     }
     batches["train"] = train = FeatureBatches(
         features["train"], task.data.train.labels, shuffle=True, sampler=task.train.sampler, **shared
@@ -158,9 +155,7 @@ class ClassifierFit:
         state = {"model": self.network.state_dict(), "classifier": self.record}
         recorder.save(progress, best=state, last=state)
         train = self._metrics("train")
-        return FitResult(
-            self.network.eval(), self._predict, progress, {"accuracy": train["accuracy"], "loss": train["loss"]}
-        )
+        return FitResult(self.network.eval(), self._predict, progress, {"accuracy": train["accuracy"], "loss": train["loss"]})
 
     def trial(self) -> Iterator[dict]:
         """Validation metrics of the fitted classifier."""

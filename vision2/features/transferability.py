@@ -40,8 +40,7 @@ def log_me(features: np.ndarray, labels: np.ndarray) -> float:
     left, values, _ = np.linalg.svd(features, full_matrices=False)
     spectrum = np.square(values)
     evidences = [
-        _evidence(left, spectrum, (labels == label).astype(np.float64), features.shape[1])
-        for label in np.unique(labels)
+        _evidence(left, spectrum, (labels == label).astype(np.float64), features.shape[1]) for label in np.unique(labels)
     ]
     return float(np.mean(evidences))
 

@@ -11,25 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vision2.basics.errors import UserError
-from vision2.models.network import Network
+from vision2.models.network import Network, Probabilities
 
 EXAMPLE_BATCH = 2  # a batch of one would be taken for a constant
 METADATA = "vision2.json"  # name of the metadata inside a .pt2 archive
 INPUT, OUTPUT = "images", "probabilities"
-
-
-class Probabilities(nn.Module):
-    """(N, 3, S, S) normalised images -> (N, K) softmax probabilities, in evaluation mode."""
-
-    def __init__(self, network: Network):
-        super().__init__()
-        self.network = network.eval()
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.network(images).logits.float().softmax(1)
+CHECKED_BATCHES = (1, 3)  # neither is the batch that the file was made with
+CHECKED_SEED = 1
 
 
 def example_images(image_size_px: int, count: int = EXAMPLE_BATCH, seed: int = 0) -> Tensor:
@@ -37,13 +28,33 @@ def example_images(image_size_px: int, count: int = EXAMPLE_BATCH, seed: int = 0
     return torch.randn(count, 3, image_size_px, image_size_px, generator=torch.Generator().manual_seed(seed))
 
 
+def export_network(network: Network, path: Path, kind: str, metadata: dict) -> float:
+    """Write the file (`kind`: onnx or torch_export), run it, and compare it with the network.
+
+    Returns:
+        The largest difference of a probability; NaN when either gives NaN, or when the shapes differ.
+
+    Raises:
+        UserError: when the optional packages of ONNX are not installed.
+    """
+    write, run_file = (write_onnx, run_onnx) if kind == "onnx" else (write_torch_export, run_torch_export)
+    image_size_px, differences = network.preprocessing.image_size_px, []
+    write(network, path, image_size_px, metadata)
+    for count in CHECKED_BATCHES:
+        images = example_images(image_size_px, count, seed=CHECKED_SEED)
+        with torch.no_grad():
+            expected, found = Probabilities(network)(images), run_file(path, images)
+        if found.shape != expected.shape:
+            return float("nan")
+        differences.append((found - expected).abs().max())
+    return float(torch.stack(differences).max())
+
+
 def write_torch_export(network: Network, path: Path, image_size_px: int, metadata: dict) -> None:
-    """A torch.export program (.pt2) with a dynamic batch; `metadata` lies in it as vision2.json."""
+    """A torch.export program (.pt2) with a dynamic batch size; `metadata` is in it as vision2.json."""
     images = example_images(image_size_px)
     with _quiet():
-        program = torch.export.export(
-            Probabilities(network), (images,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)
-        )
+        program = torch.export.export(Probabilities(network), (images,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
         archive = io.BytesIO()  # a path would have to end in .pt2, and a temporary file does not
         torch.export.save(program, archive, extra_files={METADATA: json.dumps(metadata, ensure_ascii=False)})
     path.write_bytes(archive.getvalue())
@@ -56,7 +67,7 @@ def run_torch_export(path: Path, images: Tensor) -> Tensor:
 
 
 def write_onnx(network: Network, path: Path, image_size_px: int, metadata: dict) -> None:
-    """An ONNX file with a dynamic batch; each entry of `metadata` becomes JSON text in metadata_props.
+    """An ONNX file with a dynamic batch size; each entry of `metadata` becomes JSON text in metadata_props.
 
     Raises:
         UserError: when the optional packages are not installed.
@@ -78,7 +89,7 @@ def write_onnx(network: Network, path: Path, image_size_px: int, metadata: dict)
 
 
 def run_onnx(path: Path, images: Tensor) -> Tensor:
-    """What onnxruntime, a program of other people, makes of the file."""
+    """The probabilities that onnxruntime computes from the file."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -100,7 +111,7 @@ def _need_onnx() -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporters warn about their own insides; what counts is the check of the file afterwards."""
+    """Silence the exporters' warnings about their own internals; the file is checked afterwards."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():

@@ -1,28 +1,30 @@
-"""Predictions for loose image files: read by the same rules as training data, shown as text, CSV or JSON."""
+"""A network with class names, and its predictions for image files, read by the same rules as training data."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vision2.basics.errors import UserError
+from vision2.basics.preprocessing import CROP_SHARE
 from vision2.data.augment.view import View
-from vision2.data.files.decode import BadImage, decode_image
-from vision2.data.files.listing import FileEntry, existing_folder, list_images
+from vision2.data.files.decode import BadImage, decode_entry
+from vision2.data.files.listing import FileEntry, list_images
+from vision2.data.files.locations import existing_path
+from vision2.inference.load_network import load_network
+from vision2.models.build import build_model
+from vision2.models.heads import is_differentiable
 from vision2.models.network import Network
-from vision2.runs.table import as_text
+from vision2.models.settings import ModelConfig, WeightsConfig
+from vision2.models.weights.load import find_weights, load_weights
+from vision2.training.checkpoint import load_checkpoint
 
 THREADS = 4
-MOST_COMMON = 3  # predictions named for a folder
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Predictor:
     """A network in evaluation mode with the names of its outputs.
 
     `decode_px`: photographs are read at this shorter side, as the run's own data set was; None reads them whole.
-    `explainable`: whether a gradient flows back from its outputs, as Grad-CAM needs; from votes of neighbours none does.
+    `explainable`: whether gradients flow back from its outputs, as Grad-CAM needs; they do not from votes of neighbours.
     """
 
     network: Network
@@ -54,24 +56,55 @@ class Predictions:
     unreadable: dict[str, str] = field(default_factory=dict)  # id -> reason
 
     def top(self, index: int, count: int) -> list[tuple[int, float]]:
-        """(class, probability) of one image, the likeliest first."""
+        """(class, probability) of one image, the most probable first."""
         row = self.probabilities[index]
         order = np.argsort(-row, kind="stable")[:count]
         return [(int(found), float(row[found])) for found in order]
 
 
-def find_images(place: str) -> list[FileEntry]:
-    """The images at `place`: one file, a folder with whatever lies below it, or a zip.
+def predictor_of_checkpoint(path: str, device: torch.device) -> Predictor:
+    """The network of a checkpoint (or of the run folder that holds one); photographs are read as in its evaluation."""
+    checkpoint = load_checkpoint(path)
+    network = load_network(checkpoint, device)
+    decode_px = round(network.preprocessing.image_size_px / CROP_SHARE)
+    return Predictor(network, tuple(checkpoint["classes"]), str(path), decode_px, is_differentiable(network.head))
+
+
+def predictor_of_weights(
+    weights: WeightsConfig, model: ModelConfig, image_size_px: int | None, device: torch.device
+) -> Predictor:
+    """A network with published or local weights and the classifier they come with.
 
     Raises:
-        UserError: when there is no such place, or no image in it.
+        UserError: when the weights are not available, or have no classifier with known class names.
     """
-    path = existing_folder(Path(place).expanduser(), "images")
+    if weights.name == "none" and not weights.path:
+        raise UserError("weights.name=none would predict at random; name a published set or give weights.path=FILE")
+    source = find_weights(replace(weights, name="default") if weights.name == "auto" else weights, model)
+    if source.classes is None:
+        raise UserError(f"{source.name} has no classifier with known class names (ImageNet's 1000, or a checkpoint's)")
+    network = build_model(replace(model, aux=False), len(source.classes), seed=0, image_size_px=image_size_px)
+    report = load_weights(network, source, weights.min_coverage)
+    if any(name.startswith("head.") for name in report.kept):
+        raise UserError(f"{source.name} does not fill the classifier of {network.name}, so it would predict at random")
+    if image_size_px is not None:
+        network.preprocessing = network.preprocessing.at_size(image_size_px)
+    network = network.to(device, memory_format=torch.channels_last).eval()
+    return Predictor(network, source.classes, source.name, decode_px=None)
+
+
+def find_images(place: str) -> list[FileEntry]:
+    """The images at `place`: one file, everything below a folder, or a zip.
+
+    Raises:
+        UserError: when the place does not exist, or has no image in it.
+    """
+    path = existing_path(place, "images")
     if path.is_file() and path.suffix.lower() != ".zip":
         return [FileEntry(path, path.name)]
     found = list_images(path)
     if not found:
-        raise UserError(f"images={place} holds no images; files ending in .jpg, .png and the like are looked for")
+        raise UserError(f"images={place} holds no images: no file there ends in .jpg, .png or another image suffix")
     return found
 
 
@@ -102,20 +135,20 @@ def predict_images(
 
 
 def network_inputs(predictor: Predictor, entries: Sequence[FileEntry]) -> Tensor:
-    """(N, 3, S, S) normalised on the device: what the network saw of images that can be read."""
+    """(N, 3, S, S) normalised on the device: what the network saw of readable images."""
     return torch.cat([images for _, images in _inputs(predictor, entries, len(entries) or 1, {})])
 
 
 def _inputs(
     predictor: Predictor, entries: Sequence[FileEntry], batch_size: int, unreadable: dict[str, str]
 ) -> Iterator[tuple[list[FileEntry], Tensor]]:
-    """Batches of the readable files and their images; a batch with none is left out."""
+    """Batches of the readable files and their images; a batch without any is skipped."""
     view = View(predictor.network.preprocessing, augment=None, seed=0, num_classes=len(predictor.classes))
 
     def read(entry: FileEntry) -> Tensor | str:
         try:
-            image = decode_image(entry.read_bytes(), shorter_side_px=predictor.decode_px)
-        except (BadImage, OSError) as error:
+            image = decode_entry(entry, predictor.decode_px)
+        except BadImage as error:
             return str(error)
         return view.crop_one_by_one([image], 0, np.zeros(1, np.int64))
 
@@ -132,83 +165,3 @@ def _inputs(
             if kept:
                 images = view.normalise(torch.cat(crops).to(predictor.device))
                 yield kept, images.to(memory_format=torch.channels_last)
-
-
-def as_table(predictions: Predictions, top: int) -> str:
-    """A line for each image with its likeliest classes, then what could not be read, then the folders."""
-    top = min(top, len(predictions.classes))
-    rows = []
-    for index, entry in enumerate(predictions.entries):
-        named = [f"{predictions.classes[label]} {share:.1%}" for label, share in predictions.top(index, top)]
-        rows.append([entry.id, *named])
-    headings = ["image", *(f"{rank}." for rank in range(1, top + 1))]
-    parts = [as_text(headings, rows)]
-    if predictions.unreadable:
-        parts.append("not readable:\n" + "\n".join(f"  {name}: {why}" for name, why in predictions.unreadable.items()))
-    if len(predictions.entries) > 1:
-        parts.append(as_text(*_folder_table(predictions)))
-    return "\n\n".join(parts)
-
-
-def as_csv(predictions: Predictions, top: int) -> str:
-    """image, class and probability of the likeliest, then those of the next ones."""
-    top = min(top, len(predictions.classes))
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    more = [name for rank in range(2, top + 1) for name in (f"class_{rank}", f"probability_{rank}")]
-    writer.writerow(["image", "class", "probability", *more])
-    for index, entry in enumerate(predictions.entries):
-        cells = [cell for label, p in predictions.top(index, top) for cell in (predictions.classes[label], f"{p:.6f}")]
-        writer.writerow([entry.id, *cells])
-    return stream.getvalue()
-
-
-def as_record(predictions: Predictions, predictor: Predictor, top: int) -> dict:
-    """Everything, in JSON's types."""
-    images = [
-        {
-            "image": entry.id,
-            "predictions": [
-                {"class": predictions.classes[label], "index": label, "probability": round(share, 6)}
-                for label, share in predictions.top(index, top)
-            ],
-        }
-        for index, entry in enumerate(predictions.entries)
-    ]
-    return {
-        "source": predictor.source,
-        "model": predictor.network.name,
-        "classes": list(predictions.classes),
-        "preprocessing": predictor.network.preprocessing.to_dict(),
-        "images": images,
-        "unreadable": [{"image": name, "reason": why} for name, why in predictions.unreadable.items()],
-        "folders": folders(predictions),
-    }
-
-
-def folders(predictions: Predictions) -> list[dict]:
-    """For each folder: its images, what they were mostly taken for, and how many carry the folder's own name.
-
-    `right` is None where the folder's name is no class of the network.
-    """
-    members: dict[str, list[int]] = {}
-    for index, entry in enumerate(predictions.entries):
-        members.setdefault(PurePosixPath(entry.id).parent.as_posix(), []).append(index)
-    likeliest, names = predictions.probabilities.argmax(1), [name.lower() for name in predictions.classes]
-    rows = []
-    for folder, indices in sorted(members.items()):
-        counts = Counter(predictions.classes[likeliest[index]] for index in indices)
-        own = PurePosixPath(folder).name.lower()
-        right = sum(names[likeliest[index]] == own for index in indices) if own in names else None
-        rows.append({"folder": folder, "n": len(indices), "predicted": dict(counts.most_common()), "right": right})
-    return rows
-
-
-def _folder_table(predictions: Predictions) -> tuple[list[str], list[list[str]]]:
-    rows = []
-    for row in folders(predictions):
-        common = list(row["predicted"].items())[:MOST_COMMON]
-        named = ", ".join(f"{name} {count / row['n']:.1%}" for name, count in common)
-        right = "-" if row["right"] is None else f"{row['right']} ({row['right'] / row['n']:.1%})"
-        rows.append([row["folder"], str(row["n"]), named, right])
-    return ["folder", "images", "mostly taken for", "right by the folder's name"], rows

@@ -10,7 +10,7 @@ from vision2.config.compose import load_config
 from vision2.features.advice import Advice, Evidence
 from vision2.features.transferability import rank_correlation
 from vision2.jobs.run_job import run_recorded, stop_if_interrupted
-from vision2.stats.intervals import newcombe_difference
+from vision2.stats.verdict import CONTRADICTED, judge_shares
 
 
 def check_advice(overrides: Sequence[str], advice: Advice, evidence: Evidence) -> dict:
@@ -24,8 +24,8 @@ def check_advice(overrides: Sequence[str], advice: Advice, evidence: Evidence) -
         raise UserError(f"no candidate could be trained: {rows[0]['error']}")
     best = max(finished, key=lambda row: row["val_accuracy"])
     advised = next((row for row in finished if row["name"] == advice.strategy), best)
-    low, high = newcombe_difference(advised["val_accuracy"], advised["n"], best["val_accuracy"], best["n"])
-    right = "right" if advised is best else "not shown wrong" if low <= 0 <= high else "wrong"
+    judged = judge_shares(advised["val_accuracy"], advised["n"], best["val_accuracy"], best["n"])
+    right = "right" if advised is best else "wrong" if judged == CONTRADICTED else "not shown wrong"
     print("\n" + "\n".join(f"{row['name']:20} validation accuracy {row['val_accuracy']:.2%}" for row in finished))
     print(f"the advice ({advice.strategy}) was {right} on this budget; best: {best['name']} (n = {best['n']:,})")
     ranks = _rank_correlations(evidence, curve)

@@ -9,10 +9,12 @@ import numpy as np
 
 from vision2.basics.atomic_write import write_json
 from vision2.basics.errors import UserError, suggest
+from vision2.basics.preprocessing import CROP_SHARE
+from vision2.basics.written import WrittenFiles
 from vision2.config.schema import Config
 from vision2.data.dataset import Dataset, open_dataset
 from vision2.inference.load_network import load_network
-from vision2.preparation import CROP_SHARE, open_batches
+from vision2.preparation import open_batches
 from vision2.runs.environment import environment
 from vision2.runs.records import plain
 from vision2.stats.metrics import summarise_predictions
@@ -28,24 +30,24 @@ def evaluate(config: Config) -> dict:
     Raises:
         UserError: for an unusable checkpoint or a data set whose classes are not the checkpoint's.
     """
+    path = Path(config.checkpoint).expanduser()
+    name = f"evaluation-{config.dataset.name}.json"
+    files = WrittenFiles(path if path.is_dir() else path.parent, name)
     checkpoint = load_checkpoint(config.checkpoint)
     device = choose_device(config.device)
     network = load_network(checkpoint, device)
     size = network.preprocessing.image_size_px
     data = open_dataset(config.dataset, seed=config.seed, store_px=round(size / CROP_SHARE))
     data = in_classes_of(data, checkpoint["classes"])
-    path = Path(config.checkpoint).expanduser()
-    folder = path if path.is_dir() else path.parent
-    _check_not_trained_on(data, trained_on(folder, config.dataset))
+    _check_not_trained_on(data, trained_on(files.folder, config.dataset))
     batch_size = config.train.batch_size or 64
     _, *splits = open_batches(config, data, network.preprocessing, device=device, batch_size=batch_size)
     metrics = {
-        name: summarise_predictions(*predict(network, batches))
-        for name, batches in zip(("val", "test"), splits, strict=True)
+        name: summarise_predictions(*predict(network, batches)) for name, batches in zip(("val", "test"), splits, strict=True)
     }
     result = {"status": "completed", "checkpoint": config.checkpoint, "classes": list(data.classes), "metrics": metrics}
     write_json(
-        folder / f"evaluation-{config.dataset.name}.json",
+        files.path(name),
         plain(result | {"dataset": asdict(config.dataset)} | environment()),
     )
     return result

@@ -1,1 +1,1 @@
-"""The catalogue: name -> builder and published facts, our own families, heads, stems, weights, counting."""
+"""The catalogue: what is published about each model, how it is built, where its weights come from."""

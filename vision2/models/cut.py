@@ -30,9 +30,7 @@ def parse_layers(text: str, network: Network) -> list[str]:
     """
     names = list(dict.fromkeys(name.strip() for name in re.split("[+,]", text) if name.strip()))
     if not names:
-        raise UserError(
-            f"strategy.layer is empty; give last, a stage of {network.name} ({_stages(network)}) or several"
-        )
+        raise UserError(f"strategy.layer is empty; give last, a stage of {network.name} ({_stages(network)}) or several")
     allowed = [LAST, *network.layers()]
     for name in names:
         if name not in allowed:

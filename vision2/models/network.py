@@ -1,4 +1,4 @@
-"""One contract for every network: a backbone that gives features, a head on them, named stages, named auxiliary outputs."""
+"""One contract for every network: a backbone that returns features, a head on them, named stages and auxiliary outputs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from vision2.basics.errors import UserError, suggest
-from vision2.models.card import ModelFacts
+from vision2.models.cards import ModelCard
 from vision2.models.cut import LAST, layer_outputs
 
 
 class Output(NamedTuple):
-    """What a network says about a batch: `logits` (N, K), and `aux` with one (N, K) for each auxiliary classifier."""
+    """`logits` (N, K) for a batch, and in `aux` the logits (N, K) of each auxiliary classifier by its name."""
 
     logits: Tensor
     aux: dict[str, Tensor]
@@ -21,11 +21,11 @@ class Output(NamedTuple):
 
 @dataclass
 class NetworkParts:
-    """What a builder hands over, before it becomes a `Network`.
+    """What a builder returns, and a `Network` is made of.
 
     `backbone` returns features (N, D), or, in training mode with auxiliary classifiers, a tuple of features and auxiliary
-    logits in the order of `aux_linears`. `stages` name module names of the backbone from input to output; the last module
-    of a stage gives the stage's output.
+    logits in the order of `aux_linears`. `stages` maps each stage, from input to output, to modules of the backbone; the
+    output of its last module is the stage's output.
     """
 
     backbone: nn.Module
@@ -36,25 +36,25 @@ class NetworkParts:
 
 
 class Network(nn.Module):
-    """Body and head. State-dict keys are `backbone.<the library's own names>` and `head.weight`, `head.bias`."""
+    """Backbone and head. State-dict keys are `backbone.<the library's own names>` and `head.weight`, `head.bias`."""
 
-    def __init__(self, parts: NetworkParts, facts: ModelFacts, *, layer: str = LAST, pooling: str = "pooled"):
+    def __init__(self, parts: NetworkParts, card: ModelCard, *, layer: str = LAST, pooling: str = "pooled"):
         super().__init__()
         self.layer, self.pooling, self._parts = layer, pooling, parts
-        self.name, self.facts, self.preprocessing = facts.name, facts, facts.preprocessing
+        self.name, self.card, self.preprocessing = card.name, card, card.preprocessing
         self.backbone, self.head, self.head_key = parts.backbone, parts.head, parts.head_key
         self._aux_linears = parts.aux_linears
         self._stage_modules = {stage: tuple(f"backbone.{m}" for m in names) for stage, names in parts.stages.items()}
-        self.stages = {stage: self._prefixes(names) for stage, names in self._stage_modules.items()}
+        parameters = {name for name, _ in self.named_parameters()}
+        self.stages = {stage: self._prefixes(names, parameters) for stage, names in self._stage_modules.items()}
         if parts.aux_linears:
             self.stages["aux"] = tuple(f"backbone.{name}." for name in self._aux_tops())
         self.stages["head"] = ("head.",)
 
-    def _prefixes(self, names: tuple[str, ...]) -> tuple[str, ...]:
+    def _prefixes(self, names: tuple[str, ...], parameters: set[str]) -> tuple[str, ...]:
         """Parameter-name prefixes of a stage: `backbone.layer1.`, or the full name of a parameter that stands alone."""
-        direct = {name for name, _ in self.named_parameters()}
-        modules = [n for n in names if n not in direct and any(True for _ in self.get_submodule(n).parameters())]
-        return tuple([n for n in names if n in direct] + [f"{n}." for n in modules])
+        modules = [n for n in names if n not in parameters and any(True for _ in self.get_submodule(n).parameters())]
+        return tuple([n for n in names if n in parameters] + [f"{n}." for n in modules])
 
     def _aux_tops(self) -> list[str]:
         return [linear.split(".")[0] for linear in self._aux_linears.values()]
@@ -70,10 +70,7 @@ class Network(nn.Module):
     @property
     def aux_heads(self) -> dict[str, nn.Module]:
         """Auxiliary classifiers by the name of their output; they live in the backbone, empty with `model.aux=false`."""
-        return {
-            name: self.backbone.get_submodule(top)
-            for name, top in zip(self._aux_linears, self._aux_tops(), strict=True)
-        }
+        return {name: getattr(self.backbone, top) for name, top in zip(self._aux_linears, self._aux_tops(), strict=True)}
 
     def aux_linear_names(self) -> list[str]:
         """Full names of the auxiliary classifiers' last layers, which depend on the class count."""
@@ -87,7 +84,7 @@ class Network(nn.Module):
 
     def cut_at(self, layer: str, pooling: str, head: nn.Module) -> Network:
         """This network up to `layer` (one of `layers()`, or `last`), with `head` on its features; the backbone is shared."""
-        cut = Network(replace(self._parts, head=head), self.facts, layer=layer, pooling=pooling)
+        cut = Network(replace(self._parts, head=head), self.card, layer=layer, pooling=pooling)
         cut.preprocessing = self.preprocessing
         return cut
 
@@ -109,13 +106,13 @@ class Network(nn.Module):
         return Output(self.head(features), aux)
 
     def stage_modules(self, stage: str) -> tuple[str, ...]:
-        """Full names of a stage's modules from input to output (a lone parameter counts as one)."""
+        """Full names of a stage's modules from input to output, and of its parameters that belong to no module."""
         if stage in self._stage_modules:
             return self._stage_modules[stage]
         return tuple(prefix.rstrip(".") for prefix in self.stages[stage])
 
     def layers(self) -> list[str]:
-        """Names one can cut at: the stages first, then every module of the backbone that is part of a stage."""
+        """Names that the network can be cut at: its stages first, then every module of the backbone in a stage."""
         inside = tuple(f"{name}." for names in self._stage_modules.values() for name in names)
         modules = [name.removeprefix("backbone.") for name, _ in self.named_modules() if f"{name}.".startswith(inside)]
         return list(dict.fromkeys([*self._stage_modules, *modules]))
@@ -124,23 +121,30 @@ class Network(nn.Module):
         """The module whose output is the output of `layer`, one of `layers()`.
 
         Raises:
-            UserError: for a name that is none of them.
+            UserError: for any other name.
         """
         allowed = self.layers()
         if layer not in allowed:
             raise UserError(f"{self.name} has no layer '{layer}'{suggest(layer, allowed)}")
         if layer not in self._stage_modules:
             return self.backbone.get_submodule(layer)
-        modules = [name for name in self._stage_modules[layer] if not isinstance(self._attribute(name), nn.Parameter)]
-        return self.get_submodule(modules[-1])
+        modules = dict(self.named_modules())
+        return modules[next(name for name in reversed(self._stage_modules[layer]) if name in modules)]
 
-    def _attribute(self, name: str) -> object:
-        parent, _, last = name.rpartition(".")
-        return getattr(self.get_submodule(parent), last)
+
+class Probabilities(nn.Module):
+    """(N, 3, S, S) normalised images -> (N, K) softmax probabilities, in evaluation mode: what other programs run."""
+
+    def __init__(self, network: Network):
+        super().__init__()
+        self.network = network.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(images).logits.float().softmax(1)
 
 
 def take_linear(model: nn.Module, name: str) -> nn.Linear:
-    """Take the linear layer `name` out of a library's network; what fed it becomes the network's output."""
+    """Remove the linear layer `name` from a library's network and return it; its input becomes the network's output."""
     parent, _, last = name.rpartition(".")
     linear = model.get_submodule(name)
     setattr(model.get_submodule(parent), last, nn.Identity())

@@ -9,10 +9,10 @@ from vision2.basics.settings import choice, number
 
 @dataclass
 class ModelConfig:
-    name: str = "???"  # a name of the catalogue (vision2/models/facts.py), or of timm with library=timm
+    name: str = "???"  # a model of the catalogue (`python -m vision2.summary model=all`) or of timm
     library: str = choice("catalogue", "catalogue", "timm")  # where the name is looked up
-    stem: str | None = None  # imagenet | small (3x3, stride 1, no pooling); null = the option's own
-    shortcut: str | None = None  # residual families: A | B | none (= plain); null = the option's own
+    stem: str | None = None  # imagenet | small (3x3, stride 1, no pooling); null = the model's default
+    shortcut: str | None = None  # residual networks: A | B | none (= plain); null = the model's default
     width: float = number(1.0, 0.1, 4.0)  # MobileNet v1 width multiplier
     aux: bool = False  # auxiliary classifiers (GoogLeNet, Inception v3, smallinception)
     aux_weight: float = number(0.3, 0.0, 1.0)  # total loss = main + aux_weight * each auxiliary loss
@@ -21,6 +21,6 @@ class ModelConfig:
 @dataclass
 class WeightsConfig:
     name: str = "auto"  # auto (what the strategy needs) | none | default | a published set, e.g. IMAGENET1K_V2
-    path: str | None = None  # a local .pth or .safetensors file, or a checkpoint of ours
-    sha256: str | None = None  # checked against the file when given
-    min_coverage: float = number(0.9, 0.0, 1.0)  # least share of backbone parameters that must load
+    path: str | None = None  # a local .pth or .safetensors file, or a checkpoint of vision2
+    sha256: str | None = None  # expected checksum of that file, the first 8 to 64 hexadecimal digits
+    min_coverage: float = number(0.9, 0.0, 1.0)  # smallest share of the backbone's parameters that must load

@@ -1,4 +1,4 @@
-"""The small files a run leaves for reports: they need the network or the images, which a report does not have."""
+"""The small files a run leaves for reports, made while its network and images are available."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from torch import Tensor, nn
 
 from vision2.basics.atomic_write import replacing
 from vision2.basics.preprocessing import Preprocessing
+from vision2.basics.written import WrittenFiles
 from vision2.pictures.filters import first_layer_filters
 from vision2.pictures.gradcam import cam_overlays
 from vision2.pictures.images import as_pictures, captioned_grid, collect_images, save_figure, save_picture
-from vision2.pictures.mistakes import find_mistakes, save_mistakes
+from vision2.pictures.mistakes import MISTAKES_FILE, find_mistakes, save_mistakes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PREDICTIONS = "predictions.npz"
-CAM_IMAGES = 4  # of each: mistakes, and images that were right
-HALF_PRECISION_ABOVE = 2_000_000  # probabilities; a thousand classes would make the file larger than the checkpoint
+PICTURES = ("mistakes_confident", "mistakes_worst", "filters", "gradcam")
+CAM_IMAGES = 4  # of each: mistakes, and correct predictions
+HALF_PRECISION_ABOVE = 2_000_000  # probabilities; with a thousand classes the file would outgrow the checkpoint
 
 
 def write_artifacts(
@@ -38,27 +40,29 @@ def write_artifacts(
     """Write predictions.npz and artifacts/*.png of a run; returns the pictures by name.
 
     Args:
-        network: in evaluation; None where no network speaks (a k-NN on cached features): no Grad-CAM, no filters.
-        batches: evaluation batches of the split that was predicted; their `indices` count in the split.
+        network: in evaluation mode; None for a head without gradients (k-NN on stored features): no Grad-CAM, no filters.
+        batches: evaluation batches of the predicted split; their `indices` are positions in it.
         probabilities: (N, K) in the order of the split, as are `labels` (N,) and `ids`.
     """
-    run_dir = Path(run_dir)
+    files = WrittenFiles(run_dir / "artifacts")
+    if (run_dir / PREDICTIONS).exists():  # left by the run before it was resumed
+        files.adopt([MISTAKES_FILE, *(f"{name}.png" for name in PICTURES)])
+        files.clear()
     save_predictions(run_dir, probabilities, labels, ids)
     mistakes = find_mistakes(probabilities, labels, classes, ids)
-    written = save_mistakes(run_dir, mistakes, batches=batches, preprocessing=preprocessing)
+    written = save_mistakes(files, mistakes, batches=batches, preprocessing=preprocessing)
     if network is None:
         return written
     filters = first_layer_filters(network)
     if filters is not None:
-        written["filters"] = run_dir / "artifacts" / "filters.png"
+        written["filters"] = files.path("filters.png")
         save_picture(filters, written["filters"])
     shown = [mistake.index for mistake in mistakes[:CAM_IMAGES]] + _sure_and_right(probabilities, labels)[:CAM_IMAGES]
     images = collect_images(batches, shown).to(next(network.parameters()).device)
-    figure = _cam_figure(
-        network, images, probabilities[shown], labels[shown], classes=classes, preprocessing=preprocessing
-    )
+    about = {"classes": classes, "preprocessing": preprocessing}
+    figure = _cam_figure(network, images, probabilities[shown], labels[shown], **about)
     if figure is not None:
-        written["gradcam"] = run_dir / "artifacts" / "gradcam.png"
+        written["gradcam"] = files.path("gradcam.png")
         save_figure(figure, written["gradcam"])
     return written
 
@@ -72,7 +76,7 @@ def _cam_figure(
     classes: Sequence[str],
     preprocessing: Preprocessing,
 ) -> Figure | None:
-    """Each image, then two maps with their classes above; None for a network without a layer that knows places."""
+    """Each image, then two maps with their classes above; None for a network without a spatial layer."""
     network.eval()
     explained = _explained(probabilities, labels)
     maps = cam_overlays(network, images, explained, preprocessing)
@@ -99,7 +103,7 @@ def save_predictions(run_dir: Path, probabilities: np.ndarray, labels: np.ndarra
 
 
 def _sure_and_right(probabilities: np.ndarray, labels: np.ndarray) -> list[int]:
-    """Samples that were right, surest first; one of each class before the rest, for one class alone would say little."""
+    """Correct samples, the most confident first; one per class before the rest, so that several classes are shown."""
     predicted = probabilities.argmax(1)
     right = np.flatnonzero(predicted == labels)
     right = right[np.argsort(-probabilities[right, predicted[right]], kind="stable")].tolist()
@@ -108,6 +112,6 @@ def _sure_and_right(probabilities: np.ndarray, labels: np.ndarray) -> list[int]:
 
 
 def _explained(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(N, 2) classes to explain: the predicted one, and the true one or, where that is the same, the runner-up."""
+    """(N, 2) classes to explain: the predicted one, and the true one or, where they agree, the runner-up."""
     order = (-probabilities).argsort(1, kind="stable")
     return np.stack([order[:, 0], np.where(order[:, 0] == labels, order[:, 1], labels)], axis=1)

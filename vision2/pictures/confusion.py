@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COUNTS_UP_TO = 20  # classes; beyond it the numbers would not be readable
+COUNTS_UP_TO = 20  # classes; with more the numbers would be unreadable
 NAMES_UP_TO = 40
 
 
@@ -34,7 +34,7 @@ def draw_confusion(
     *,
     words: tuple[str, str] = ("true", "predicted"),
 ) -> None:
-    """Rows are the truth; colour is the share of the row, so that a rare class is as visible as a common one."""
+    """Rows are the true classes; colour is the share of the row: a rare class is as visible as a common one."""
     counts = np.asarray(confusion, dtype=float)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)

@@ -54,7 +54,7 @@ def _thumbnail(picture: np.ndarray) -> Image.Image:
 
 
 def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """The text, cut in the middle where it is too long: both ends of a file name tell something."""
+    """The text, shortened in the middle where it is too long: both ends of a file name matter."""
     if font.getlength(text) <= THUMBNAIL_PX:
         return text
     for kept in range(len(text) - 1, 1, -1):

@@ -1,4 +1,4 @@
-"""What a finished run adds to its TensorBoard page: its pictures, precision-recall curves and an embedding."""
+"""What a finished run adds to TensorBoard: its pictures, precision-recall curves and an embedding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from vision2.basics.preprocessing import Preprocessing
-from vision2.pictures.images import as_pictures
+from vision2.pictures.confusion import confusion_figure
+from vision2.pictures.images import as_pictures, figure_pixels
 from vision2.runs.tensorboard import EMBEDDINGS_AT_MOST, TensorBoardTracker
 
 THUMBNAIL_PX = 32
@@ -24,12 +25,14 @@ def log_results(
     probabilities: np.ndarray,
     labels: np.ndarray,
     classes: Sequence[str],
-    step: int = 0,
+    confusion: Sequence[Sequence[int]] | None,
 ) -> None:
-    """The pictures of `write_artifacts` and the precision-recall curves of the test split."""
+    """Of the test split: the pictures of `write_artifacts`, precision-recall curves and the confusion matrix."""
     for name, path in pictures.items():
-        tracker.log_png(f"pictures/{name}", path, step)
-    tracker.log_pr_curves(probabilities, labels, classes, step)
+        tracker.log_png(f"pictures/{name}", path)
+    tracker.log_pr_curves(probabilities, labels, classes)
+    if confusion is not None:
+        tracker.log_picture("confusion/test", figure_pixels(confusion_figure(confusion, classes)))
 
 
 @torch.no_grad()
@@ -44,7 +47,7 @@ def log_embedding(
 ) -> None:
     """Features of the first 2,000 images of `batches` (a shuffled split shows all classes), with thumbnails.
 
-    `known` (N, D) are the features of the split where these were computed before.
+    `known` (N, D) are the features of the whole split, if they were computed before.
     """
     network.eval()
     features, labels, thumbnails = [], [], []
@@ -56,4 +59,4 @@ def log_embedding(
         thumbnails.append(torch.from_numpy(as_pictures(small, preprocessing)).permute(0, 3, 1, 2) / 255)
         if len(labels) >= EMBEDDINGS_AT_MOST:
             break
-    tracker.log_embedding(torch.cat(features), labels, thumbnails=torch.cat(thumbnails))
+    tracker.log_embedding(torch.cat(features), labels, torch.cat(thumbnails))

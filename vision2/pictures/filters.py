@@ -1,4 +1,4 @@
-"""The first layer's filters as a picture: the general patterns that the lecture says can be reused."""
+"""The first layer's filters as a picture: the general patterns that, says the lecture, can be reused."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ CELL_PX = 40
 def first_layer_filters(network: nn.Module) -> np.ndarray | None:
     """Up to 64 filters of the first convolution in a grid, (H, W, 3) uint8; None without a convolution.
 
-    Each filter is stretched over its own range, so that its pattern shows, not its strength. Filters that do not see
-    three colour channels are shown in grey, averaged over their inputs.
+    Each filter is stretched over its own range, to show its pattern and not its strength. Filters with other than three
+    input channels are shown in grey, averaged over their inputs.
     """
     convolution = next((module for module in network.modules() if isinstance(module, nn.Conv2d)), None)
     if convolution is None:

@@ -1,4 +1,4 @@
-"""Grad-CAM: where a network looked when it spoke for a class (Selvaraju et al. 2017, arXiv 1610.02391)."""
+"""Grad-CAM: which places of an image speak for a class (Selvaraju et al. 2017, arXiv 1610.02391)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vision2.pictures.images import as_pictures, overlay
 
 
 def last_spatial_layer(network: nn.Module, images: Tensor) -> nn.Module | None:
-    """The last module to finish whose output is (N, C, H, W) with H * W > 1; None when there is none."""
+    """The last module to finish with an output (N, C, H, W) where H * W > 1; None without one."""
     found: list[nn.Module] = []
 
     def note(module: nn.Module, _inputs: tuple, output: object) -> None:
@@ -32,10 +32,10 @@ def last_spatial_layer(network: nn.Module, images: Tensor) -> nn.Module | None:
 
 
 def grad_cam(network: nn.Module, layer: nn.Module, images: Tensor, classes: int | Sequence[int] | Tensor) -> Tensor:
-    """Heat maps (N, H, W) in [0, 1] at the size of `images` (N, 3, H, W), for one class or one class an image.
+    """Heat maps (N, H, W) in [0, 1] at the size of `images` (N, 3, H, W), for one class or one class per image.
 
-    Classes (N, M) give maps (N, M, H, W) after one pass. A map is all zero where nothing speaks for the class. Works on
-    frozen networks and leaves no gradient behind; `network` is expected in evaluation mode.
+    Classes (N, M) give maps (N, M, H, W) after one forward pass. A map is all zero when nothing speaks for the class.
+    Works on frozen networks and leaves no gradients behind; `network` is expected in evaluation mode.
     """
     kept: list[Tensor] = []
 
@@ -46,7 +46,7 @@ def grad_cam(network: nn.Module, layer: nn.Module, images: Tensor, classes: int 
     hook = layer.register_forward_hook(keep)
     try:
         with torch.enable_grad():
-            # The input asks for a gradient so that one also flows through a network whose parameters are all frozen.
+            # The input requires a gradient so that one also flows through a network whose parameters are all frozen.
             logits = network(images.detach().clone().requires_grad_()).logits
             asked = torch.as_tensor(classes, device=logits.device)
             asked = asked.expand(len(logits)) if asked.ndim == 0 else asked
@@ -67,10 +67,10 @@ def _map(gradient: Tensor, activation: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def cam_overlays(network: nn.Module, images: Tensor, classes: Sequence[int] | np.ndarray, preprocessing: Preprocessing):
-    """Pictures with the map of each image's class over it; None for a network without a layer that knows places.
+    """Pictures with the map of each image's class over it; None for a network without a spatial layer.
 
     Returns:
-        uint8 (N, H, W, 3) for one class an image, (N, M, H, W, 3) for classes (N, M).
+        uint8 (N, H, W, 3) for one class per image, (N, M, H, W, 3) for classes (N, M).
     """
     layer = last_spatial_layer(network, images[:1]) if len(images) else None
     if layer is None:

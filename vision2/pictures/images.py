@@ -1,4 +1,4 @@
-"""From normalised tensors back to pictures, and PNG files without pyplot. Torch is imported only where tensors come in."""
+"""From normalised tensors back to pictures, and PNG files without pyplot. Only functions of tensors import torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CELL_WIDTH, CELL_HEIGHT, GAP = 1.7, 2.1, 0.06  # inches, of a picture with its c
 
 
 def collect_images(batches, wanted: Sequence[int]) -> Tensor:
-    """The normalised images (N, 3, H, W), on the CPU, of the samples `wanted`, in that order; stops when it has all.
+    """The normalised images (N, 3, H, W), on the CPU, of the samples `wanted`, in that order.
 
     Raises:
         ValueError: when a sample is not in `batches`.
@@ -50,7 +50,7 @@ def as_pictures(images: Tensor, preprocessing: Preprocessing) -> np.ndarray:
 
 
 def overlay(picture: np.ndarray, heat: np.ndarray, strength: float = 0.5) -> np.ndarray:
-    """A heat map (H, W) in [0, 1] in colour over a picture (H, W, 3) uint8; where it is cold the picture stays."""
+    """A heat map (H, W) in [0, 1] in colour over a picture (H, W, 3) uint8, which shows through where it is cold."""
     from matplotlib import colormaps
 
     colour = colormaps["jet"](heat)[..., :3] * 255
@@ -64,6 +64,15 @@ def save_figure(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, format="png")
 
 
+def figure_pixels(figure: Figure) -> np.ndarray:
+    """A figure as (H, W, 3) uint8, drawn without pyplot, which would keep a global list of figures."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())[..., :3]
+
+
 def save_picture(picture: np.ndarray, path: Path) -> None:
     """Write (H, W, 3) uint8 as PNG, complete or not at all."""
     from PIL import Image
@@ -75,7 +84,7 @@ def save_picture(picture: np.ndarray, path: Path) -> None:
 def captioned_grid(pictures: Sequence[np.ndarray], captions: Sequence[str], columns: int = 6) -> Figure:
     """Pictures of one size in rows with a short caption (one or two lines) above each.
 
-    All stand in one pair of axes: a pair for each picture takes several times as long to lay out and draw.
+    All share one pair of axes: a pair for each picture takes several times as long to lay out and draw.
     """
     from matplotlib.figure import Figure
 

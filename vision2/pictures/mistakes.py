@@ -1,4 +1,4 @@
-"""Which images a network got wrong, the surest first: they show label errors, look-alikes and blind spots."""
+"""Which images a network got wrong, the most confident first: label errors, look-alikes and blind spots."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from vision2.basics.atomic_write import write_json
 from vision2.basics.preprocessing import Preprocessing
+from vision2.basics.written import WrittenFiles
 from vision2.pictures.images import as_pictures, captioned_grid, collect_images, save_figure
 
 MISTAKES_SHOWN = 12
@@ -29,9 +30,8 @@ class Mistake:
     true_probability: float
 
     def caption(self) -> str:
-        return (
-            f"{_short(self.truth)} → {_short(self.predicted)}\n{self.confidence:.0%}  (p={self.true_probability:.2g})"
-        )
+        names = f"{_short(self.truth)} → {_short(self.predicted)}"
+        return f"{names}\n{self.confidence:.0%}  (p={self.true_probability:.2g})"
 
 
 def find_mistakes(
@@ -41,9 +41,9 @@ def find_mistakes(
     ids: Sequence[str],
     count: int = MISTAKES_SHOWN,
 ) -> list[Mistake]:
-    """The `count` most confident mistakes and the `count` worst of the others; each image stands once.
+    """The `count` most confident mistakes and the `count` worst of the others; no image appears twice.
 
-    The two differ when there are many classes: a network can be unsure and yet rule out the truth.
+    The two differ when there are many classes: a network can be unsure and yet rule out the true class.
     """
     predicted = probabilities.argmax(1)
     wrong = np.flatnonzero(predicted != labels)
@@ -57,10 +57,10 @@ def find_mistakes(
             kind,
             int(index),
             str(ids[index]),
-            str(classes[labels[index]]),
-            str(classes[predicted[index]]),
-            float(probabilities[index, predicted[index]]),
-            float(probabilities[index, labels[index]]),
+            truth=str(classes[labels[index]]),
+            predicted=str(classes[predicted[index]]),
+            confidence=float(probabilities[index, predicted[index]]),
+            true_probability=float(probabilities[index, labels[index]]),
         )
         for kind, indices in (("confident", surest), ("worst", worst))
         for index in indices
@@ -68,22 +68,19 @@ def find_mistakes(
 
 
 def save_mistakes(
-    run_dir: Path, mistakes: Sequence[Mistake], *, batches, preprocessing: Preprocessing
+    files: WrittenFiles, mistakes: Sequence[Mistake], *, batches, preprocessing: Preprocessing
 ) -> dict[str, Path]:
-    """Write artifacts/mistakes.json and a picture for each kind; returns the pictures by name."""
-    folder = run_dir / "artifacts"
-    write_json(folder / MISTAKES_FILE, [asdict(mistake) for mistake in mistakes])
+    """Write mistakes.json and a picture for each kind; returns the pictures by name."""
+    write_json(files.path(MISTAKES_FILE), [asdict(mistake) for mistake in mistakes])
     images = as_pictures(collect_images(batches, [mistake.index for mistake in mistakes]), preprocessing)
     written = {}
     for kind in ("confident", "worst"):
         shown = [number for number, mistake in enumerate(mistakes) if mistake.kind == kind]
         if shown:
-            path = folder / f"mistakes_{kind}.png"
-            figure = captioned_grid(
-                [images[number] for number in shown], [mistakes[number].caption() for number in shown]
-            )
-            save_figure(figure, path)
-            written[f"mistakes_{kind}"] = path
+            name = f"mistakes_{kind}"
+            written[name] = files.path(f"{name}.png")
+            captions = [mistakes[number].caption() for number in shown]
+            save_figure(captioned_grid([images[number] for number in shown], captions), written[name])
     return written
 
 

@@ -1,4 +1,4 @@
-"""The lecture's picture: published accuracy against cost, one bubble a model, as large as its parameters."""
+"""The lecture's picture: published accuracy against cost, one bubble per model, as large as its parameters."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from vision2.profiling.model_summary import ModelSummary, accuracy_set
-from vision2.report.figures import colour
+from vision2.pictures.plots import colour, style_axes
+from vision2.profiling.model_summary import ModelSummary
 
-POINTS_AREA_A_MILLION = 9.0  # of a bubble, for each million parameters
+AREA_PER_MILLION = 9.0  # of a bubble in square points, for each million parameters
 SMALLEST_AREA = 14.0
 
 
@@ -19,8 +19,8 @@ def accuracy_against_cost(summaries: Sequence[ModelSummary]) -> Figure | None:
     """A plot for each data set with published accuracies (ImageNet, CIFAR-10); None when no model has one."""
     sets: dict[str, list[ModelSummary]] = {}
     for summary in summaries:
-        if summary.as_published and summary.at_own_size and summary.facts.top1_percent is not None:
-            sets.setdefault(accuracy_set(summary.facts), []).append(summary)
+        if summary.at_own_size and summary.published_top1_percent is not None:
+            sets.setdefault(summary.accuracy_set, []).append(summary)
     if not sets:
         return None
     figure = Figure(figsize=(7.6, 5.2 * len(sets)), layout="constrained", dpi=150)
@@ -30,15 +30,15 @@ def accuracy_against_cost(summaries: Sequence[ModelSummary]) -> Figure | None:
 
 
 def _plot(axes: Axes, name: str, members: Sequence[ModelSummary]) -> None:
-    families = list(dict.fromkeys(member.facts.family for member in members))
+    families = list(dict.fromkeys(member.card.family for member in members))
     members = sorted(members, key=lambda member: -member.costs.parameters)  # small bubbles over large ones
     for member in members:
         millions = member.costs.parameters / 1e6
         axes.scatter(
             member.costs.multiply_adds,
-            member.facts.top1_percent,
-            s=max(SMALLEST_AREA, POINTS_AREA_A_MILLION * millions),
-            color=colour(families.index(member.facts.family)),
+            member.card.top1_percent,
+            s=max(SMALLEST_AREA, AREA_PER_MILLION * millions),
+            color=colour(families.index(member.card.family)),
             alpha=0.6,
             edgecolor="white",
             linewidth=0.8,
@@ -49,9 +49,7 @@ def _plot(axes: Axes, name: str, members: Sequence[ModelSummary]) -> None:
     axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1e9:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#e3e6ea", linewidth=0.6)
-    axes.set_axisbelow(True)
+    style_axes(axes)
     axes.set_xlabel("multiply-adds of one image, in 10⁹ (log scale)")
     axes.set_ylabel(f"published top-1 accuracy on {name}, %")
     axes.set_title("area of a bubble: parameters; colour: family", fontsize=9, color="#555555")
@@ -65,8 +63,8 @@ def _label(axes: Axes, members: Sequence[ModelSummary]) -> None:
     """Names beside their bubbles, each moved up or down until it lies on no other name."""
     axes.figure.draw_without_rendering()  # settles the layout, so that data can be turned into pixels
     taken: list[tuple[float, float, float, float]] = []
-    for member in sorted(members, key=lambda member: -member.facts.top1_percent):
-        point = (member.costs.multiply_adds, member.facts.top1_percent)
+    for member in sorted(members, key=lambda member: -member.card.top1_percent):
+        point = (member.costs.multiply_adds, member.card.top1_percent)
         x, y = axes.transData.transform(point)
         width, height = LABEL_PX[0] * len(member.label), LABEL_PX[1]
         shift = next((s for s in ABOVE_BELOW if _free(taken, x, y + s * height, width, height)), 0)

@@ -8,7 +8,7 @@ Inception: arXiv 1409.4842; 1 x n with n x 1 and two 3x3 for a 5x5: arXiv 1512.0
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from vision2.basics.errors import UserError
 
@@ -71,18 +71,22 @@ class Lesson:
         return self.cheaper.multiplications(size_px) / self.costly.multiplications(size_px)
 
 
+def _option(default: int, text: str) -> int:
+    return field(default=default, metadata={"help": text})
+
+
 @dataclass(frozen=True)
 class Setting:
     """The input and the widths; the defaults are the lecture's."""
 
-    size: int = 28  # height and width of the input
-    channels: int = 100
-    filters_1x1: int = 128
-    filters_3x3: int = 192
-    filters_5x5: int = 96
-    reduce: int = 64  # channels after the 1x1 convolution before the 3x3 and the 5x5
-    pool_filters: int = 64  # of the 1x1 convolution after the pooling branch
-    n: int = 7  # kernel size of the n x n that is split into 1 x n and n x 1
+    size: int = _option(28, "height and width of the input, in pixels")
+    channels: int = _option(100, "channels of the input")
+    filters_1x1: int = _option(128, "filters of the 1x1 branch")
+    filters_3x3: int = _option(192, "filters of the 3x3 branch, and of the separable convolution")
+    filters_5x5: int = _option(96, "filters of the 5x5 branch")
+    reduce: int = _option(64, "channels after the 1x1 bottleneck before the 3x3 and the 5x5")
+    pool_filters: int = _option(64, "filters of the 1x1 convolution after the pooling branch")
+    n: int = _option(7, "kernel of the n x n that becomes 1 x n and n x 1")
 
     def checked(self) -> Setting:
         """Raises UserError, with a line for each, where a number is below 1."""
@@ -94,26 +98,21 @@ class Setting:
 
 def naive_block(given: Setting) -> Design:
     """Every branch reads all channels; the pooling branch has no multiplications and passes all channels on."""
-    return Design(
-        "naive Inception block",
-        {
-            "1x1": Conv((1, 1), given.channels, given.filters_1x1),
-            "3x3": Conv((3, 3), given.channels, given.filters_3x3),
-            "5x5": Conv((5, 5), given.channels, given.filters_5x5),
-        },
-        side_by_side=True,
-    )
+    branches = {1: given.filters_1x1, 3: given.filters_3x3, 5: given.filters_5x5}
+    layers = {f"{k}x{k}": Conv((k, k), given.channels, filters) for k, filters in branches.items()}
+    return Design("naive Inception block", layers, side_by_side=True)
 
 
 def bottleneck_block(given: Setting) -> Design:
     """A 1x1 convolution narrows the input of the 3x3 and the 5x5, and the output of the pooling."""
+    narrow = Conv((1, 1), given.channels, given.reduce)
     return Design(
         "Inception block with bottlenecks",
         {
             "1x1": Conv((1, 1), given.channels, given.filters_1x1),
-            "1x1 before 3x3": Conv((1, 1), given.channels, given.reduce),
+            "1x1 before 3x3": narrow,
             "3x3": Conv((3, 3), given.reduce, given.filters_3x3),
-            "1x1 before 5x5": Conv((1, 1), given.channels, given.reduce),
+            "1x1 before 5x5": narrow,
             "5x5": Conv((5, 5), given.reduce, given.filters_5x5),
             "1x1 after pooling": Conv((1, 1), given.channels, given.pool_filters),
         },
@@ -124,47 +123,44 @@ def bottleneck_block(given: Setting) -> Design:
 def lessons(given: Setting) -> list[Lesson]:
     """The five comparisons of the lecture, in its order."""
     naive, bottleneck = naive_block(given), bottleneck_block(given)
+    channels, filters, n = given.channels, given.filters_3x3, given.n
+
+    def square(size: int) -> Conv:
+        return Conv((size, size), channels, channels)
+
     return [
-        Lesson(
-            "Inception block", naive, bottleneck, "each large kernel reads `reduce` channels instead of all of them"
-        ),
+        Lesson("Inception block", naive, bottleneck, "each large kernel reads `reduce` channels instead of all of them"),
         Lesson(
             "5x5 branch",
             Design("5x5 alone", {"5x5": naive.layers["5x5"]}),
             Design("1x1 bottleneck, then 5x5", {name: bottleneck.layers[name] for name in ("1x1 before 5x5", "5x5")}),
             "reduce / (25·filters) + reduce / channels",
         ),
-        _separable(given.channels, given.filters_3x3),
-        _factorised(given.channels, given.n),
-        _two_3x3(given.channels),
+        Lesson(
+            "Depthwise separable convolution (MobileNet, Xception)",
+            Design("full 3x3", {"3x3": Conv((3, 3), channels, filters)}),
+            Design(
+                "separable 3x3",
+                {
+                    "3x3 depthwise": Conv((3, 3), channels, channels, groups=channels),
+                    "1x1 pointwise": Conv((1, 1), channels, filters),
+                },
+            ),
+            "1 / filters + 1 / 9",
+        ),
+        Lesson(
+            f"{n}x{n} as 1x{n} and {n}x1 (Inception v3)",
+            Design(f"{n}x{n}", {f"{n}x{n}": square(n)}),
+            Design(
+                f"1x{n} + {n}x1",
+                {f"1x{n}": Conv((1, n), channels, channels), f"{n}x1": Conv((n, 1), channels, channels)},
+            ),
+            "2 / n",
+        ),
+        Lesson(
+            "Two 3x3 for one 5x5 (VGG, Inception v3)",
+            Design("5x5", {"5x5": square(5)}),
+            Design("3x3 + 3x3", {"first 3x3": square(3), "second 3x3": square(3)}),
+            "18 / 25",
+        ),
     ]
-
-
-def _separable(channels: int, filters: int) -> Lesson:
-    depthwise, pointwise = Conv((3, 3), channels, channels, groups=channels), Conv((1, 1), channels, filters)
-    return Lesson(
-        "Depthwise separable convolution (MobileNet, Xception)",
-        Design("full 3x3", {"3x3": Conv((3, 3), channels, filters)}),
-        Design("separable 3x3", {"3x3 depthwise": depthwise, "1x1 pointwise": pointwise}),
-        "1 / filters + 1 / 9",
-    )
-
-
-def _factorised(channels: int, n: int) -> Lesson:
-    lines = {f"1x{n}": Conv((1, n), channels, channels), f"{n}x1": Conv((n, 1), channels, channels)}
-    return Lesson(
-        f"{n}x{n} as 1x{n} and {n}x1 (Inception v3)",
-        Design(f"{n}x{n}", {f"{n}x{n}": Conv((n, n), channels, channels)}),
-        Design(f"1x{n} + {n}x1", lines),
-        "2 / n",
-    )
-
-
-def _two_3x3(channels: int) -> Lesson:
-    conv = Conv((3, 3), channels, channels)
-    return Lesson(
-        "Two 3x3 for one 5x5 (VGG, Inception v3)",
-        Design("5x5", {"5x5": Conv((5, 5), channels, channels)}),
-        Design("3x3 + 3x3", {"first 3x3": conv, "second 3x3": conv}),
-        "18 / 25",
-    )

@@ -1,15 +1,17 @@
-"""The lecture's arithmetic beside what a counter finds on the real modules, as rows of a table."""
+"""The lecture's arithmetic beside what a counter finds on the real modules, as tables for people and as a record."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from vision2.basics.text_table import as_markdown, as_text
 from vision2.models.families.inception import Branches, InceptionBlock
-from vision2.profiling.arithmetic import SLIDES, Conv, Design, Lesson, Setting
+from vision2.profiling.arithmetic import SLIDES, Design, Lesson, Setting
 
 LECTURE_INPUT = (Setting().size, Setting().channels)
 HEADINGS = ("layer", "height·width · kernel·inputs · filters", "computed", "counted", "slides")
@@ -48,15 +50,15 @@ def module_of(design: Design, given: Setting) -> nn.Module:
     """The real thing, without memory behind it: the Inception block of the catalogue, or plain convolutions in a row."""
     with torch.device("meta"):
         if not design.side_by_side:
-            return nn.Sequential(*(_layer(conv) for conv in design.layers.values()))
+            return nn.Sequential(
+                *(
+                    nn.Conv2d(c.in_channels, c.out_channels, c.kernel, padding="same", groups=c.groups, bias=False)
+                    for c in design.layers.values()
+                )
+            )
         narrowed = any("before" in name for name in design.layers)
         more = (given.reduce, given.reduce, given.pool_filters) if narrowed else ()
-        widths = Branches(given.filters_1x1, given.filters_3x3, given.filters_5x5, *more)
-        return InceptionBlock(given.channels, widths)
-
-
-def _layer(conv: Conv) -> nn.Conv2d:
-    return nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel, padding="same", groups=conv.groups, bias=False)
+        return InceptionBlock(given.channels, Branches(given.filters_1x1, given.filters_3x3, given.filters_5x5, *more))
 
 
 def count_layers(module: nn.Module, given: Setting) -> tuple[list[int], int]:
@@ -69,17 +71,45 @@ def count_layers(module: nn.Module, given: Setting) -> tuple[list[int], int]:
     return [counts[f"{top}.{name}"] for name in layers], counts["Global"]
 
 
+def page(lessons: Sequence[Lesson], given: Setting, *, markdown: bool) -> str:
+    """The lessons as text for a terminal or as Markdown."""
+    parts = [
+        f"Multiplications of convolutions on a {given.size}x{given.size}x{given.channels} input"
+        " (counted: FlopCounterMode / 2 on the module)"
+    ]
+    for number, lesson in enumerate(lessons, start=1):
+        rows = []
+        for design in (lesson.costly, lesson.cheaper):
+            name = f"**{design.name}**" if markdown else f"[{design.name}]"
+            rows += [[name, "", "", "", ""], *(row.cells(given) for row in design_rows(design, given))]
+        table = (as_markdown if markdown else as_text)(HEADINGS, rows).rstrip()
+        parts.append(f"{'## ' if markdown else ''}{number}. {lesson.title}\n\n{table}\n\n{saving(lesson, given)}")
+    return "\n\n".join(parts)
+
+
 def saving(lesson: Lesson, given: Setting) -> str:
-    """What the cheaper design costs of the costly one, and the rule behind it."""
+    """What share of the costly design the cheaper one costs, and the rule behind it."""
     ratio = lesson.ratio(given.size)
     factor = f"{1 / ratio:.2f} times cheaper" if ratio <= 1 else f"{ratio:.2f} times MORE expensive at these widths"
     return f"{lesson.cheaper.name}: {ratio:.4f} of {lesson.costly.name} ({factor}); rule: {lesson.rule}"
 
 
-def as_record(lesson: Lesson, given: Setting) -> dict:
-    """A lesson for JSON."""
-    designs = {
-        role: {"name": design.name, "rows": [asdict(row) for row in design_rows(design, given)]}
-        for role, design in (("costly", lesson.costly), ("cheaper", lesson.cheaper))
+def as_record(lessons: Sequence[Lesson], given: Setting) -> dict:
+    """The lessons in JSON's types."""
+
+    def record(design: Design) -> dict:
+        return {"name": design.name, "rows": [asdict(row) for row in design_rows(design, given)]}
+
+    return {
+        "setting": asdict(given),
+        "lessons": [
+            {
+                "title": lesson.title,
+                "costly": record(lesson.costly),
+                "cheaper": record(lesson.cheaper),
+                "ratio": lesson.ratio(given.size),
+                "rule": lesson.rule,
+            }
+            for lesson in lessons
+        ],
     }
-    return {"title": lesson.title, **designs, "ratio": lesson.ratio(given.size), "rule": lesson.rule}

@@ -1,14 +1,13 @@
 """What a network costs: parameters, multiply-adds, activation memory, by stage, with and without auxiliary classifiers.
 
-One convention for multiply-adds: convolutions and linear layers (and attention) counted once for each output, i.e.
-torch's FlopCounterMode divided by two; norms, activations and pooling are not counted. All runs on the meta device: no
-arithmetic is done and the network is left as it was.
+One convention for multiply-adds (MACs): convolutions and linear layers (and attention) counted once for each output, i.e.
+torch's FlopCounterMode divided by two; norms, activations and pooling are not counted. All runs on the meta device, on a
+copy without memory behind its tensors: no arithmetic is done and the network itself is not touched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +19,8 @@ from vision2.models.network import Network
 from vision2.profiling.receptive import ReceptiveFields
 
 CONVENTION = "multiply-adds of convolutions and linear layers (FlopCounterMode / 2), one image, evaluation mode"
-BYTES_A_VALUE = 4  # float32
-PROBE_BATCH = 2  # batch norm in training mode refuses a single value a channel
+BYTES_PER_VALUE = 4  # float32
+PROBE_BATCH = 2  # batch norm in training mode refuses a single value per channel
 
 
 @dataclass(frozen=True)
@@ -55,12 +54,13 @@ class Costs:
 
 def count_costs(network: Network, image_size_px: int) -> Costs:
     """Count `network` on one image of (3, image_size_px, image_size_px)."""
-    counted = _counted(network, image_size_px, training=False)
+    blank = _without_memory(network)
+    counted = _counted(blank.eval(), image_size_px)
     rows = tuple(_row(network, stage, counted) for stage in network.stages if stage != "aux")
     parameters = sum(row.parameters for row in rows)
     auxiliary = parameters_of(network, "aux") if "aux" in network.stages else 0
     total = counted.multiply_adds
-    with_aux = _counted(network, image_size_px, training=True).multiply_adds if auxiliary else total
+    with_aux = _counted(blank.train(), image_size_px).multiply_adds if auxiliary else total
     memory = sum(row.activation_bytes for row in rows)
     return Costs(image_size_px, parameters, total, parameters + auxiliary, with_aux, memory, rows)
 
@@ -70,12 +70,11 @@ def parameters_of(network: Network, stage: str) -> int:
     return sum(p.numel() for name, p in network.named_parameters() if name.startswith(prefixes))
 
 
-def _multiply_adds(network: Network, name: str, by_module: dict[str, int]) -> int:
-    """Of one module and all inside it; a list of modules is never called itself, so its members are asked."""
-    if name in by_module or name in dict(network.named_parameters()):
-        return by_module.get(name, 0)
-    children = network.get_submodule(name).named_children()
-    return sum(_multiply_adds(network, f"{name}.{child}", by_module) for child, _ in children)
+def _without_memory(network: Network) -> Network:
+    """A copy whose parameters and buffers are on the meta device; `deepcopy` takes from its memo what is copied already."""
+    memo = {id(buffer): torch.empty_like(buffer, device="meta") for buffer in network.buffers()}
+    memo |= {id(p): nn.Parameter(torch.empty_like(p, device="meta"), p.requires_grad) for p in network.parameters()}
+    return copy.deepcopy(network, memo)
 
 
 @dataclass
@@ -87,24 +86,11 @@ class _Counted:
     receptive: dict[str, int | None]  # module name -> pixels
 
 
-def _row(network: Network, stage: str, counted: _Counted) -> StageCost:
-    names = network.stage_modules(stage)
-    inside = tuple(f"{name}." for name in names)
-    shape_of = next((name for name in reversed(names) if name in counted.shapes), None)
-    return StageCost(
-        stage=stage,
-        output_shape=counted.shapes.get(shape_of, ()),
-        parameters=parameters_of(network, stage),
-        multiply_adds=sum(_multiply_adds(network, name, counted.by_module) for name in names),
-        activation_bytes=BYTES_A_VALUE * sum(n for name, n in counted.values.items() if f"{name}.".startswith(inside)),
-        receptive_field_px=counted.receptive.get(shape_of),
-    )
-
-
-def _counted(network: Network, image_size_px: int, *, training: bool) -> _Counted:
+def _counted(network: Network, image_size_px: int) -> _Counted:
     """Run the network once on the meta device and write down what its modules did."""
-    shapes, values, receptive, handles = {}, {}, {}, []
-    fields = ReceptiveFields()
+    shapes, values, receptive = {}, {}, {}
+    images = torch.empty(PROBE_BATCH, 3, image_size_px, image_size_px, device="meta")
+    fields = ReceptiveFields(images)
 
     def watch(name: str, is_leaf: bool):
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
@@ -116,52 +102,36 @@ def _counted(network: Network, image_size_px: int, *, training: bool) -> _Counte
 
         return hook
 
-    for name, module in network.named_modules():
-        handles.append(module.register_forward_hook(watch(name, not any(True for _ in module.children()))))
-    try:
-        images = torch.empty(PROBE_BATCH, 3, image_size_px, image_size_px, device="meta")
-        with (
-            _mode(network, training),
-            _on_meta(network),
-            FlopCounterMode(display=False) as counter,
-            fields,
-            torch.no_grad(),
-        ):
-            fields.start(images)
-            network(images)
-    finally:
-        for handle in handles:
-            handle.remove()
+    handles = [
+        module.register_forward_hook(watch(name, not any(True for _ in module.children())))
+        for name, module in network.named_modules()
+    ]
+    with FlopCounterMode(display=False) as counter, fields, torch.no_grad():
+        network(images)
+    for handle in handles:
+        handle.remove()
     counts = {name: sum(ops.values()) // (2 * PROBE_BATCH) for name, ops in counter.get_flop_counts().items()}
     by_module = {name.partition(".")[2]: n for name, n in counts.items() if "." in name}
     return _Counted(counts.get("Global", 0), by_module, shapes, values, receptive)
 
 
-@contextmanager
-def _on_meta(network: nn.Module) -> Iterator[None]:
-    """Tensors without memory in the place of all parameters and buffers for a while.
-
-    torch.func.functional_call does this too, but loads torch's compiler first, which takes longer than everything here.
-    """
-    tables = [table for module in network.modules() for table in (module._parameters, module._buffers)]
-    kept = [dict(table) for table in tables]
-    try:
-        for table in tables:
-            for name, tensor in table.items():
-                table[name] = tensor if tensor is None else torch.empty_like(tensor, device="meta")
-        yield
-    finally:
-        for table, tensors in zip(tables, kept, strict=True):
-            table.update(tensors)
+def _row(network: Network, stage: str, counted: _Counted) -> StageCost:
+    names = network.stage_modules(stage)
+    inside = tuple(f"{name}." for name in names)
+    shape_of = next((name for name in reversed(names) if name in counted.shapes), None)
+    return StageCost(
+        stage=stage,
+        output_shape=counted.shapes.get(shape_of, ()),
+        parameters=parameters_of(network, stage),
+        multiply_adds=sum(_multiply_adds(network, name, counted.by_module) for name in names),
+        activation_bytes=BYTES_PER_VALUE * sum(n for name, n in counted.values.items() if f"{name}.".startswith(inside)),
+        receptive_field_px=counted.receptive.get(shape_of),
+    )
 
 
-@contextmanager
-def _mode(network: nn.Module, training: bool) -> Iterator[None]:
-    """Train or evaluation mode for a while; each module gets its own mode back."""
-    before = {module: module.training for module in network.modules()}
-    network.train(training)
-    try:
-        yield
-    finally:
-        for module, mode in before.items():
-            module.training = mode
+def _multiply_adds(network: Network, name: str, by_module: dict[str, int]) -> int:
+    """Of one module and all inside it; a list of modules is never called itself, so its members are asked."""
+    if name in by_module or name in dict(network.named_parameters()):
+        return by_module.get(name, 0)
+    children = network.get_submodule(name).named_children()
+    return sum(_multiply_adds(network, f"{name}.{child}", by_module) for child, _ in children)

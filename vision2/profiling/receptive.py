@@ -3,30 +3,30 @@
 A convolution or pooling of kernel k and stride s after a step of j input pixels adds (k - 1) * j and multiplies the step
 by s (Araujo et al., "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019). Where paths join, the
 largest counts. Global pooling (also inside squeeze-and-excitation) and linear layers end a path; attention sees the
-whole image, and so does all that comes after it.
+whole image, and so does everything after it.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-aten = torch.ops.aten
-POOLS = {aten.max_pool2d_with_indices.default, aten.avg_pool2d.default, aten.max_pool2d.default}
-ENDS = {
-    aten.mean.dim,
-    aten._adaptive_avg_pool2d.default,
-    aten.adaptive_max_pool2d.default,
-    aten.addmm.default,
-    aten.mm.default,
-    aten.linear.default,
-}
-ATTENTION = ("aten.bmm", "aten._softmax", "aten._scaled_dot_product")  # the last one ends differently by device
+from vision2.profiling.dispatch import DispatchMode
+
+# Beginnings of torch's operator names. Some are private: were one renamed, the path would be followed beyond it.
+CONVOLUTION = "aten.convolution."
+POOLS = ("aten.max_pool2d", "aten.avg_pool2d.")
+ENDS = (
+    "aten.mean.",
+    "aten._adaptive_avg_pool2d.",
+    "aten.adaptive_max_pool2d.",
+    "aten.addmm.",
+    "aten.mm.",
+    "aten.linear.",
+)
+ATTENTION = ("aten.bmm.", "aten._softmax.", "aten._scaled_dot_product")  # the last one ends differently by device
 
 
 class Field(NamedTuple):
@@ -46,14 +46,12 @@ class Field(NamedTuple):
         )
 
 
-class ReceptiveFields(TorchDispatchMode):
-    """Follows every tensor that comes from the input given to `start`."""
+class ReceptiveFields(DispatchMode):
+    """Follows every tensor that comes from `images`."""
 
-    def __init__(self):
+    def __init__(self, images: Tensor):
         super().__init__()
         self._fields = WeakTensorKeyDictionary()
-
-    def start(self, images: Tensor) -> None:
         self._fields[images] = Field(1, 1, 1, 1)
 
     def of(self, tensor: Tensor) -> int | None:
@@ -62,23 +60,25 @@ class ReceptiveFields(TorchDispatchMode):
         return None if field is None else max(field.height, field.width)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        fields = [self._fields[t] for t in tree_leaves(args) if isinstance(t, Tensor) and t in self._fields]
+        result, name = func(*args, **(kwargs or {})), str(func)
+        inputs = [value for arg in args for value in (arg if isinstance(arg, list | tuple) else (arg,))]
+        fields = [self._fields[t] for t in inputs if isinstance(t, Tensor) and t in self._fields]
         first = result[0] if isinstance(result, tuple | list) and result else result
         if isinstance(first, Tensor):
-            if None in fields or str(func).startswith(ATTENTION):
+            if None in fields or name.startswith(ATTENTION):
                 self._fields[first] = None
-            elif fields and func not in ENDS:
-                self._fields[first] = self._after(func, _joined(fields), args)
+            elif fields and not name.startswith(ENDS):
+                self._fields[first] = _after(name, _joined(fields), args)
         return result
 
-    def _after(self, func: Any, field: Field, args: tuple) -> Field:
-        if func is aten.convolution.default:
-            return field.through(tuple(args[1].shape[2:]), _pair(args[3]), _pair(args[5]))
-        if func in POOLS:
-            kernel = _pair(args[1])
-            return field.through(kernel, _pair(args[2]) if len(args) > 2 and args[2] else kernel)
-        return field
+
+def _after(operator: str, field: Field, args: tuple) -> Field:
+    if operator.startswith(CONVOLUTION):
+        return field.through(tuple(args[1].shape[2:]), _pair(args[3]), _pair(args[5]))
+    if operator.startswith(POOLS):
+        kernel = _pair(args[1])
+        return field.through(kernel, _pair(args[2]) if len(args) > 2 and args[2] else kernel)
+    return field
 
 
 def _joined(fields: list[Field]) -> Field:

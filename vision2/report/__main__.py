@@ -1,4 +1,4 @@
-"""Make a page of any folder of runs: claim and verdict, tables with intervals, curves, mistakes, how to repeat it.
+"""Make a page of any folder of runs: claim and verdict, tables with intervals, curves, mistakes, how to reproduce it.
 
   python -m vision2.report outputs/cifar10          every run below this folder
   python -m vision2.report outputs/sweeps/<sweep>   the runs of one sweep

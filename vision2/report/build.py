@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from vision2.basics.atomic_write import write_text
 from vision2.basics.errors import UserError
+from vision2.basics.written import WrittenFiles
+from vision2.report import sections
+from vision2.report.claim import add_claim, experiment_of
+from vision2.report.document import Document
+from vision2.report.material import Material
+from vision2.report.page import render
 from vision2.report.settings import ExperimentConfig
+from vision2.report.tables import TABLE_FILES, write_table
+from vision2.report.texts import translator
+from vision2.runs.groups import group_runs
+from vision2.runs.read import read_runs
+
+HTML, MARKDOWN = "report.html", "report.md"
+MARK = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # of our pages
 
 
 @dataclass(frozen=True)
@@ -24,63 +38,59 @@ def write_report(folder: str | Path, *, language: str = "en") -> Report:
     """Write the report of the runs below `folder` (or of a sweep's jobs) into `<folder>/report/`.
 
     Raises:
-        UserError: when there is no run to report, or a comparison cannot be read.
+        UserError: when there is no run to report, a comparison cannot be read, or a file of the user's is in the way.
     """
-    from vision2.report import sections
-    from vision2.report.claim import add_claim, experiment_of
-    from vision2.report.document import Document
-    from vision2.report.page import to_html, to_markdown
-    from vision2.runs.table import write_table
-    from vision2.stats.intervals import mean_interval
-
     material = _gather(Path(folder).expanduser(), language)
-    say, out = material.say, material.out
+    say, files = material.say, material.files
     experiment = experiment_of(material)
     document = Document(_title(material, experiment), _subtitle(material), language)
     verdict = add_claim(document, material, experiment)
     sections.add_results(document, material)
+    sections.add_failures(document, material)
     sections.add_curves(document, material)
     sections.add_costs(document, material)
     sections.add_classes(document, material)
     sections.add_pictures(document, material)
     sections.add_training(document, material)
     sections.add_provenance(document, material)
-    text = write_table(out, material.groups, mean_interval, say)
-    write_text(out / "report.md", to_markdown(document))
-    write_text(out / "report.html", to_html(document))
+    text = write_table(files, material.groups, say)
+    for name in (MARKDOWN, HTML):
+        write_text(files.path(name), render(name, **vars(document)))
+    page = files.folder / HTML
     lines = [text, *(f"{problem.path}: {problem.reason}" for problem in material.problems)]
     lines += [f"{say('verdict')}: {say(verdict.overall)}"] if verdict else []
-    lines.append(say("page: {path}", path=out / "report.html"))
-    return Report(out / "report.html", "\n".join(lines), verdict.overall if verdict else None)
+    lines.append(say("page: {path}", path=page))
+    return Report(page, "\n".join(lines), verdict.overall if verdict else None)
 
 
-def _gather(folder: Path, language: str):
-    from vision2.report.material import Material
-    from vision2.report.texts import speaker
-    from vision2.runs.read import read_runs
-    from vision2.runs.table import group_runs
-
-    say = speaker(language)
+def _gather(folder: Path, language: str) -> Material:
+    say = translator(language)
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; name one with runs, e.g. python -m vision2.report outputs")
     runs, problems = read_runs(folder)
     if not runs:
         found = "".join(f"; {problem.path}: {problem.reason}" for problem in problems[:5])
         raise UserError(f"no run in {folder} can be reported{found}")
-    out = folder / "report"
-    out.mkdir(exist_ok=True)
-    for old in out.glob("*.png"):  # of an earlier report, which may have had other figures
-        old.unlink()
-    return Material(folder, out, runs, problems, group_runs(runs), language, say)
+    return Material(folder, _own_files(folder / "report"), runs, problems, group_runs(runs), language, say)
 
 
-def _title(material, experiment: ExperimentConfig | None) -> str:
+def _own_files(out: Path) -> WrittenFiles:
+    """The report's folder, without what an earlier report left there; it may have had other figures."""
+    files, names = WrittenFiles(out), (HTML, MARKDOWN, *TABLE_FILES)
+    if (out / HTML).is_file() and (out / MARKDOWN).is_file() and MARK in (out / HTML).read_text(errors="replace"):
+        pictures = re.findall(r"^!\[.*\]\(([\w-]+\.png)\)$", (out / MARKDOWN).read_text(errors="replace"), re.MULTILINE)
+        files.adopt([*names, *pictures])
+    WrittenFiles(out, *names).clear()
+    return files
+
+
+def _title(material: Material, experiment: ExperimentConfig | None) -> str:
     if experiment and experiment.name:
         return experiment.name.replace("_", " ")
     return material.say("Runs of {folder}", folder=material.folder.resolve().name)
 
 
-def _subtitle(material) -> str:
+def _subtitle(material: Material) -> str:
     completed = sum(run.completed for run in material.runs)
     return material.say(
         "{completed} runs completed, {failed} failed, {unread} unreadable; made {date}",

@@ -1,61 +1,60 @@
-"""A report as data: sections of text, tables and pictures, written once and rendered as HTML or Markdown."""
+"""A report as data: sections of text, tables and pictures, which the templates turn into HTML and Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Text:
-    """A paragraph; `quiet` for how to read what stands beside it."""
+class Text(NamedTuple):
+    """A paragraph; `quiet` for how to read what it accompanies."""
 
     text: str
     quiet: bool = False
+    kind = "text"
 
 
-@dataclass(frozen=True)
-class Banner:
-    """The verdict in one word: `kind` (supported, contradicted, inconclusive) chooses the colour."""
+class Banner(NamedTuple):
+    """The verdict (supported, contradicted, inconclusive), which chooses the colour, its word and its sentence."""
 
-    kind: str
+    verdict: str
     word: str
     text: str
+    kind = "banner"
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
+    kind = "table"
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A PNG file in the report's folder; `wide` takes the whole line, and scrolls where that is too narrow to read it."""
+class Picture(NamedTuple):
+    """A PNG file in the report's folder; `wide` takes the whole line, and scrolls where that is too narrow to read."""
 
     path: Path
     caption: str
     wide: bool = False
 
 
-@dataclass(frozen=True)
-class Gallery:
+class Gallery(NamedTuple):
     """Pictures side by side where the page is wide enough."""
 
     pictures: Sequence[Picture]
+    kind = "gallery"
 
 
-@dataclass(frozen=True)
-class Verbatim:
+class Verbatim(NamedTuple):
     text: str
+    kind = "verbatim"
 
 
 Block = Text | Banner | Table | Gallery | Verbatim
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(NamedTuple):
     title: str
     blocks: Sequence[Block]
 
@@ -68,13 +67,11 @@ class Document:
     sections: list[Section] = field(default_factory=list)
 
     def add(self, title: str, *blocks: Block | None) -> None:
-        """Add a section of the blocks that have something to show; none when nothing does."""
-        shown = [block for block in blocks if block is not None and not _empty(block)]
+        """Add a section of the blocks that have content; no section when only quiet text has."""
+        shown = [block for block in blocks if block and not _empty(block)]
         if any(not (isinstance(block, Text) and block.quiet) for block in shown):
             self.sections.append(Section(title, shown))
 
 
 def _empty(block: Block) -> bool:
-    if isinstance(block, Table):
-        return not block.rows
-    return isinstance(block, Gallery) and not block.pictures
+    return (isinstance(block, Table) and not block.rows) or (isinstance(block, Gallery) and not block.pictures)

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from vision2.pictures.plots import COLOURS, colour, style_axes
 from vision2.report.texts import Say
-from vision2.runs.table import Group, label_of
+from vision2.runs.groups import Group, label_of
 from vision2.stats.intervals import mean_interval
 
 SIZE = (4.8, 3.3)  # inches; two stand side by side on a page, one fills a phone
@@ -22,23 +23,16 @@ LABELS_INSIDE = 4  # of a legend; more would hide what is drawn
 LABEL_IN_TWO_COLUMNS = 40  # characters
 LEGEND_ROW = 0.18  # inches
 BARS_UP_TO = 6  # lines with an interval at each point; more would cover each other
-# Okabe and Ito's palette (colour-blind safe), then greys.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#6B6B6B", "#A6761D", "#111111")
+CLASSES_AT_MOST = 30
 
 
 def new_axes(width: float = SIZE[0], height: float = SIZE[1]) -> tuple[Figure, Axes]:
     """A figure with one plot, outside pyplot so that no global list of figures grows."""
     figure = Figure(figsize=(width, height), layout="constrained", dpi=DPI)
     axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
+    style_axes(axes)
     axes.tick_params(labelsize=8)
-    axes.grid(color="#e3e6ea", linewidth=0.6)
-    axes.set_axisbelow(True)
     return figure, axes
-
-
-def colour(index: int) -> str:
-    return COLOURS[index % len(COLOURS)]
 
 
 def _colours(count: int) -> Callable[[int], str]:
@@ -49,23 +43,23 @@ def _colours(count: int) -> Callable[[int], str]:
 def learning_curves(groups: Sequence[Group], quantity: str, say: Say) -> Figure | None:
     """`quantity` ("loss" or "accuracy") by epoch: mean over seeds, a band from the lowest to the highest seed.
 
-    None when no run has a second epoch, as for classifiers that are fitted at once: points are no curve.
+    None when no run has a second epoch, as for classifiers fitted in one step: points are no curve.
     """
     figure, axes = new_axes()
     longest = 0
     for index, group in enumerate(groups):
         for split, style in (("val", "-"), ("train", "--")):
-            epochs, values = _by_epoch(group, f"{split}_{quantity}")
-            if not epochs:
+            by_epoch = _by_epoch(group, f"{split}_{quantity}")
+            if not by_epoch:
                 continue
+            epochs, values = list(by_epoch), list(by_epoch.values())
             longest = max(longest, len(epochs))
+            look = {"color": colour(index), "linewidth": 1.5, "marker": "." if len(epochs) == 1 else ""}
             label = group.label if split == "val" else None
-            means = [np.mean(found) for found in values]
-            mark = "." if len(epochs) == 1 else ""
-            axes.plot(epochs, means, style, marker=mark, color=colour(index), linewidth=1.5, label=label)
+            axes.plot(epochs, [np.mean(found) for found in values], style, label=label, **look)
             if max(map(len, values)) > 1:
-                low, high = [min(found) for found in values], [max(found) for found in values]
-                axes.fill_between(epochs, low, high, color=colour(index), alpha=0.15, linewidth=0)
+                low, high = map(min, values), map(max, values)
+                axes.fill_between(epochs, list(low), list(high), color=colour(index), alpha=0.15, linewidth=0)
     if longest < 2:
         return None
     axes.set(xlabel=say("epoch"), ylabel=say(quantity))
@@ -85,21 +79,22 @@ def _legend(axes: Axes) -> None:
     axes.figure.legend(handles, labels, fontsize=7, frameon=False, loc="outside lower center", ncols=columns)
 
 
-def _by_epoch(group: Group, key: str) -> tuple[list[int], list[list[float]]]:
+def _by_epoch(group: Group, key: str) -> dict[int, list[float]]:
     found: dict[int, list[float]] = {}
     for run in group.runs:
         for record in run.history:
             if isinstance(record.get(key), int | float):
                 found.setdefault(record["epoch"], []).append(record[key])
-    return sorted(found), [found[epoch] for epoch in sorted(found)]
+    return dict(sorted(found.items()))
 
 
 def overview(groups: Sequence[Group], metric: str, xlabel: str) -> Figure | None:
-    """Every configuration on a line: its runs as points, their 95 % interval as a bar."""
+    """One row per configuration: its runs as points, their 95 % interval as a bar."""
     groups = [group for group in groups if group.values(metric)]
     if not groups:
         return None
-    figure, axes = new_axes(WIDE, 1.1 + (0.3 if len(groups) <= LABELS_AT_MOST else 0.2) * len(groups))
+    few = len(groups) <= LABELS_AT_MOST
+    figure, axes = new_axes(WIDE, 1.1 + (0.3 if few else 0.2) * len(groups))
     colour = _colours(len(groups))
     for row, group in enumerate(groups):
         values = group.values(metric)
@@ -109,9 +104,7 @@ def overview(groups: Sequence[Group], metric: str, xlabel: str) -> Figure | None
             low, high = max(estimate.low, 0.0), min(estimate.high, 1.0)
             axes.plot([low, high], [row, row], color=colour(row), linewidth=1.5)
         axes.plot(estimate.mean, row, "|", color=colour(row), markersize=12, markeredgewidth=2)
-    axes.set_yticks(
-        range(len(groups)), [group.label for group in groups], fontsize=8 if len(groups) <= LABELS_AT_MOST else 6.5
-    )
+    axes.set_yticks(range(len(groups)), [group.label for group in groups], fontsize=8 if few else 6.5)
     axes.set(xlabel=xlabel, ylim=(len(groups) - 0.5, -0.5))
     return figure
 
@@ -133,13 +126,9 @@ def response(groups: Sequence[Group], key: str, metric: str, ylabel: str) -> Fig
     for index, (label, members) in enumerate(list(lines.items())[:LINES_AT_MOST]):
         x = [place[group.config.get(key)] for group in members]
         estimates = [mean_interval(group.values(metric)) for group in members]
-        means, bars = [estimate.mean for estimate in estimates], None
-        if len(lines) <= BARS_UP_TO:
-            ends = [(max(estimate.low, 0), min(estimate.high, 1)) for estimate in estimates]
-            bars = np.nan_to_num(
-                [[mean - low, high - mean] for mean, (low, high) in zip(means, ends, strict=True)]
-            ).T.clip(0)
-        axes.errorbar(x, means, yerr=bars, fmt="o-", color=colour(index), capsize=3, label=label, linewidth=1.5)
+        bars = _error_bars(estimates) if len(lines) <= BARS_UP_TO else None
+        look = {"color": colour(index), "capsize": 3, "linewidth": 1.5}
+        axes.errorbar(x, [estimate.mean for estimate in estimates], yerr=bars, fmt="o-", label=label, **look)
     if numeric and min(values) > 0 and max(values) / min(values) > 20:
         _log_x(axes)
     elif not numeric:
@@ -150,25 +139,30 @@ def response(groups: Sequence[Group], key: str, metric: str, ylabel: str) -> Fig
     return figure
 
 
+def _error_bars(estimates: Sequence) -> np.ndarray:
+    """(2, N) lengths below and above the means of shares; 0 where a single run has no interval."""
+    lengths = [(value.mean - max(value.low, 0), min(value.high, 1) - value.mean) for value in estimates]
+    return np.nan_to_num(lengths).T.clip(0)
+
+
 def against_cost(
     groups: Sequence[Group], cost: str, metric: str, *, xlabel: str, ylabel: str, scale: float = 1.0
 ) -> Figure | None:
     """Mean metric against mean cost on a logarithmic axis; None unless two configurations differ in cost."""
-    known = [(index, group) for index, group in enumerate(groups) if group.values(cost) and group.values(metric)]
-    known = [(index, group) for index, group in known if np.mean(group.values(cost)) > 0]
-    if len({round(float(np.mean(group.values(cost))), 3) for _, group in known}) < 2:
+    costs = [float(np.mean(group.values(cost) or [0.0])) for group in groups]
+    known = [index for index, group in enumerate(groups) if costs[index] > 0 and group.values(metric)]
+    if len({round(costs[index], 3) for index in known}) < 2:
         return None
     figure, axes = new_axes()
     colour = _colours(len(groups))
-    for index, group in known:
-        estimate = mean_interval(group.values(metric))
-        x = float(np.mean(group.values(cost))) / scale
-        spread = 0.0 if np.isnan(estimate.std) else estimate.std
+    for index in known:
+        estimate, x = mean_interval(groups[index].values(metric)), costs[index] / scale
+        spread = np.nan_to_num(estimate.std)
         axes.errorbar(x, estimate.mean, yerr=spread, fmt="o", color=colour(index), capsize=3, markersize=5)
         if len(known) <= LABELS_AT_MOST:
             # Above and below in turn: neighbours in a sweep are often neighbours in the figure.
-            place = (5, 4 if index % 2 else -9)
-            axes.annotate(group.label, (x, estimate.mean), xytext=place, textcoords="offset points", fontsize=6.5)
+            place = {"xytext": (5, 4 if index % 2 else -9), "textcoords": "offset points"}
+            axes.annotate(groups[index].label, (x, estimate.mean), **place, fontsize=6.5)
     _log_x(axes)
     axes.margins(x=0.18, y=0.12)
     axes.set(xlabel=xlabel, ylabel=ylabel)
@@ -178,7 +172,7 @@ def against_cost(
 def _log_x(axes: Axes) -> None:
     """A logarithmic axis in plain numbers, labelled 1, 2, 5, 10, ... or, over many decades, 1, 10, 100, ...
 
-    Values that lie so near to each other that it would have no label stay on a linear one.
+    Values so close together that none of these lies between them get a linear axis.
     """
     axes.set_xscale("log")
     low, high = axes.get_xlim()
@@ -205,18 +199,12 @@ def calibration(groups: Sequence[Group], say: Say) -> Figure | None:
         if not bins:
             continue
         drawn = True
-        weights = [[row["n"] for row in bins[low]] for low in sorted(bins)]
         x, y = (
-            [
-                np.average([row[key] for row in bins[low]], weights=n)
-                for low, n in zip(sorted(bins), weights, strict=True)
-            ]
+            [np.average([row[key] for row in rows], weights=[row["n"] for row in rows]) for _, rows in sorted(bins.items())]
             for key in ("confidence", "accuracy")
         )
-        error = np.mean(group.values("metrics.test.ece"))
-        axes.plot(
-            x, y, "o-", color=colour(index), markersize=3.5, linewidth=1.4, label=f"{group.label} (ECE {error:.3f})"
-        )
+        label = f"{group.label} (ECE {np.mean(group.values('metrics.test.ece')):.3f})"
+        axes.plot(x, y, "o-", color=colour(index), markersize=3.5, linewidth=1.4, label=label)
     if not drawn:
         return None
     axes.set(xlabel=say("confidence"), ylabel=say("accuracy"), xlim=(0, 1.02), ylim=(0, 1.02))
@@ -224,8 +212,8 @@ def calibration(groups: Sequence[Group], say: Say) -> Figure | None:
     return figure
 
 
-def class_scores(groups: Sequence[Group], classes: Sequence[str], say: Say, at_most: int = 30) -> Figure | None:
-    """F1 of each class, a colour a configuration, the lowest class on top."""
+def class_scores(groups: Sequence[Group], classes: Sequence[str], say: Say) -> Figure | None:
+    """F1 of each class, one colour per configuration, the lowest class on top."""
     scores = {}
     for index, group in enumerate(groups):
         rows = [run.get("metrics.test.per_class") for run in group.runs]
@@ -234,18 +222,11 @@ def class_scores(groups: Sequence[Group], classes: Sequence[str], say: Say, at_m
             scores[index] = np.mean(rows, axis=0)
     if not scores:
         return None
-    order = np.argsort(np.mean(list(scores.values()), axis=0), kind="stable")[:at_most]
+    order = np.argsort(np.mean(list(scores.values()), axis=0), kind="stable")[:CLASSES_AT_MOST]
     figure, axes = new_axes(WIDE, 1.1 + 0.26 * len(order))
     for index, values in scores.items():
-        axes.plot(
-            values[order],
-            range(len(order)),
-            "o",
-            color=colour(index),
-            markersize=5,
-            alpha=0.8,
-            label=groups[index].label,
-        )
+        look = {"color": colour(index), "markersize": 5, "alpha": 0.8}
+        axes.plot(values[order], range(len(order)), "o", label=groups[index].label, **look)
     axes.set_yticks(range(len(order)), [str(classes[number])[:24] for number in order], fontsize=8)
     axes.set(xlabel="F1", ylim=(len(order) - 0.5, -0.5))
     if len(order) < len(classes):
@@ -257,40 +238,24 @@ def class_scores(groups: Sequence[Group], classes: Sequence[str], say: Say, at_m
 def gradient_norms(groups: Sequence[Group], say: Say) -> Figure | None:
     """Mean gradient norm of each stage from input to output, in the first epoch and the last."""
     figure, axes = new_axes()
-    names: list[list[str]] = []
+    drawn: list[list[str]] = []
     for index, group in enumerate(groups):
-        for which, style in ((0, "o-"), (-1, "o--")):
-            records = [run.history[which].get("gradient_norms") for run in group.runs if run.history]
+        for epoch, style in ((0, "o-"), (-1, "o--")):
+            records = [run.history[epoch].get("gradient_norms") for run in group.runs if run.history]
             records = [record for record in records if record]
             stages = list(records[0]) if records else []
             if len(stages) < 2:
                 continue
-            means = [
-                np.mean([record[stage] for record in records if record.get(stage)] or [np.nan]) for stage in stages
-            ]
-            label = group.label if which == 0 else None
-            axes.plot(
-                np.linspace(0, 1, len(stages)),
-                means,
-                style,
-                color=colour(index),
-                markersize=3,
-                linewidth=1.3,
-                label=label,
-            )
-            names.append(stages)
-    if not names:
+            means = [np.mean([norms[stage] for norms in records if norms.get(stage)] or [np.nan]) for stage in stages]
+            look = {"color": colour(index), "markersize": 3, "linewidth": 1.3}
+            label = group.label if epoch == 0 else None
+            axes.plot(np.linspace(0, 1, len(stages)), means, style, label=label, **look)
+            drawn.append(stages)
+    if not drawn:
         return None
     axes.set_yscale("log")
     axes.set(xlabel=say("input → output"), ylabel=say("gradient norm"))
-    if all(stages == names[0] for stages in names):
-        axes.set_xticks(np.linspace(0, 1, len(names[0])), names[0], rotation=30, ha="right", fontsize=8)
+    if all(stages == drawn[0] for stages in drawn):
+        axes.set_xticks(np.linspace(0, 1, len(drawn[0])), drawn[0], rotation=30, ha="right", fontsize=8)
     _legend(axes)
     return figure
-
-
-def metric_of(groups: Sequence[Group]) -> tuple[str, str]:
-    """The headline number these runs have: (dotted key, its name)."""
-    candidates = [(f"metrics.{split}.accuracy", f"{split} accuracy") for split in ("test", "val", "train")]
-    has: Callable[[str], bool] = lambda key: any(group.values(key) for group in groups)  # noqa: E731
-    return next((candidate for candidate in candidates if has(candidate[0])), candidates[0])

@@ -1,4 +1,4 @@
-"""What a report is made of: the runs of a folder, grouped, and where its pictures go."""
+"""What a report is made of: the runs of a folder, grouped, and where its files go."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vision2.basics.written import WrittenFiles
 from vision2.pictures.images import save_figure
-from vision2.report.document import Picture
-from vision2.report.figures import LINES_AT_MOST, metric_of
+from vision2.report.document import Picture, Text
+from vision2.report.figures import LINES_AT_MOST
 from vision2.report.texts import Say
+from vision2.runs.groups import Group
 from vision2.runs.read import Problem, Run
-from vision2.runs.table import Group
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,10 +26,10 @@ WITH_PICTURES = 4  # configurations whose mistakes, maps and filters are shown
 
 @dataclass(frozen=True)
 class Material:
-    """Runs and how to speak of them; `out` is the report's own folder."""
+    """The runs, the words to describe them in, and `files`, those of the report itself."""
 
     folder: Path
-    out: Path
+    files: WrittenFiles
     runs: Sequence[Run]
     problems: Sequence[Problem]
     groups: Sequence[Group]
@@ -37,8 +38,10 @@ class Material:
 
     @cached_property
     def metric(self) -> tuple[str, str]:
-        """Dotted key and name of the number that ranks configurations."""
-        return metric_of(self.groups)
+        """Dotted key and name of the metric that ranks configurations: accuracy on the best split any run has."""
+        candidates = [(f"metrics.{split}.accuracy", f"{split} accuracy") for split in ("test", "val", "train")]
+        known = (found for found in candidates if any(group.values(found[0]) for group in self.groups))
+        return next(known, candidates[0])
 
     @cached_property
     def shown(self) -> list[Group]:
@@ -57,13 +60,25 @@ class Material:
         ranked = sorted(done, key=lambda group: -float(np.mean(group.values(key) or [-1.0])))[:count]
         return [group for group in done if group in ranked]
 
+    def note(self, text: str, **values: object) -> Text:
+        """A translated sentence on how to read what it accompanies."""
+        return Text(self.say(text, **values), quiet=True)
+
     def picture(self, name: str, figure: Figure | None, caption: str) -> list[Picture]:
-        """Write a figure as `<name>.png`: a list of one, or of none for no figure, so that galleries can be added up."""
+        """Write a figure as `<name>.png`: a list of one picture, or empty for no figure, so that galleries add up."""
         if figure is None:
             return []
-        path = self.out / f"{name}.png"
+        path = self.files.path(f"{name}.png")
         save_figure(figure, path)
         return [Picture(path, caption)]
+
+    def copy(self, source: Path, name: str, caption: str, *, wide: bool) -> list[Picture]:
+        """The same of a picture that a run left: copied, so that the report's folder can be shared alone."""
+        if not source.is_file():
+            return []
+        path = self.files.path(f"{name}.png")
+        path.write_bytes(source.read_bytes())
+        return [Picture(path, caption, wide)]
 
 
 def _validation(run: Run) -> float:

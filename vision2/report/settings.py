@@ -15,12 +15,12 @@ class ReportConfig:
 
 @dataclass
 class ExperimentConfig:
-    name: str | None = None  # what the page is called
-    claim: str = ""  # the lecture's sentence
+    name: str | None = None  # title of the page
+    claim: str = ""  # what the lecture claims, in one sentence
     claim_es: str = ""  # the same in Spanish
     source: str = ""  # where the claim comes from
     note: str = ""  # what this budget cannot show
     note_es: str = ""  # the same in Spanish
-    before: list[str] = field(default_factory=list)  # settings of a run that strategy.source=before stands for
+    before: list[str] = field(default_factory=list)  # overrides of the run that strategy.source=before refers to
     before_root: str | None = None  # dataset.root of that run
-    comparisons: list[Any] = field(default_factory=list)  # see vision2/stats/verdict.py
+    comparisons: list[Any] = field(default_factory=list)  # see vision2/report/comparisons.py

@@ -1,4 +1,4 @@
-"""The words of tables, figures and pages: written in English where they are used, with their Spanish in spanish.yaml."""
+"""The words of tables, figures and pages: written in English where they are used, with their Spanish in es.yaml."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Say(Protocol):
     def __call__(self, text: str, **values: object) -> str: ...
 
 
-def speaker(language: str) -> Say:
-    """A function that says an English text, with its {gaps} filled, in `language` ("en" or "es").
+def translator(language: str) -> Say:
+    """A function that gives an English text, with its {placeholders} filled, in `language` ("en" or "es").
 
     Raises:
         UserError: for another language.
@@ -33,4 +33,4 @@ def speaker(language: str) -> Say:
 
 @cache
 def spanish() -> dict[str, str]:
-    return yaml.safe_load(Path(__file__).with_name("spanish.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load(Path(__file__).with_name("es.yaml").read_text(encoding="utf-8"))

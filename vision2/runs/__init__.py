@@ -1,1 +1,1 @@
-"""A run's folder: claim it, write it, read many back; the JSON lines and TensorBoard trackers."""
+"""A run's folder: create it, write it, read many back; its records and TensorBoard events."""

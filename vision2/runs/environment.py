@@ -18,10 +18,10 @@ PACKAGES = (
 
 
 def environment(arguments: list[str] | None = None) -> dict:
-    """Everything a reader needs to judge a number: {"versions", "platform", "processor", "cpus", "git", "command"}.
+    """What a reader needs to trust a number: {"versions", "platform", "processor", "cpus", "git", "command"}.
 
     Args:
-        arguments: the words behind `python -m vision2.train`; None takes those of this process.
+        arguments: what follows `python -m vision2.train`; None takes the arguments of this process.
     """
     return {
         "versions": versions(),
@@ -81,7 +81,7 @@ def _git(folder: Path, *words: str) -> str:
 
 
 def command_line(arguments: list[str] | None = None) -> str:
-    """The words to type to make this run again, quoted for a shell."""
+    """The command that repeats this run, quoted for a shell."""
     module = getattr(getattr(sys.modules.get("__main__"), "__spec__", None), "name", None)
     module = module if module and module.startswith("vision2.") else "vision2.train"
     return shlex.join(["python", "-m", module, *(sys.argv[1:] if arguments is None else arguments)])

@@ -1,4 +1,4 @@
-"""When two runs are the same run: equal configurations, apart from where they are kept and how they are watched."""
+"""When two runs are the same run: equal configurations, apart from where results go and how they are reported."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Read many run folders back. A broken one is named and left out; it never stops the others."""
+"""Read many run folders back. A broken one is reported and skipped; it never stops the others."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,14 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vision2.runs.records import CONFIG, METRICS, SUMMARY, read_history
+from vision2.runs.records import CONFIG, METRICS, SUMMARY, look_up, read_history
 from vision2.runs.sweep_folder import JOBS, SweepFolder
 
 STATUSES = ("completed", "failed", "interrupted")
 
 
 class Problem(NamedTuple):
-    """A folder that could not be used, and why in a few words."""
+    """A folder that could not be read, and why in a few words."""
 
     path: Path
     reason: str
@@ -25,7 +26,7 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """One finished run, good or failed. The history is read when first asked for."""
+    """One finished run, completed or not. Its history is read on first use."""
 
     path: Path
     summary: dict
@@ -44,7 +45,7 @@ class Run:
 
     @cached_property
     def history(self) -> list[dict]:
-        """Epoch records; [] when the file is missing or broken (`read_runs` has named it then)."""
+        """Epoch records; [] when the file is missing or broken (`read_runs` reports that)."""
         try:
             return read_history(self.path / METRICS)
         except (OSError, ValueError):
@@ -52,13 +53,17 @@ class Run:
 
     def get(self, key: str, default: Any = None) -> Any:
         """A dotted key of the configuration (`model.name`) or else of the summary (`metrics.test.accuracy`)."""
-        for source in (self.config, self.summary):
-            value: Any = source
-            for name in key.split("."):
-                value = value.get(name) if isinstance(value, dict) else None
-            if value is not None:
-                return value
-        return default
+        found = (look_up(source, key) for source in (self.config, self.summary))
+        return next((value for value in found if value is not None), default)
+
+    def number(self, key: str) -> float | None:
+        """`get` where it finds a number that is neither NaN nor infinite, else None."""
+        return as_number(self.get(key))
+
+
+def as_number(value: Any) -> float | None:
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if numeric and math.isfinite(value) else None
 
 
 def read_runs(folder: str | Path) -> tuple[list[Run], list[Problem]]:
@@ -68,12 +73,10 @@ def read_runs(folder: str | Path) -> tuple[list[Run], list[Problem]]:
         return read_run_folders(run_folders(folder))
     jobs = SweepFolder(folder).jobs()
     runs, problems = read_run_folders(dict.fromkeys(_moved(folder, Path(job["run"])) for job in jobs if job["run"]))
-    told = [
-        Problem(Path(job["command"]), f"{job['status']} before it began: {job['error']}")
-        for job in jobs
-        if not job["run"]
-    ]
-    return runs, problems + told
+    for job in jobs:
+        if not job["run"]:
+            problems.append(Problem(Path(job["command"]), f"{job['status']} before it began: {job['error']}"))
+    return runs, problems
 
 
 def read_run_folders(folders: Iterable[str | Path]) -> tuple[list[Run], list[Problem]]:
@@ -90,7 +93,7 @@ def read_run_folders(folders: Iterable[str | Path]) -> tuple[list[Run], list[Pro
 
 
 def run_folders(folder: Path) -> Iterator[Path]:
-    """Folders that a run wrote to, in the order of their names. What lies inside one is its own and is not searched."""
+    """Folders that a run wrote, in order of their names; what lies inside one is not searched."""
     for here, below, files in os.walk(folder):
         if SUMMARY in files or CONFIG in files or METRICS in files:
             below.clear()
@@ -99,7 +102,7 @@ def run_folders(folder: Path) -> Iterator[Path]:
 
 
 def _moved(sweep: Path, run_dir: Path) -> Path:
-    """The run folder as written, or where it lies when the whole output folder was moved or copied since."""
+    """The run folder as recorded, or where it is now if the whole output folder was moved or copied since."""
     beside = sweep.parent.parent.joinpath(*run_dir.parts[-3:])  # <output_dir>/sweeps/<sweep> and <output_dir>/a/b/<run>
     return beside if not run_dir.exists() and beside.exists() else run_dir
 

@@ -1,4 +1,4 @@
-"""What a run writes down: config.yaml, split.json, metrics.jsonl (one line an epoch), summary.json."""
+"""What a run writes: config.yaml, split.json, metrics.jsonl (one line per epoch), summary.json."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONFIG, SPLIT, METRICS, SUMMARY = "config.yaml", "split.json", "metrics.jsonl", 
 
 
 def plain(value: Any) -> Any:
-    """The value in strict JSON's types: NaN and infinities become None, numpy scalars numbers, paths text."""
+    """The value in the types of strict JSON: NaN and infinities become None, NumPy scalars numbers, paths text."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -29,6 +29,13 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+def look_up(values: Any, key: str) -> Any:
+    """The value under a dotted key of nested dicts; None where it is absent."""
+    for name in key.split("."):
+        values = values.get(name) if isinstance(values, dict) else None
+    return values
+
+
 class RunRecord:
     """The files of one run folder. Each write is complete or absent; an epoch's line is flushed before it returns."""
 
@@ -37,9 +44,6 @@ class RunRecord:
 
     def write_config(self, config: dict) -> None:
         write_text(self.run_dir / CONFIG, yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True))
-
-    def config(self) -> dict:
-        return yaml.safe_load((self.run_dir / CONFIG).read_text(encoding="utf-8"))
 
     def write_split(self, split: dict) -> None:
         write_json(self.run_dir / SPLIT, plain(split))
@@ -53,11 +57,11 @@ class RunRecord:
             stream.write(line + "\n")
 
     def history(self) -> list[dict]:
-        """The epochs so far, oldest first; a last line cut off by a kill is left out."""
+        """The epochs so far, oldest first; a last line cut off by a kill is ignored."""
         return read_history(self.run_dir / METRICS)
 
     def resume_after(self, epoch: int) -> None:
-        """Forget what was logged after `epoch` (1-based; 0 forgets all), so that a resumed run repeats no line."""
+        """Drop what was logged after `epoch` (1-based; 0 drops all), so that a resumed run repeats no line."""
         kept = [record for record in self.history() if record["epoch"] <= epoch]
         write_text(self.run_dir / METRICS, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in kept))
 
@@ -69,10 +73,10 @@ class RunRecord:
 
 
 def read_history(path: Path) -> list[dict]:
-    """Epoch records of a metrics.jsonl; [] when there is none yet.
+    """Epoch records of a metrics.jsonl; [] when it does not exist yet.
 
     Raises:
-        ValueError: for a broken line that is not the last, which no kill of ours can leave.
+        ValueError: for a broken line before the last one, which an interrupted write cannot leave.
     """
     if not path.exists():
         return []

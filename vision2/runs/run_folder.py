@@ -1,4 +1,4 @@
-"""Where a run lives: `outputs/<dataset>/<model>-<strategy>/<time>-<id>/`, claimed so that no two runs share it."""
+"""Where a run lives: `outputs/<dataset>/<model>-<strategy>/<time>-<id>/`, created so that no two runs share it."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def create_run_dir(output_dir: str | Path, dataset: str, model: str, strategy: s
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(f"cannot create a run folder in {parent}: {reason}; set output_dir=FOLDER") from error
-    raise UserError(f"could not claim a run folder in {parent} after {ATTEMPTS} tries; set output_dir=FOLDER")
+    raise UserError(f"cannot create a run folder in {parent}: {ATTEMPTS} names were taken; set output_dir=FOLDER")
 
 
 def check_can_write(output_dir: str | Path) -> None:
-    """Tell before an hour of decoding what `create_run_dir` would tell after it; nothing is created.
+    """Report before an hour of decoding what `create_run_dir` would report after it; nothing is created.
 
     Raises:
-        UserError: when `output_dir` is no folder, or could not be created.
+        UserError: when `output_dir` is not a folder, or could not be created.
     """
     place = Path(output_dir).expanduser().absolute()
     present = next(path for path in (place, *place.parents) if path.exists())
     if not present.is_dir() or not os.access(present, os.W_OK | os.X_OK):
-        reason = "may not be written to" if present.is_dir() else "is not a folder"
+        reason = "is not writable" if present.is_dir() else "is not a folder"
         raise UserError(f"cannot create a run folder in {place}: {present} {reason}; set output_dir=FOLDER")
 
 

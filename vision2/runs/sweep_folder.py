@@ -1,4 +1,4 @@
-"""A sweep's own folder: which runs belong to it, and what came of each job. Runs themselves stay where runs live."""
+"""A sweep's own folder: which runs belong to it, and how each job ended. The runs themselves stay where runs live."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vision2.basics.errors import UserError
 SWEEPS, JOBS, WHAT = "sweeps", "jobs.jsonl", "sweep.json"
 
 
-def claim_sweep_folder(output_dir: Path) -> Path:
+def create_sweep_dir(output_dir: Path) -> Path:
     """Create and return a new `<output_dir>/sweeps/<time>-<id>/`.
 
     Raises:
@@ -29,17 +29,21 @@ def claim_sweep_folder(output_dir: Path) -> Path:
 
 
 class SweepFolder:
-    """Appends one line a job, so that jobs of one process or of many can share it."""
+    """Appends one line per job, so that jobs of one process or of many can share it."""
 
     def __init__(self, path: Path):
         self.path = path
 
-    def describe(self, command: str, experiment: dict) -> None:
-        """Note what makes the whole sweep again, and its claim: runs that it finds finished may have another one."""
-        write_json(self.path / WHAT, {"command": command, "experiment": experiment})
+    def describe(self, command: str, experiment: dict, source: Path | None = None) -> None:
+        """Record the command that repeats the sweep, its claim (a run reused as finished may state another), its `source`.
+
+        `source`: the run that the jobs transfer from, where an experiment trains one first.
+        """
+        what = {"command": command, "experiment": experiment, "source": str(source) if source else None}
+        write_json(self.path / WHAT, what)
 
     def description(self) -> dict:
-        """{"command", "experiment"} as noted; {} for a folder that is not a sweep's."""
+        """{"command", "experiment", "source"} as recorded; {} for a folder that is not a sweep's."""
         with contextlib.suppress(OSError, ValueError):
             return json.loads((self.path / WHAT).read_text(encoding="utf-8"))
         return {}
@@ -50,7 +54,7 @@ class SweepFolder:
             stream.write(json.dumps(job, ensure_ascii=False) + "\n")
 
     def jobs(self) -> list[dict]:
-        """The jobs noted so far; a line cut off by a kill is left out."""
+        """The jobs recorded so far; a line cut off by a kill is ignored."""
         file, found = self.path / JOBS, []
         for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
             with contextlib.suppress(ValueError):

@@ -1,4 +1,8 @@
-"""Metrics of a classifier from its probabilities. Sums first, one division at the end."""
+"""Metrics of a classifier from its probabilities. Sums first, one division at the end.
+
+NumPy only: importing `sklearn.metrics` takes one to two seconds and every run would wait for it. The tests compare each
+figure with scikit-learn's.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,9 @@ import numpy as np
 
 from vision2.stats.intervals import wilson_interval
 
-CONFUSION_KEPT_UP_TO = (
-    200  # classes; 1,000 classes make a million numbers, which nobody reads and every report would load
-)
+CONFUSION_KEPT_UP_TO = 200  # classes; a thousand would make a million numbers that every report has to load
 ECE_BINS = 15  # Guo et al. 2017, "On Calibration of Modern Neural Networks"
-SMALLEST_PROBABILITY = 1e-12  # a softmax in float32 can underflow to 0; the loss of one sample then is at most 27.6
+SMALLEST_PROBABILITY = 1e-12  # a float32 softmax can underflow to 0; the loss of one sample is then at most 27.6
 
 
 def summarise_predictions(probabilities: np.ndarray, labels: np.ndarray) -> dict:
@@ -23,11 +25,11 @@ def summarise_predictions(probabilities: np.ndarray, labels: np.ndarray) -> dict
     Returns:
         accuracy with its Wilson 95 % interval (accuracy_low, accuracy_high), balanced_accuracy (mean recall of the
         classes present), macro_f1 (mean over classes present or predicted), top5 when K > 5, loss (mean negative
-        log-likelihood, nats), ece, calibration (the bins behind it), n, per_class (a dict a class, in order) and
-        confusion (K x K, rows are the truth; None for more than `CONFUSION_KEPT_UP_TO`).
+        log-likelihood, nats), ece, calibration (the bins behind it), n, per_class (one dict per class, in order) and
+        confusion (K x K, rows are the true classes; None for more than `CONFUSION_KEPT_UP_TO` classes).
 
     Raises:
-        ValueError: for no samples or shapes that do not fit.
+        ValueError: for no samples or shapes that do not match.
     """
     probabilities, labels = np.asarray(probabilities, dtype=np.float64), np.asarray(labels)
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1] or len(labels) == 0:
@@ -37,18 +39,18 @@ def summarise_predictions(probabilities: np.ndarray, labels: np.ndarray) -> dict
     correct = int(np.trace(confusion))
     low, high = wilson_interval(correct, n)
     per_class = class_scores(confusion)
-    present = [row for row in per_class if row["n"]]
-    seen = [row for row in per_class if row["n"] or row["predicted"]]
     true_probability = probabilities[np.arange(n), labels]
+    bins = calibration_bins(probabilities, labels)
     result = {
         "accuracy": correct / n,
         "accuracy_low": low,
         "accuracy_high": high,
-        "balanced_accuracy": float(np.mean([row["recall"] for row in present])),
-        "macro_f1": float(np.mean([row["f1"] for row in seen])),
+        "balanced_accuracy": float(np.mean([row["recall"] for row in per_class if row["n"]])),
+        "macro_f1": float(np.mean([row["f1"] for row in per_class if row["n"] or row["predicted"]])),
         "loss": float(-np.log(np.maximum(true_probability, SMALLEST_PROBABILITY)).mean()),
-        "ece": expected_calibration_error(probabilities, labels),
-        "calibration": calibration_bins(probabilities, labels),
+        # mean over samples of |accuracy - confidence| of their bin (Naeini et al. 2015)
+        "ece": sum(row["n"] * abs(row["accuracy"] - row["confidence"]) for row in bins) / n,
+        "calibration": bins,
         "n": n,
         "per_class": per_class,
         "confusion": confusion.tolist() if num_classes <= CONFUSION_KEPT_UP_TO else None,
@@ -62,47 +64,33 @@ def summarise_predictions(probabilities: np.ndarray, labels: np.ndarray) -> dict
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
     """(K, K) counts; row = true class, column = predicted class."""
     flat = labels.astype(np.int64) * num_classes + predicted
-    return np.bincount(flat, minlength=num_classes * num_classes).reshape(num_classes, num_classes)
+    return np.bincount(flat, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def class_scores(confusion: np.ndarray) -> list[dict]:
     """Precision, recall, F1, n and times predicted of each class. An empty denominator gives 0, as in scikit-learn."""
-    rows = []
-    for index in range(len(confusion)):
-        hits, n, predicted = int(confusion[index, index]), int(confusion[index].sum()), int(confusion[:, index].sum())
-        rows.append(
-            {
-                "precision": hits / predicted if predicted else 0.0,
-                "recall": hits / n if n else 0.0,
-                "f1": 2 * hits / (n + predicted) if n + predicted else 0.0,
-                "n": n,
-                "predicted": predicted,
-            }
-        )
-    return rows
+    hits, n, predicted = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
+
+    def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+        return part / np.maximum(whole, 1)  # where the whole is 0, so is the part
+
+    scores = {"precision": share(hits, predicted), "recall": share(hits, n), "f1": share(2 * hits, n + predicted)}
+    columns = {name: values.tolist() for name, values in (scores | {"n": n, "predicted": predicted}).items()}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def calibration_bins(probabilities: np.ndarray, labels: np.ndarray, bins: int = ECE_BINS) -> list[dict]:
     """Confidence against accuracy in equal-width bins (low, high] of the top probability; empty bins are left out."""
     confidence, correct = probabilities.max(1).astype(np.float64), probabilities.argmax(1) == labels
     index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    rows = []
-    for number in range(bins):
-        inside = index == number
-        if inside.any():
-            rows.append(
-                {
-                    "low": number / bins,
-                    "high": (number + 1) / bins,
-                    "confidence": float(confidence[inside].mean()),
-                    "accuracy": float(correct[inside].mean()),
-                    "n": int(inside.sum()),
-                }
-            )
-    return rows
-
-
-def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = ECE_BINS) -> float:
-    """Mean over samples of |accuracy - confidence| of their bin (Naeini et al. 2015)."""
-    rows = calibration_bins(probabilities, labels, bins)
-    return sum(row["n"] * abs(row["accuracy"] - row["confidence"]) for row in rows) / len(labels)
+    return [
+        {
+            "low": number / bins,
+            "high": (number + 1) / bins,
+            "confidence": float(confidence[inside].mean()),
+            "accuracy": float(correct[inside].mean()),
+            "n": int(inside.sum()),
+        }
+        for number in np.unique(index).tolist()
+        for inside in [index == number]
+    ]

@@ -24,9 +24,7 @@ def problems(strategy: StrategyConfig, train: TrainConfig) -> list[str]:
             " backbone; lower it, or use strategy.unfreeze_from=head"
         )
     if strategy.unfreeze_every_epochs and strategy.unfreeze_from:
-        found.append(
-            "strategy.unfreeze_every_epochs and strategy.unfreeze_from contradict each other; give one of them"
-        )
+        found.append("strategy.unfreeze_every_epochs and strategy.unfreeze_from contradict each other; give one of them")
     return found
 
 

@@ -175,9 +175,7 @@ def build_optimizer(network: nn.Module, plan: list[ParameterPlan], strategy: Str
     parameters, groups = dict(network.named_parameters()), {}
     for entry in plan:
         if entry.learns_from is not None:
-            decays = entry.decays and not (
-                strategy.l2_sp and entry.name.startswith("backbone.")
-            )  # L2-SP stands in for it
+            decays = entry.decays and not (strategy.l2_sp and entry.name.startswith("backbone."))  # L2-SP stands in for it
             groups.setdefault((entry.lr_scale, decays), []).append(parameters[entry.name])
     settings = [
         {"params": members, "lr_scale": scale, "weight_decay": strategy.weight_decay if decays else 0.0}

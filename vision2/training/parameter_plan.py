@@ -67,9 +67,7 @@ def plan_parameters(network: nn.Module, rules: Sequence[Rule], strategy: Strateg
     _check_user_rules(strategy.rules, applied, [entry.name for entry in plan])
     if strategy.rules and not any(entry.learns_at(1) for entry in plan):
         frozen = ", ".join(rule.match for rule in strategy.rules if rule.frozen)
-        raise UserError(
-            f"nothing learns in the first epoch: strategy.rules freeze {frozen}; let at least the head learn"
-        )
+        raise UserError(f"nothing learns in the first epoch: strategy.rules freeze {frozen}; let at least the head learn")
     return plan
 
 
@@ -80,9 +78,7 @@ def _check_user_rules(rules: Sequence[RuleConfig], applied: set[str], names: Seq
         matching = [name for name in names if fnmatchcase(name, rule.match)]
         if not matching:
             raise UserError(f"strategy.rules: '{rule.match}' matches no parameter; names look like '{names[0]}'")
-        earlier = [
-            other.match for other in rules[:position] if any(fnmatchcase(name, other.match) for name in matching)
-        ]
+        earlier = [other.match for other in rules[:position] if any(fnmatchcase(name, other.match) for name in matching)]
         raise UserError(
             f"strategy.rules: '{rule.match}' never applies, because '{earlier[0]}' before it already covers"
             f" '{matching[0]}'; put the narrower rule first, or leave it out"
@@ -119,8 +115,7 @@ def set_training_mode(network: nn.Module, strategy: StrategyConfig) -> None:
         own = list(module.parameters(recurse=False))
         in_frozen_stage = any((name + ".").startswith(prefix) for prefix in frozen)
         frozen_norm = isinstance(module, NORMS) and (
-            (strategy.batchnorm == "frozen" and name.startswith("backbone."))
-            or (own and not any(p.requires_grad for p in own))
+            (strategy.batchnorm == "frozen" and name.startswith("backbone.")) or (own and not any(p.requires_grad for p in own))
         )
         if in_frozen_stage or frozen_norm:
             module.eval()
@@ -155,7 +150,5 @@ def format_map(rows: Sequence[dict]) -> str:
     for row in rows:
         rate = ", ".join(f"{lr:g}" for lr in row["lr"]) or "frozen"
         later = f" from epoch {row['from_epoch']}" if (row["from_epoch"] or 1) > 1 else ""
-        lines.append(
-            f"{row['stage']:12}{row['parameters']:>12,}{row['learning']:>12,}  {row['batchnorm']:10}  {rate}{later}"
-        )
+        lines.append(f"{row['stage']:12}{row['parameters']:>12,}{row['learning']:>12,}  {row['batchnorm']:10}  {rate}{later}")
     return "\n".join(lines)

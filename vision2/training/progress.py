@@ -47,9 +47,7 @@ class ProgressBars:
         )
         if record.get("val_accuracy") is not None:
             line += f"  val loss {record['val_loss']:.4f} accuracy {record['val_accuracy']:.4f}"
-        line += (
-            f"  lr {record['lr']:.2g}  {record['images_per_second']:.0f} img/s  wait {record['data_wait_share']:.1%}"
-        )
+        line += f"  lr {record['lr']:.2g}  {record['images_per_second']:.0f} img/s  wait {record['data_wait_share']:.1%}"
         self.say(line)
 
     def say(self, line: str) -> None:

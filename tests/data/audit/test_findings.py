@@ -10,13 +10,14 @@ from PIL import Image
 
 from vision2 import audit as command
 from vision2.basics.errors import UserError
+from vision2.basics.written import LIST
 from vision2.config.schema import Config
 from vision2.data.audit.findings import audit
 from vision2.data.audit.inspection import KINDS, inspect_file
-from vision2.data.audit.page import page
 from vision2.data.audit.text import text
 from vision2.data.files.listing import FileEntry
 from vision2.data.settings import DatasetConfig
+from vision2.report.audit_page import page
 
 
 def picture(seed=0, **size):
@@ -89,7 +90,7 @@ def test_a_palette_with_transparency_counts_as_alpha(tmp_path):
     assert inspected(tmp_path / "x.png").kinds == ("alpha",)
 
 
-def test_an_ordinary_photograph_is_no_finding(tmp_path):
+def test_an_ordinary_photograph_has_no_findings(tmp_path):
     (tmp_path / "x.jpg").write_bytes(encoded(1, width=64, height=48))
     facts = inspected(tmp_path / "x.jpg")
     assert facts.kinds == ()
@@ -110,7 +111,7 @@ def settings(root, **more):
 
 
 def findings(root, **more):
-    return audit(settings(root, **more), seed=0, show_progress=False).findings
+    return audit(settings(root, **more), seed=0).findings
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,7 @@ def messy(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def messy_audit(messy):
-    return audit(settings(messy, max_bad_share=0.01), seed=0, show_progress=False)
+    return audit(settings(messy, max_bad_share=0.01), seed=0)
 
 
 def test_every_file_is_counted_once(messy_audit):
@@ -145,7 +146,7 @@ def test_the_audit_changes_nothing(messy):
 def test_the_audit_leaves_out_what_training_leaves_out(messy, messy_audit):
     from vision2.data.dataset import open_dataset
 
-    data = open_dataset(settings(messy, max_bad_share=0.2), seed=0, store_px=32, show_progress=False)
+    data = open_dataset(settings(messy, max_bad_share=0.2), seed=0, store_px=32)
     kinds = messy_audit.findings["kinds"]
     listed = {entry["path"] for kind in ("empty", "truncated", "undecodable") for entry in kinds[kind]}
     assert listed == {entry["path"] for entry in data.report["skipped"]}
@@ -168,12 +169,12 @@ def test_the_page_shows_thumbnails_and_needs_nothing_from_outside(messy_audit):
 def test_names_are_escaped_on_the_page(tmp_path):
     class_folders(tmp_path, ash=8, oak=8)
     (tmp_path / "ash" / "<script>alert(1)<&>.jpg").write_bytes(b"bad")
-    html = page(audit(settings(tmp_path), seed=0, show_progress=False))
+    html = page(audit(settings(tmp_path), seed=0))
     assert "<script" not in html
     assert "&lt;script&gt;alert(1)&lt;&amp;&gt;.jpg" in html
 
 
-def test_a_clean_folder_gets_a_clean_bill(tmp_path):
+def test_a_clean_folder_has_no_findings(tmp_path):
     for name in ("ash", "oak"):
         (tmp_path / name).mkdir()
         for index in range(8):
@@ -196,7 +197,7 @@ def test_duplicates_across_classes_and_splits_come_first(tmp_path):
     assert [entry["path"] for entry in second["files"]] == ["test/a/z.jpg", "train/a/y.jpg"]
 
 
-def test_near_duplicates_are_found_and_exact_ones_not_told_twice(tmp_path):
+def test_near_duplicates_are_found_and_exact_ones_not_listed_twice(tmp_path):
     class_folders(tmp_path, ash=10, oak=10)
     photo = picture(500, width=300, height=200)
     photo.save(tmp_path / "ash" / "photo.png")
@@ -209,7 +210,7 @@ def test_near_duplicates_are_found_and_exact_ones_not_told_twice(tmp_path):
     assert group["across_classes"]
 
 
-def test_groups_on_two_sides_are_warned_of(tmp_path):
+def test_groups_in_two_splits_are_a_warning(tmp_path):
     names = [f"{part}/{kind}/p{n}.jpg" for part in ("train", "val", "test") for kind in "ab" for n in range(3)]
     write_images(tmp_path, names)
     assert "6 groups in more than one split" in text(findings(tmp_path, group_pattern=r"(./p\d)"))
@@ -225,7 +226,7 @@ def test_a_set_of_bad_files_only_is_still_audited(tmp_path):
     class_folders(tmp_path, ash=2, oak=2)
     for path in tmp_path.rglob("*.jpg"):
         path.write_bytes(b"bad")
-    found = audit(settings(tmp_path), seed=0, show_progress=False)
+    found = audit(settings(tmp_path), seed=0)
     assert "Training leaves out 4 files (100.00%)" in text(found.findings)
     assert "no image" in page(found)
 
@@ -245,6 +246,10 @@ def test_the_command_writes_text_json_and_page(tmp_path, capsys):
     root = class_folders(tmp_path / "data", ash=8, oak=8)
     config = Config(dataset=settings(root))
     command.run(config, {"out": str(tmp_path / "out")})
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["audit.html", "audit.json", "audit.txt"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [LIST, "audit.html", "audit.json", "audit.txt"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "audit.json").write_text("mine")
+    with pytest.raises(UserError, match=r"audit.json was not written by vision2"):
+        command.run(config, {"out": str(tmp_path / "mine")})
     assert json.loads((tmp_path / "out" / "audit.json").read_text())["files"] == 16
     assert "16 files" in capsys.readouterr().out

@@ -14,7 +14,7 @@ from torchvision.transforms.autoaugment import _apply_op
 
 from vision2.basics.preprocessing import Preprocessing
 from vision2.data.augment import colors, crops, mixing
-from vision2.data.augment.rand_augment import OPERATIONS, _affine, _matrix, draw_operations, rand_augment
+from vision2.data.augment.colors import OPERATIONS, _affine, _matrix, draw_operations, rand_augment
 from vision2.data.augment.view import View
 from vision2.data.settings import AugmentConfig
 
@@ -63,9 +63,7 @@ def test_cropping_a_batch_equals_torchvisions_resized_crop(size, interpolation):
     images, boxes = batch(), np.array([[0, 0, 32, 32], [3, 5, 20, 25], [10, 0, 7, 9], [1, 2, 30, 29]])
     ours = crops.resample(images, boxes, size, interpolation)
     for image, box, result in zip(images, boxes.tolist(), ours, strict=True):
-        expected = functional.resized_crop(
-            Image.fromarray(image.numpy()), *box, [size, size], InterpolationMode(interpolation)
-        )
+        expected = functional.resized_crop(Image.fromarray(image.numpy()), *box, [size, size], InterpolationMode(interpolation))
         difference = np.abs(np.asarray(expected).astype(int) - result.numpy())
         assert difference.max() <= 2
         assert (difference <= 1).mean() > 0.99

@@ -12,8 +12,8 @@ from PIL import Image
 from vision2.basics.errors import UserError
 from vision2.data.dataset import open_dataset
 from vision2.data.datasets import cifar10
-from vision2.data.datasets.cats_vs_dogs import find_files as find_cats_and_dogs
-from vision2.data.datasets.plants import find_files as find_plants
+from vision2.data.datasets.cats_vs_dogs import find as find_cats_and_dogs
+from vision2.data.datasets.plants import find as find_plants
 from vision2.data.files.download import Published
 from vision2.data.settings import DatasetConfig
 from vision2.data.store import store
@@ -21,7 +21,7 @@ from vision2.data.store import store
 
 def opened(root, **settings):
     config = DatasetConfig(name="cifar10", root=str(root), **settings)
-    return open_dataset(config, seed=0, store_px=32, show_progress=False)
+    return open_dataset(config, seed=0, store_px=32)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def export(tmp_path):
     return tmp_path / "cifar"
 
 
-def test_an_export_is_resident_with_labels_that_fit_the_pixels(export):
+def test_an_export_is_in_memory_with_labels_that_fit_the_pixels(export):
     data = opened(export)
     assert [len(split) for split in (data.train, data.val, data.test)] == [90, 10, 20]
     assert data.train.images.fixed_size_px == 32
@@ -53,7 +53,7 @@ def test_the_second_start_decodes_nothing(export, monkeypatch):
 
 
 @pytest.mark.parametrize("cache", ["off", "memory"])
-def test_every_cache_gives_the_same_resident_images(export, tmp_path, cache):
+def test_every_cache_gives_the_same_images_in_memory(export, tmp_path, cache):
     other = opened(export, cache=cache, cache_dir=str(tmp_path / "cache"))
     assert other.fingerprint == opened(export).fingerprint
     assert other.train.images.fixed_size_px == 32
@@ -134,7 +134,7 @@ def test_the_official_archive_is_unpacked_where_it_lies(official, monkeypatch):
         packed.add(official / "cifar-10-batches-py", "cifar-10-batches-py")
     shutil.rmtree(official / "cifar-10-batches-py")
     digest = hashlib.md5(archive.read_bytes()).hexdigest()
-    monkeypatch.setattr(cifar10, "ARCHIVE", replace(cifar10.ARCHIVE, digest=digest, addresses=()))
+    monkeypatch.setattr(cifar10, "ARCHIVE", replace(cifar10.ARCHIVE, md5=digest, addresses=()))
     assert len(opened(official, download=False).train) == 90
 
 
@@ -147,7 +147,7 @@ def test_damaged_official_files_are_one_sentence(official, monkeypatch):
 
 
 def test_offline_names_the_archive_and_what_to_do(tmp_path, monkeypatch):
-    nowhere = Published("cifar-10-python.tar.gz", ("http://127.0.0.1:1/x",), 10, "md5", "0" * 32)
+    nowhere = Published("cifar-10-python.tar.gz", ("http://127.0.0.1:1/x",), 10, "0" * 32)
     monkeypatch.setattr(cifar10, "ARCHIVE", nowhere)
     with pytest.raises(UserError, match=r"could not download cifar-10-python.tar.gz .*dataset.root="):
         opened(tmp_path)

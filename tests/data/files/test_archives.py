@@ -87,7 +87,7 @@ def test_links_in_a_zip_are_refused(tmp_path):
 def test_a_bomb_is_stopped_while_it_unpacks(tmp_path, monkeypatch, make, name):
     monkeypatch.setattr(archives, "FREE_RATIO_BYTES", 100_000)
     archive = make(tmp_path / name, [(f"{index}", bytes(1_000_000)) for index in range(3)])
-    with pytest.raises(UserError, match="looks like a bomb"):
+    with pytest.raises(UserError, match="looks like a decompression bomb"):
         unpack(archive, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 

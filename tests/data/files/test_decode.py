@@ -9,7 +9,8 @@ from made_up_images import encoded, pixels
 from PIL import Image, ImageCms
 from torchvision.transforms import functional
 
-from vision2.data.files.decode import MAX_PIXELS, BadImage, decode_image
+from vision2.data.files.decode import MAX_PIXELS, BadImage, decode_entry, decode_image
+from vision2.data.files.listing import FileEntry
 
 
 def saved(image: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -22,13 +23,13 @@ def test_a_png_comes_back_as_it_was_written():
     np.testing.assert_array_equal(decode_image(encoded(3, "PNG")), pixels(3))
 
 
-def test_a_path_and_its_bytes_give_the_same(tmp_path):
+def test_a_file_and_its_bytes_give_the_same(tmp_path):
     file = tmp_path / "a.jpg"
     file.write_bytes(encoded(1))
-    np.testing.assert_array_equal(decode_image(file), decode_image(encoded(1)))
+    np.testing.assert_array_equal(decode_entry(FileEntry(file, "a.jpg")), decode_image(encoded(1)))
 
 
-def test_transparency_is_laid_over_white():
+def test_transparency_is_blended_with_white():
     rgba = np.zeros((2, 3, 4), dtype=np.uint8)
     rgba[..., 0] = 200
     rgba[0, :, 3] = 255
@@ -107,7 +108,7 @@ def test_the_exif_orientation_is_applied(orientation):
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
-def test_a_damaged_exif_block_does_not_cost_the_picture():
+def test_a_damaged_exif_block_is_ignored():
     data = saved(Image.fromarray(pixels(1)), "JPEG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\xff")
     assert decode_image(data).shape == pixels(1).shape
 
@@ -136,14 +137,14 @@ def test_a_truncated_jpeg_is_found_at_a_reduced_size_too():
     ("data", "reason"),
     [(b"", "empty"), (b"<html>not found</html>", "not an image"), (b"\xff\xd8\xff\xe0", "."), (b"GIF89a", ".")],
 )
-def test_what_is_no_image_is_an_error_with_a_reason(data, reason):
+def test_a_file_that_is_not_an_image_is_an_error_with_a_reason(data, reason):
     with pytest.raises(BadImage, match=reason):
         decode_image(data)
 
 
 def test_a_missing_file_is_an_error_with_a_reason(tmp_path):
     with pytest.raises(BadImage, match="No such file"):
-        decode_image(tmp_path / "none.jpg")
+        decode_entry(FileEntry(tmp_path / "none.jpg", "none.jpg"))
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked():

@@ -4,8 +4,8 @@ import pytest
 from made_up_images import class_folders, encoded, write_images, zip_of
 
 from vision2.basics.errors import UserError
+from vision2.data.datasets import find_collection
 from vision2.data.datasets.cats_vs_dogs import class_of, read_cats_and_dogs
-from vision2.data.datasets.folder import find_files
 from vision2.data.files.layouts import read_layout
 from vision2.data.settings import DatasetConfig
 
@@ -33,7 +33,7 @@ def test_split_folders_by_any_usual_name(tmp_path):
     assert collection.notes["missing_classes"] == {"test": ["a"]}
 
 
-def test_a_class_called_train_is_no_split(tmp_path):
+def test_a_class_called_train_is_not_a_split(tmp_path):
     write_images(tmp_path, ["train/1.jpg", "bus/2.jpg"])
     assert read_layout(tmp_path).classes == ("bus", "train")
 
@@ -52,9 +52,7 @@ def test_hidden_entries_are_neither_images_nor_classes(tmp_path):
 
 
 def test_a_zip_reads_like_its_folder(tmp_path):
-    write_images(
-        tmp_path / "in", ["set/train/a/1.jpg", "set/train/b/2.jpg", "set/test/a/3.jpg", "set/__MACOSX/._1.jpg"]
-    )
+    write_images(tmp_path / "in", ["set/train/a/1.jpg", "set/train/b/2.jpg", "set/test/a/3.jpg", "set/__MACOSX/._1.jpg"])
     packed = read_layout(zip_of(tmp_path / "in", tmp_path / "set.zip"))
     plain = read_layout(tmp_path / "in")
     assert found(packed) == found(plain)
@@ -65,9 +63,7 @@ def test_a_zip_reads_like_its_folder(tmp_path):
 def test_csv_lists_with_and_without_a_split(tmp_path):
     write_images(tmp_path, ["x/1.jpg", "x/2.jpg", "3.jpg"])
     (tmp_path / "plain.csv").write_text("path,label\nx/1.jpg,oak\n3.jpg,ash\n")
-    (tmp_path / "split.csv").write_text(
-        "path,label,split\nx/1.jpg,oak,train\n3.jpg,ash,train\nx/2.jpg,oak,validation\n"
-    )
+    (tmp_path / "split.csv").write_text("path,label,split\nx/1.jpg,oak,train\n3.jpg,ash,train\nx/2.jpg,oak,validation\n")
     assert found(read_layout(tmp_path / "plain.csv")) == {"3.jpg": ("ash", ""), "x/1.jpg": ("oak", "")}
     assert found(read_layout(tmp_path / "split.csv"))["x/2.jpg"] == ("oak", "val")
 
@@ -100,7 +96,7 @@ def test_a_wrong_csv_list_names_the_line_or_file(tmp_path, text, says):
 
 def test_a_class_only_test_has_is_an_error_with_a_suggestion(tmp_path):
     write_images(tmp_path, ["train/rose/1.jpg", "train/tulip/1.jpg", "test/roses/1.jpg"])
-    with pytest.raises(UserError, match="'roses', which the train folder has not, did you mean 'rose'"):
+    with pytest.raises(UserError, match="'roses', which the train folder lacks, did you mean 'rose'"):
         read_layout(tmp_path)
 
 
@@ -113,12 +109,12 @@ def test_a_wrong_root_names_the_nearest_folder_and_what_it_holds(tmp_path):
 @pytest.mark.parametrize(
     ("names", "says"),
     [
-        (["cat/1.jpg", "cat/2.jpg"], "one class only"),
+        (["cat/1.jpg", "cat/2.jpg"], "only one class"),
         (["1.jpg", "2.jpg"], "no class folders"),
         (["readme/notes.txt"], "no images found"),
     ],
 )
-def test_folders_that_hold_no_task_are_refused(tmp_path, names, says):
+def test_folders_without_two_classes_are_refused(tmp_path, names, says):
     with pytest.raises(UserError, match=says):
         read_layout(write_images(tmp_path, names))
 
@@ -184,7 +180,7 @@ def test_a_damaged_zip_member_is_an_os_error(tmp_path):
 
 def test_folder_without_a_root_says_what_to_type():
     with pytest.raises(UserError, match=r"dataset\.root="):
-        find_files(DatasetConfig(name="folder"))
+        find_collection(DatasetConfig(name="folder"))
 
 
 CATS_AND_DOGS = {

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -13,8 +14,9 @@ from made_up_images import class_folders, encoded, zip_of
 from vision2.basics.errors import UserError
 from vision2.data.files.decode import BadImage
 from vision2.data.files.listing import list_images
+from vision2.data.settings import DatasetConfig
 from vision2.data.store import store as store_module
-from vision2.data.store.image_sources import ResidentImages
+from vision2.data.store.image_sources import TensorImages
 from vision2.data.store.store import decode_entry, open_store, store_key
 from vision2.data.store.store_folder import delete_store, list_stores
 
@@ -24,7 +26,7 @@ CACHES = ("off", "memory", "disk")
 
 @pytest.fixture
 def photos(tmp_path):
-    """Twelve images of 40 x 30 px in two classes, and two that are none."""
+    """Twelve images of 40 x 30 px in two classes, and two files that are not images."""
     root = class_folders(tmp_path / "photos", cat=6, dog=6)
     (root / "cat/0003.jpg").write_bytes(b"")
     (root / "dog/0001.jpg").write_bytes(encoded(9)[:300])
@@ -32,8 +34,10 @@ def photos(tmp_path):
 
 
 def opened(root, cache="disk", *, cache_dir, **options):
-    settings = {"store_px": 24, "cache_gb": 1.0, "max_bad_share": 0.5, "show_progress": False} | options
-    return open_store(list_images(Path(root)), cache=cache, cache_dir=str(cache_dir), **settings)
+    settings = {"cache": cache, "cache_dir": str(cache_dir), "cache_gb": 1.0, "max_bad_share": 0.5} | options
+    store_px = settings.pop("store_px", 24)
+    config = DatasetConfig("folder", **settings)
+    return open_store(list_images(Path(root)), config, store_px=store_px)
 
 
 SCRIPT = """
@@ -42,6 +46,7 @@ from pathlib import Path
 from vision2.basics.errors import UserError
 from vision2.data.store import store
 from vision2.data.files.listing import list_images
+from vision2.data.settings import DatasetConfig
 
 root, cache, mode = sys.argv[1:4]
 real, decoded = store.decode_entry, []
@@ -59,11 +64,14 @@ store.decode_entry = decode
 if mode == "full":
     resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))
 try:
-    images, bad = store.open_store(list_images(Path(root)), store_px=24, cache="disk", cache_dir=cache, cache_gb=1.0,
-                                   max_bad_share=0.5, show_progress=False)
+    config = DatasetConfig("folder", cache_dir=cache, cache_gb=1.0, max_bad_share=0.5)
+    images, bad = store.open_store(list_images(Path(root)), config, store_px=24)
 except UserError as error:
     sys.exit(f"error: {error}")
-good = [i for i in range(len(images)) if i not in {entry.index for entry in bad}]
+good = [i for i in range(len(images)) if i not in bad]
+if mode == "reads":
+    print("reading\\n", end="", flush=True)
+    time.sleep(60)
 print(len(decoded), sum(int(images.read(i).astype(int).sum()) for i in good), flush=True)
 """
 
@@ -79,17 +87,18 @@ def test_every_cache_gives_the_bytes_of_one_decoding_function(cache, photos, tmp
     images, bad = opened(photos, cache, cache_dir=tmp_path / "cache")
     assert len(images) == len(files)
     assert images.fixed_size_px is None
-    for index in set(range(len(files))) - {entry.index for entry in bad}:
+    for index in set(range(len(files))) - set(bad):
         np.testing.assert_array_equal(images.read(index), decode_entry(files[index], 24))
         assert images.read(index).shape == (24, 32, 3)
 
 
 @pytest.mark.parametrize("cache", CACHES)
-def test_bad_files_are_told_with_a_reason_and_cannot_be_read(cache, photos, tmp_path):
+def test_bad_files_are_listed_with_a_reason_and_cannot_be_read(cache, photos, tmp_path):
     images, bad = opened(photos, cache, cache_dir=tmp_path / "cache")
-    assert [(entry.index, entry.path) for entry in bad] == [(3, "cat/0003.jpg"), (7, "dog/0001.jpg")]
-    assert "empty" in bad[0].reason
-    assert "truncated" in bad[1].reason.lower()
+    files = list_images(photos)
+    assert {index: files[index].id for index in bad} == {3: "cat/0003.jpg", 7: "dog/0001.jpg"}
+    assert "empty" in bad[3]
+    assert "truncated" in bad[7].lower()
     with pytest.raises(BadImage):
         images.read(3)
     assert opened(photos, cache, cache_dir=tmp_path / "cache")[1] == bad
@@ -118,9 +127,9 @@ def test_small_squares_of_one_size_become_one_tensor(cache, tmp_path):
         (root / f"a/{index}.png").write_bytes(encoded(index, "PNG", width=32, height=32))
     (root / "a/2.png").write_bytes(b"broken")
     images, bad = opened(root, cache, cache_dir=tmp_path / "cache", store_px=224)
-    assert isinstance(images, ResidentImages)
+    assert isinstance(images, TensorImages)
     assert images.fixed_size_px == 32
-    assert [entry.index for entry in bad] == [2]
+    assert list(bad) == [2]
     for index in (0, 1, 3, 4):
         np.testing.assert_array_equal(images.read(index), decode_entry(list_images(root)[index], 224))
 
@@ -234,13 +243,46 @@ def test_a_store_in_use_is_never_deleted(photos, tmp_path):
     assert list((cache / "stores").glob(f"*{store.path.name}*")) == []
 
 
+def test_a_store_that_another_process_reads_is_kept_until_that_process_ends(photos, tmp_path):
+    reader = start(photos, tmp_path / "cache", "reads")
+    assert reader.stdout.readline().startswith("reading")
+    (store,) = list_stores(tmp_path / "cache/stores")
+    assert not delete_store(store.path)
+    images, _ = opened(photos, cache_dir=tmp_path / "cache")  # a second reader does not wait for the first
+    reader.kill()
+    reader.communicate(timeout=20)
+    assert not delete_store(store.path)
+    del images
+    assert delete_store(store.path)
+    assert list((tmp_path / "cache/stores").iterdir()) == []
+
+
+def test_readers_that_ended_leave_nothing_that_piles_up(photos, tmp_path):
+    for _ in range(3):
+        opened(photos, cache_dir=tmp_path / "cache")
+    (store,) = list_stores(tmp_path / "cache/stores")
+    assert len(list(store.path.glob("*.reader"))) <= 1
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_one_sentence_that_names_the_settings(photos, tmp_path, monkeypatch, code):
+    def refuse(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(UserError, match=r"that has file locks, or dataset\.cache=memory or off") as caught:
+        opened(photos, cache_dir=tmp_path / "cache")
+    assert len(caught.value.problems) == 1
+    assert len(opened(photos, "memory", cache_dir=tmp_path / "cache")[0]) == 12
+
+
 def test_a_limit_of_zero_stores_nothing(photos, tmp_path):
     with pytest.raises(UserError, match=r"dataset\.cache_gb=0 "):
         opened(photos, cache_dir=tmp_path / "cache", cache_gb=0.0)
     assert list_stores(tmp_path / "cache/stores") == []
 
 
-def test_a_store_is_left_as_it_is_by_whoever_reads_it(photos, tmp_path):
+def test_reading_a_store_does_not_change_it(photos, tmp_path):
     images, _ = opened(photos, cache_dir=tmp_path / "cache")
     (store,) = list_stores(tmp_path / "cache/stores")
     before = (store.path / "pixels.bin").read_bytes()

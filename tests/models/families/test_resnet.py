@@ -17,9 +17,7 @@ def test_our_resnets_have_torchvisions_tensors_name_for_name(depth):
     with torch.device("meta"):
         theirs = get_model(f"resnet{depth}", weights=None).state_dict()
     ours = meta_network(ModelConfig(name=f"resnet{depth}")).state_dict()
-    names = {
-        f"backbone.{n}" if not n.startswith("fc.") else n.replace("fc.", "head."): t.shape for n, t in theirs.items()
-    }
+    names = {f"backbone.{n}" if not n.startswith("fc.") else n.replace("fc.", "head."): t.shape for n, t in theirs.items()}
     assert {name: tensor.shape for name, tensor in ours.items()} == names
 
 
@@ -36,8 +34,7 @@ def test_the_same_tensors_give_the_same_output_as_torchvision(depth, training):
             module.running_var.uniform_(0.5, 1.5)
     ours = meta_network(ModelConfig(name=f"resnet{depth}"), 10).to_empty(device="cpu").train(training)
     state = {
-        f"backbone.{n}" if not n.startswith("fc.") else n.replace("fc.", "head."): t
-        for n, t in theirs.state_dict().items()
+        f"backbone.{n}" if not n.startswith("fc.") else n.replace("fc.", "head."): t for n, t in theirs.state_dict().items()
     }
     ours.load_state_dict({name: tensor.clone() for name, tensor in state.items()})
     images = torch.randn(2, 3, 64, 64)
@@ -69,8 +66,6 @@ def test_the_small_stem_keeps_height_and_width_of_32_px_images():
     shapes = {}
     for stem in ("imagenet", "small"):
         network = meta_network(ModelConfig(name="resnet18", stem=stem))
-        network.module_at("stem").register_forward_hook(
-            lambda m, i, out, stem=stem: shapes.update({stem: out.shape[2:]})
-        )
+        network.module_at("stem").register_forward_hook(lambda m, i, out, stem=stem: shapes.update({stem: out.shape[2:]}))
         network.eval()(torch.empty(1, 3, 32, 32, device="meta"))
     assert shapes == {"imagenet": (8, 8), "small": (32, 32)}

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from vision2.basics.errors import UserError
 from vision2.basics.preprocessing import Preprocessing
 from vision2.models.build import build_model, meta_network
-from vision2.models.facts import facts_for
+from vision2.models.cards import card_for
 from vision2.models.settings import ModelConfig, WeightsConfig
 from vision2.models.weights.load import find_weights, imagenet_classes, load_weights
 
@@ -47,9 +47,7 @@ def test_every_file_form_and_layout_loads_completely(tmp_path, resnet20, file, l
         state = {"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}, "epoch": 3}
     network = build_model(RESNET20, 10, seed=2)
     report = load_weights(network, find_weights(saved(tmp_path / file, state), RESNET20), 0.9)
-    assert all(
-        torch.equal(a, b) for a, b in zip(network.state_dict().values(), resnet20.state_dict().values(), strict=True)
-    )
+    assert all(torch.equal(a, b) for a, b in zip(network.state_dict().values(), resnet20.state_dict().values(), strict=True))
     assert (report.adapted, report.dropped, report.kept) == ((), (), ())
     assert report.parameters_loaded == report.parameters_total == 269_722 - 650
     assert report.tensors_loaded == report.tensors_total == 19 * 5
@@ -99,7 +97,7 @@ def test_the_head_of_other_classes_is_not_taken_over_even_when_it_fits(tmp_path,
 
 def test_a_checkpoint_of_another_model_of_ours_is_refused_with_what_to_type(tmp_path, resnet20):
     config = saved(tmp_path / "best.pt", checkpoint(resnet20))
-    with pytest.raises(UserError, match=r"holds another model; to use it give model.name=resnet20"):
+    with pytest.raises(UserError, match=r"holds another model; to use it type model.name=resnet20"):
         find_weights(config, ModelConfig(name="resnet32"))
 
 
@@ -112,9 +110,7 @@ def test_another_sha256_is_refused(tmp_path, resnet20):
 
 
 def test_too_little_coverage_is_refused_with_names_and_changes_nothing(tmp_path, resnet20):
-    state = {n: t for n, t in library_state(resnet20).items() if not n.startswith("layer3")} | {
-        "extra.weight": torch.ones(2)
-    }
+    state = {n: t for n, t in library_state(resnet20).items() if not n.startswith("layer3")} | {"extra.weight": torch.ones(2)}
     source = find_weights(saved(tmp_path / "w.pth", state), RESNET20)
     network = build_model(RESNET20, 10, seed=2)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -147,13 +143,13 @@ def test_files_with_code_or_garbage_are_refused_and_never_run(tmp_path, monkeypa
         path.write_bytes(pickle.dumps({"evil": Bomb()}))
     else:
         path.write_bytes(b"\xff" * 64)
-    with pytest.raises(UserError, match=r"holds code|damaged or holds no weights"):
+    with pytest.raises(UserError, match=r"contains code|damaged or contains no weights"):
         find_weights(WeightsConfig(path=str(path)), RESNET20)
     assert not (tmp_path / "exploded").exists()
 
 
 def test_an_absent_file_is_one_sentence(tmp_path):
-    with pytest.raises(UserError, match="there is no file"):
+    with pytest.raises(UserError, match=r"none\.pth does not exist"):
         find_weights(WeightsConfig(path=str(tmp_path / "none.pth")), RESNET20)
 
 
@@ -186,10 +182,7 @@ def test_the_untrained_auxiliary_heads_in_torchvisions_googlenet_file_are_left_o
 def test_the_old_names_in_torchvisions_densenet_files_are_understood(tmp_path):
     config = ModelConfig(name="densenet121")
     state = library_state(cheap_network(config, 1000, 224))
-    old = {
-        n.replace("norm1.", "norm.1.").replace("conv2.", "conv.2.") if "denselayer" in n else n: t
-        for n, t in state.items()
-    }
+    old = {n.replace("norm1.", "norm.1.").replace("conv2.", "conv.2.") if "denselayer" in n else n: t for n, t in state.items()}
     assert set(old) != set(state)
     report = load_weights(cheap_network(config, 1000, 224), find_weights(saved(tmp_path / "w.pth", old), config), 0.9)
     assert (report.coverage, report.dropped, report.kept) == (1.0, (), ())
@@ -209,7 +202,7 @@ def test_each_library_s_classifier_finds_the_head(tmp_path, name, head):
         0.9,
     )
     assert (report.coverage, report.dropped, report.kept) == (1.0, (), ())
-    assert report.preprocessing == facts_for(config).preprocessing
+    assert report.preprocessing == card_for(config).preprocessing
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
-"""Everything about a data set's files that can spoil a result, found by decoding every one of them. Read-only."""
+"""What the audit finds in a data set, by decoding every file; nothing is changed."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -13,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vision2.basics.errors import UserError
+from vision2.basics.threads import map_ahead
+from vision2.data.audit.duplicates import exact_groups, near_groups
 from vision2.data.audit.inspection import BAD_KINDS, KINDS, FileFacts, inspect_file
 from vision2.data.collection import PARTS, Collection, count_by_class, keep_classes
-from vision2.data.dataset import find_collection
-from vision2.data.files.duplicates import exact_groups, near_groups
+from vision2.data.datasets import find_collection
 from vision2.data.splits import find_groups, groups_on_two_sides, split_parts
 
 if TYPE_CHECKING:
@@ -27,40 +27,21 @@ SIZE_EDGES_PX = (0, 32, 64, 128, 224, 256, 384, 512, 768, 1024, 2048, 4096)
 
 @dataclass(frozen=True)
 class Audit:
-    """`findings` is plain JSON; `collection` and `facts` let a page show the images themselves."""
+    """`findings` is plain JSON; with `collection` a page can show the images themselves."""
 
     findings: dict
     collection: Collection
-    facts: list[FileFacts]
 
 
-def find_auditable(config: DatasetConfig) -> Collection:
-    """The files of a data set, none of them decoded.
-
-    Raises:
-        UserError: for data sets that are not made of image files.
-    """
-    if config.name == "digits":
-        raise UserError("dataset=digits is embedded in scikit-learn: there are no files to audit")
-    if config.name == "cifar10":
-        from vision2.data.datasets.cifar10 import find_files
-
-        return keep_classes(find_files(config), config.classes)
-    return keep_classes(find_collection(config), config.classes)
-
-
-def audit(config: DatasetConfig, *, seed: int, show_progress: bool = True) -> Audit:
-    """Inspect every file, then look at all of them together: counts, duplicates, leaks between the splits of `seed`."""
+def audit(config: DatasetConfig, *, seed: int) -> Audit:
+    """Inspect each file, then all of them together: counts, duplicates, leaks between the splits drawn by `seed`."""
     from tqdm import tqdm
 
-    collection = find_auditable(config)
-    # two threads a core: one reads while another decodes
-    with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
-        results = pool.map(inspect_file, collection.files)
-        bar = tqdm(results, total=len(collection), desc="reading every file", unit="file", disable=not show_progress)
-        facts = list(bar)
-    parts, split_problem = _parts(collection, facts, config, seed)
-    collection.parts[:] = parts
+    collection = keep_classes(find_collection(config, files_only=True), config.classes)
+    threads = 2 * (os.cpu_count() or 1)  # one per core reads while another decodes
+    results = map_ahead(inspect_file, collection.files, threads=threads, ahead=2 * threads, name="audit")
+    facts = list(tqdm(results, total=len(collection), desc="reading every file", unit="file", disable=None))
+    split_problem, groups = _draw_split(collection, [not fact.bad for fact in facts], config, seed)
     findings = {
         "dataset": config.name,
         "root": config.root,
@@ -76,30 +57,34 @@ def audit(config: DatasetConfig, *, seed: int, show_progress: bool = True) -> Au
         "max_bad_share": config.max_bad_share,
         "exact_duplicates": _describe(exact_groups([fact.sha256 for fact in facts]), collection),
         "near_duplicates": _describe(_near(facts), collection),
-        "groups": _groups(collection, config),
+        "groups": groups,
         "sizes": _sizes(facts),
         "formats": dict(Counter(f"{fact.format} {fact.mode}" for fact in facts if not fact.bad).most_common()),
     }
-    return Audit(findings, collection, facts)
+    return Audit(findings, collection)
 
 
-def _parts(collection: Collection, facts: Sequence[FileFacts], config: DatasetConfig, seed: int):
-    """The part each file falls into when training with `seed`, "left out" for bad ones; and why there is no split."""
-    good = np.flatnonzero([not fact.bad for fact in facts])
-    parts = np.full(len(facts), "out", dtype=collection.parts.dtype)
-    kept = collection.keep(good)
-    groups, _ = find_groups(kept.ids, config.group_pattern)
-    fractions = {"val_fraction": config.val_fraction, "test_fraction": config.test_fraction}
+def _draw_split(collection: Collection, good: list[bool], config: DatasetConfig, seed: int) -> tuple[str | None, dict]:
+    """Set `collection.parts` as a training with `seed` would, "out" for bad files.
+
+    Returns why there is no split, or None; and what is known about groups.
+    """
+    rows = np.flatnonzero(good)
+    kept = collection.keep(rows)
+    groups, facts = find_groups(kept.ids, config.group_pattern)
+    parts, problem = kept.parts, None
     try:
-        parts[good] = split_parts(kept, seed=seed, groups=groups, **fractions)
+        fractions = {"val_fraction": config.val_fraction, "test_fraction": config.test_fraction}
+        parts = split_parts(kept, seed=seed, groups=groups, **fractions)
     except UserError as error:
-        parts[good] = kept.parts
-        return parts, str(error)
-    return parts, None
+        problem = str(error)
+    collection.parts[:] = "out"
+    collection.parts[rows] = parts
+    return problem, facts | {"on_two_sides": groups_on_two_sides(groups, parts)} if facts else {}
 
 
 def _counts(collection: Collection) -> dict[str, dict[str, int]]:
-    """{part: {class: images}}, and the files left out under "left out"."""
+    """{part: {class: images}}; bad files are under "left out"."""
     names = {**{part: part for part in PARTS}, "out": "left out", "": "all"}
     return {
         name: count_by_class(collection.labels[collection.parts == part], collection.classes)
@@ -109,7 +94,7 @@ def _counts(collection: Collection) -> dict[str, dict[str, int]]:
 
 
 def _kinds(collection: Collection, facts: Sequence[FileFacts]) -> dict[str, list[dict]]:
-    """{kind: [{path, class, split, detail}]} for every kind, also those nothing was found of."""
+    """{kind: [{path, class, split, detail}]} for every kind, also those that were not found."""
     found = {kind: [] for kind in KINDS}
     for index, fact in enumerate(facts):
         for kind in fact.kinds:
@@ -128,7 +113,7 @@ def _place(collection: Collection, index: int) -> dict:
 
 
 def _near(facts: Sequence[FileFacts]) -> list[list[int]]:
-    """Near duplicates among files that differ; of exact duplicates only the first is compared."""
+    """Near duplicates among different files; of exact duplicates only the first is compared."""
     first = {}
     for index, fact in enumerate(facts):
         if not fact.bad:
@@ -142,7 +127,7 @@ def _near(facts: Sequence[FileFacts]) -> list[list[int]]:
 
 
 def _describe(groups: list[list[int]], collection: Collection) -> list[dict]:
-    """Worst first: across classes (one of the labels is wrong), then across splits (test results too good)."""
+    """Worst first: across classes (one of the labels is wrong), then across splits (test results are too good)."""
     described = []
     for group in groups:
         files = [_place(collection, index) for index in group]
@@ -153,15 +138,7 @@ def _describe(groups: list[list[int]], collection: Collection) -> list[dict]:
                 "files": files,
             }
         )
-    return sorted(
-        described, key=lambda each: (-each["across_classes"], -each["across_splits"], each["files"][0]["path"])
-    )
-
-
-def _groups(collection: Collection, config: DatasetConfig) -> dict:
-    kept = collection.keep(np.flatnonzero(collection.parts != "out"))
-    groups, facts = find_groups(kept.ids, config.group_pattern)
-    return facts | {"on_two_sides": groups_on_two_sides(groups, kept.parts)} if facts else {}
+    return sorted(described, key=lambda each: (-each["across_classes"], -each["across_splits"], each["files"][0]["path"]))
 
 
 def _sizes(facts: Sequence[FileFacts]) -> dict:

@@ -1,4 +1,4 @@
-"""One file under the lens: can it be decoded, and what about it may surprise its user."""
+"""What the audit finds in one file: whether it can be decoded, and what about it may be unexpected."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from vision2.data.audit.duplicates import difference_hash, small_grey
 from vision2.data.files.decode import ORIENTATION_TAG, TURNS, BadImage, decode_image
-from vision2.data.files.duplicates import difference_hash, small_grey
 
 if TYPE_CHECKING:
     from vision2.data.files.listing import FileEntry
@@ -23,19 +23,10 @@ TINY_PX = 32  # shorter side; enlarging it to 224 px would be a blur
 EXTREME_ASPECT = 3.0  # longer : shorter side; a centre crop then shows less than a third
 ENDS_EARLY = re.compile(
     "truncat|unexpected end|end of (file|data)|premature|not enough", re.IGNORECASE
-)  # decoders' words
-SUFFIXES = {
-    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
-    "MPO": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},  # phones' JPEG with a second picture behind
-    "PNG": {".png"},
-    "GIF": {".gif"},
-    "BMP": {".bmp"},
-    "WEBP": {".webp"},
-    "TIFF": {".tif", ".tiff"},
-    "PPM": {".ppm", ".pgm", ".pbm"},
-}
+)  # the words of the decoders
+FORMATS = Image.registered_extensions() | {".mpo": "MPO"}  # by the ending of a name
 
-# what an audit tells of, in the order it tells it; the first three are left out of training
+# what an audit reports, in this order; training leaves out the first three
 BAD_KINDS = {
     "empty": "Empty files (0 bytes)",
     "truncated": "Truncated files",
@@ -45,19 +36,19 @@ ODD_KINDS = {
     "animated": "Animations (the first frame is used)",
     "16-bit": "16-bit images (rescaled to 8 bits)",
     "cmyk": "CMYK images (converted to RGB)",
-    "alpha": "Images with transparency (laid over white)",
+    "alpha": "Images with transparency (blended with white)",
     "grey": "Grey images (copied to three channels)",
     "rotated": "Images turned upright by their EXIF orientation",
     "tiny": f"Tiny images (shorter side below {TINY_PX} px)",
     "extreme aspect": f"Extreme aspect (longer side more than {EXTREME_ASPECT:g} times the shorter)",
-    "other format": "Format other than the name says",
+    "other format": "Files whose format differs from the ending of their name",
 }
 KINDS = BAD_KINDS | ODD_KINDS
 
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What was found. `width`, `height` in px after turning upright; 0 and None where the file cannot be decoded."""
+    """`width` and `height` in px after turning upright; 0, "" and None where the file cannot be decoded."""
 
     bytes: int
     sha256: str | None = None
@@ -76,7 +67,7 @@ class FileFacts:
 
 
 def inspect_file(entry: FileEntry) -> FileFacts:
-    """Read and decode it fully, by the same code that decodes for training; nothing is written."""
+    """Read and decode it fully, by the code that decodes for training."""
     try:
         data = entry.read_bytes()
     except OSError as error:
@@ -96,9 +87,7 @@ def inspect_file(entry: FileEntry) -> FileFacts:
     height, width = image.shape[:2]
     kinds += ["tiny"] * (min(width, height) < TINY_PX)
     kinds += ["extreme aspect"] * (max(width, height) > EXTREME_ASPECT * min(width, height))
-    return FileFacts(
-        len(data), digest, form, mode, width, height, tuple(kinds), "", difference_hash(image), small_grey(image)
-    )
+    return FileFacts(len(data), digest, form, mode, width, height, tuple(kinds), "", difference_hash(image), small_grey(image))
 
 
 def _odd_kinds(image: Image.Image, data: bytes, suffix: str) -> list[str]:
@@ -111,13 +100,13 @@ def _odd_kinds(image: Image.Image, data: bytes, suffix: str) -> list[str]:
         "alpha": image.has_transparency_data,
         "grey": mode in ("1", "L", "LA", "La", "F") or mode.startswith("I"),
         "rotated": _or(1, lambda: image.getexif().get(ORIENTATION_TAG)) in TURNS,
-        "other format": suffix not in SUFFIXES.get(image.format, {suffix}),
+        "other format": FORMATS.get(suffix) not in (image.format, "JPEG" if image.format == "MPO" else image.format),
     }
     return [kind for kind, found in odd.items() if found]
 
 
 def _or(default: int, read: Callable[[], int]) -> int:
-    """`read()`, or `default` where damage behind the picture itself (EXIF, later frames) makes it raise anything."""
+    """`read()`, or `default` where damage outside the picture (EXIF, later frames) makes it raise anything."""
     try:
         return read()
     except Exception:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vision2.data.audit.inspection import BAD_KINDS, KINDS, ODD_KINDS
 
-SHOWN = 5  # paths a kind in the text; all of them are in the JSON
+SHOWN = 5  # paths per kind in the text; the JSON lists all
 
 
 def headline(findings: dict) -> str:
@@ -13,7 +13,7 @@ def headline(findings: dict) -> str:
 
 
 def verdicts(findings: dict) -> list[tuple[str, str]]:
-    """(ok | note | warning, sentence): what the user should know, worst first."""
+    """(ok | note | warning, sentence), warnings first."""
     said = []
     bad = {kind: len(findings["kinds"][kind]) for kind in BAD_KINDS if findings["kinds"][kind]}
     share, most = findings["share_left_out"], findings["max_bad_share"]
@@ -35,9 +35,7 @@ def verdicts(findings: dict) -> list[tuple[str, str]]:
     if findings["groups"].get("on_two_sides"):
         said.append(("warning", f"{_many(len(findings['groups']['on_two_sides']), 'group')} in more than one split."))
     said += [
-        ("note", f"{title}: {len(findings['kinds'][kind]):,}.")
-        for kind, title in ODD_KINDS.items()
-        if findings["kinds"][kind]
+        ("note", f"{title}: {len(findings['kinds'][kind]):,}.") for kind, title in ODD_KINDS.items() if findings["kinds"][kind]
     ]
     said += [("note", sentence) for sentence in _notes(findings)]
     said.sort(key=lambda pair: pair[0] != "warning")
@@ -54,26 +52,21 @@ def _many(count: int, what: str) -> str:
 
 def _notes(findings: dict) -> list[str]:
     notes = findings["notes"]
-    said = [
-        f"{part} lacks the classes {', '.join(names[:10])}." for part, names in notes.get("missing_classes", {}).items()
-    ]
+    said = [f"{part} lacks the classes {', '.join(names[:10])}." for part, names in notes.get("missing_classes", {}).items()]
     if notes.get("outside_class_folders"):
-        said.append(f"{notes['outside_class_folders']} images lie outside the class folders and are not used.")
+        said.append(f"{notes['outside_class_folders']} images are outside the class folders and not used.")
     if notes.get("unlabelled"):
         said.append(f"{notes['unlabelled']} images have no label in their name or folder and are not used.")
     totals = [sum(part[name] for part in findings["counts"].values()) for name in findings["classes"]]
     if min(totals) * 3 < max(totals):
-        said.append(f"Classes are uneven, {min(totals)} to {max(totals)} images: see train.class_weights and sampler.")
+        said.append(f"Classes are imbalanced, {min(totals)} to {max(totals)} images: see train.class_weights and sampler.")
     return said
 
 
 def text(findings: dict) -> str:
     """The whole audit for a terminal, without colours."""
     lines = [headline(findings), ""]
-    lines += [
-        f"  {'ok' if level == 'ok' else '!' if level == 'warning' else '-'} {said}"
-        for level, said in verdicts(findings)
-    ]
+    lines += [f"  {'ok' if level == 'ok' else '!' if level == 'warning' else '-'} {said}" for level, said in verdicts(findings)]
     lines += ["", *_count_table(findings), ""]
     for kind, title in KINDS.items():
         found = findings["kinds"][kind]

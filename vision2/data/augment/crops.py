@@ -1,4 +1,4 @@
-"""What part of an image the network sees, and at which size. Images are uint8, channels last: (H, W, 3) or (B, H, W, 3)."""
+"""Which part of an image the network sees, and at which size. Images are uint8 (H, W, 3) or (B, H, W, 3)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LOG_RATIO = math.log(4 / 3)  # aspect ratios from 3/4 to 4/3, as in Szegedy et a
 
 
 def random_resized_boxes(sizes: np.ndarray, draws: np.ndarray, scale_min: float) -> np.ndarray:
-    """(B, 4) int64 top, left, height, width of Inception's random-resized-crop, with torchvision's rules.
+    """(B, 4) int64 top, left, height, width of Inception's random resized crop, by torchvision's rules.
 
-    `sizes` (B, 2) are heights and widths, `draws` (B, CROP_DRAWS) uniforms. The first of ten tries that lies inside the
-    image is taken; without one, the largest centred crop of an allowed aspect ratio.
+    `sizes` (B, 2) are heights and widths, `draws` (B, CROP_DRAWS) uniform numbers. The first of ten tries that fits into
+    the image is taken; if none does, the largest centred crop of an allowed aspect ratio.
     """
     height, width = sizes[:, :1].astype(np.float64), sizes[:, 1:].astype(np.float64)
     area = height * width * (scale_min + (1 - scale_min) * draws[:, :CROP_TRIES])
@@ -43,8 +43,8 @@ def resize(image: np.ndarray, height: int, width: int, interpolation: str = "bil
     """(height, width, 3) uint8 by antialiased interpolation; the same array when the size is already right."""
     if image.shape[:2] == (height, width):
         return image
-    # reshape and not [None]: torch reads the stride of the batch dimension to see that this is channels-last, without
-    # which the resize goes through planes and takes three times as long
+    # reshape and not [None]: torch recognises channels-last by the stride of the batch dimension; otherwise the resize
+    # works on planes and takes three times as long
     whole = np.ascontiguousarray(image).reshape(1, *image.shape)
     tensor = torch.from_numpy(whole).permute(0, 3, 1, 2)
     out = functional.interpolate(tensor, size=(height, width), mode=interpolation, antialias=True)
@@ -52,7 +52,7 @@ def resize(image: np.ndarray, height: int, width: int, interpolation: str = "bil
 
 
 def evaluation_view(image: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
-    """(S, S, 3): the shorter side to `resize_px` (the longer one rounded down, as torchvision does), then the centre."""
+    """(S, S, 3): the centre, after resizing the shorter side to `resize_px` (the longer one rounded down as in torchvision)."""
     size = preprocessing.image_size_px
     height, width = image.shape[:2]
     short = max(preprocessing.resize_px, size)
@@ -71,7 +71,7 @@ def centre_crop(image: np.ndarray | torch.Tensor, size: int) -> np.ndarray | tor
 
 
 def pad_crop(images: torch.Tensor, draws: np.ndarray, padding_px: int) -> torch.Tensor:
-    """(B, S, S, 3): black border of `padding_px`, then a crop of the old size at a place drawn by `draws` (B, 2)."""
+    """(B, S, S, 3): padded with `padding_px` of black, then cropped to the old size at a position given by `draws` (B, 2)."""
     if padding_px == 0:
         return images
     count, size = images.shape[:2]
@@ -88,8 +88,8 @@ def pad_crop(images: torch.Tensor, draws: np.ndarray, padding_px: int) -> torch.
 def resample(images: torch.Tensor, boxes: np.ndarray, size_px: int, interpolation: str = "bilinear") -> torch.Tensor:
     """(B, T, T, 3): each box (top, left, height, width) of its image at `size_px`, the whole batch at once.
 
-    Antialiased interpolation is separable, so a crop and resize are two small matrix products an image: one for the
-    rows and one for the columns. `boxes` is (B, 4), or (1, 4) when all images share one.
+    Antialiased interpolation is separable, so cropping and resizing are two small matrix products per image: one for
+    the rows and one for the columns. `boxes` is (B, 4), or (1, 4) when all images share one.
     """
     count, size = images.shape[:2]
     boxes = torch.from_numpy(np.asarray(boxes, dtype=np.float32)).to(images.device)
@@ -101,9 +101,7 @@ def resample(images: torch.Tensor, boxes: np.ndarray, size_px: int, interpolatio
     return out.round_().clamp_(0, 255).to(torch.uint8).contiguous()
 
 
-def _resize_matrices(
-    start: torch.Tensor, length: torch.Tensor, size: int, size_px: int, interpolation: str
-) -> torch.Tensor:
+def _resize_matrices(start: torch.Tensor, length: torch.Tensor, size: int, size_px: int, interpolation: str) -> torch.Tensor:
     """(B, size_px, size): row t holds the weights of the source pixels in output pixel t, as in Pillow's resize."""
     scale = (length / size_px)[:, None, None]
     reach = scale.clamp(min=1.0)

@@ -1,4 +1,4 @@
-"""What is done to a batch after normalisation: erasing a rectangle of an image, mixing two images and their targets."""
+"""Changes of a batch after normalisation: erasing a rectangle of an image, mixing two images and their targets."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def mixup(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Blend each image with its neighbour, by a share from Beta(alpha, alpha); Zhang et al. 2017, arXiv 1710.09412.
 
-    `draws` is (B, MIX_DRAWS). Targets become (B, K) shares. The neighbour is the next image of the batch, so in mixup and
-    cutmix (and only there) an image depends on the batch it is in.
+    `draws` is (B, MIX_DRAWS). Targets become (B, K) shares. The neighbour is the next image of the batch, so that with
+    mixup and cutmix (and only with these) an image depends on the batch it is in.
     """
     share = _single(_beta(draws[:, 0], alpha), images)
     weights = share.view(-1, 1, 1, 1)
@@ -43,7 +43,7 @@ def cutmix(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Paste a rectangle of the neighbour, its area from Beta(alpha, alpha); Yun et al. 2019, arXiv 1905.04899.
 
-    The rectangle may reach over the border; the targets count the pixels that were really pasted.
+    The rectangle may cross the border; the targets count the pixels actually pasted.
     """
     size = images.shape[-1]
     half = np.sqrt(1 - _beta(draws[:, 0], alpha)) * size / 2
@@ -61,15 +61,13 @@ def _shared_targets(labels: torch.Tensor, share: torch.Tensor, num_classes: int)
 
 
 def _beta(draws: np.ndarray, alpha: float) -> np.ndarray:
-    """Uniform draws to Beta(alpha, alpha) by the inverse of its distribution function."""
+    """Uniform draws turned into Beta(alpha, alpha) by the inverse of its distribution function."""
     from scipy.special import betaincinv
 
     return betaincinv(alpha, alpha, draws)
 
 
-def _rectangles(
-    top: np.ndarray, left: np.ndarray, height: np.ndarray, width: np.ndarray, images: torch.Tensor
-) -> torch.Tensor:
+def _rectangles(top: np.ndarray, left: np.ndarray, height: np.ndarray, width: np.ndarray, images: torch.Tensor) -> torch.Tensor:
     """(B, 1, S, S) bool, true inside each image's rectangle."""
     edges = _single(np.stack([top, top + height, left, left + width]), images)
     first_y, last_y, first_x, last_x = edges.unsqueeze(2)
@@ -79,5 +77,5 @@ def _rectangles(
 
 
 def _single(values: np.ndarray, images: torch.Tensor) -> torch.Tensor:
-    """float32 where the images are; rounded before the transfer, for devices without float64."""
+    """float32 on the device of the images; converted before the transfer, for devices without float64."""
     return torch.from_numpy(values.astype(np.float32)).to(images.device)

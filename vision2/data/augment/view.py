@@ -1,6 +1,6 @@
-"""From the pixels of a source to what the network sees: the training view with its random changes, the evaluation view.
+"""From stored pixels to the input of the network: the training view with its random changes, and the evaluation view.
 
-Every random number is f(seed, epoch, sample), see `draws.py`. Up to normalisation images are uint8 (B, H, W, 3).
+Every random number is f(seed, epoch, sample), see `sampling.uniforms`. Up to normalisation images are uint8 (B, H, W, 3).
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import torch
 
 from vision2.basics.preprocessing import Preprocessing
 from vision2.data.augment import crops, mixing
-from vision2.data.augment.colors import color_jitter
-from vision2.data.augment.draws import uniforms
-from vision2.data.augment.rand_augment import draw_operations, rand_augment
+from vision2.data.augment.colors import color_jitter, draw_operations, rand_augment
+from vision2.data.sampling import uniforms
 from vision2.data.settings import AugmentConfig
 
 CACHED_VALUES = 2**17  # half a megabyte of float32
@@ -22,7 +21,7 @@ CACHED_VALUES = 2**17  # half a megabyte of float32
 
 @dataclass(frozen=True)
 class View:
-    """How a split is looked at. `augment=None` is the evaluation view: nothing random in it."""
+    """How the images of a split are shown. `augment=None` is the evaluation view, which has nothing random."""
 
     preprocessing: Preprocessing
     augment: AugmentConfig | None
@@ -30,7 +29,7 @@ class View:
     num_classes: int
 
     def crop_one_by_one(self, images: list[np.ndarray], epoch: int, samples: np.ndarray) -> torch.Tensor:
-        """(B, S, S, 3) from B images of any size; runs in the threads that prepare batches."""
+        """(B, S, S, 3) from B images of any size; called in the threads that prepare batches."""
         size, how = self.preprocessing.image_size_px, self.preprocessing.interpolation
         batch = np.empty((len(images), size, size, 3), dtype=np.uint8)
         if not self._crops_at_random:
@@ -58,7 +57,7 @@ class View:
     def finish(
         self, images: torch.Tensor, labels: torch.Tensor, epoch: int, samples: np.ndarray
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(images (B, 3, S, S) float32 normalised, channels last; targets): everything that is done to whole batches."""
+        """(images (B, 3, S, S) float32 normalised, channels last; targets): everything done to whole batches."""
         augment, device = self.augment, images.device
         if augment is None:
             return self.normalise(images), labels
@@ -86,17 +85,15 @@ class View:
         return normalised, labels
 
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 (B, S, S, 3) to float32 (B, 3, S, S): x / 255 less the mean, by the standard deviation, a channel."""
+        """uint8 (B, S, S, 3) to float32 (B, 3, S, S): (x / 255 - mean) / std per channel."""
         count, size = images.shape[:2]
-        mean, std = (
-            torch.tensor(values, dtype=torch.float64) for values in (self.preprocessing.mean, self.preprocessing.std)
-        )
-        # One factor and one term for each value of an image row: an inner loop over three channels is five times slower.
+        mean, std = (torch.tensor(values, dtype=torch.float64) for values in (self.preprocessing.mean, self.preprocessing.std))
+        # One scale and one shift for each value of an image row: an inner loop over three channels is five times slower.
         scale = (1 / (255 * std)).float().repeat(size).to(images.device)
         shift = (-mean / std).float().repeat(size).to(images.device)
         rows = images.reshape(count, size, size * 3)
         out = torch.empty(rows.shape, dtype=torch.float32, device=images.device)
-        # on a CPU in parts that stay in the cache between the three passes
+        # on a CPU in parts that stay in its cache between the three passes
         step = max(1, CACHED_VALUES // rows[0].numel()) if images.device.type == "cpu" else count
         for start in range(0, count, step):
             part = slice(start, start + step)

@@ -1,1 +1,76 @@
-"""One file a data set, and one table of them."""
+"""The one table of data sets: which there are, and what their settings may ask for.
+
+A new data set is a module here with `find`, a line in `DATASETS`, a file conf/dataset/NAME.yaml and a test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from vision2.basics.errors import UserError, suggest
+
+if TYPE_CHECKING:
+    from vision2.data.collection import Collection
+    from vision2.data.settings import DatasetConfig
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """What is known about a data set without importing its module, `vision2.data.datasets.NAME`.
+
+    The module has `find(config) -> Collection`. `file_finder` names its function that finds image files and nothing
+    else, for the audit; None where the images are not files.
+    """
+
+    sources: tuple[str, ...] = ()  # archives that dataset.source may name
+    needs_root: bool = False
+    file_finder: str | None = "find"
+
+
+DATASETS = {
+    "digits": DatasetEntry(file_finder=None),
+    "cifar10": DatasetEntry(file_finder="find_files"),
+    "cats_vs_dogs": DatasetEntry(sources=("microsoft", "oxford_pet")),
+    "plants": DatasetEntry(sources=("flowers102",)),
+    "folder": DatasetEntry(needs_root=True),
+}
+
+
+def problems(config: DatasetConfig) -> list[str]:
+    """Settings that contradict each other or that this data set does not have; looks for no file."""
+    name, entry, found = config.name, DATASETS[config.name], []
+    if entry.needs_root and not config.root:
+        place = "class folders, train/ val/ test/, a zip, or a CSV list"
+        found.append(f"dataset={name} needs dataset.root=PATH: {place}")
+    if config.source is not None and not entry.sources:
+        found.append(f"dataset.source={config.source}: dataset={name} has no archives to choose from; leave it out")
+    elif config.source is not None and config.source not in entry.sources:
+        found.append(f"dataset.source: unknown archive '{config.source}'{suggest(config.source, entry.sources)}")
+    if config.shots_per_class and config.fraction < 1:
+        found.append("dataset.shots_per_class and dataset.fraction both choose a subset; set only one of them")
+    if config.shots_per_class and config.imbalance > 1:
+        found.append("dataset.shots_per_class balances the classes and dataset.imbalance unbalances them; set only one of them")
+    if config.fraction <= 0:
+        found.append("dataset.fraction is 0, which leaves no training images; set a share above 0")
+    if config.val_fraction + config.test_fraction >= 1:
+        found.append("dataset.val_fraction + dataset.test_fraction leave no training images; their sum must be below 1")
+    if config.augment.mixup and config.augment.cutmix:
+        found.append("dataset.augment.mixup and dataset.augment.cutmix exclude each other; set one of them to 0")
+    return found
+
+
+def find_collection(config: DatasetConfig, *, files_only: bool = False) -> Collection:
+    """Labelled files, or images where these are embedded or small, before anything is decoded or split.
+
+    Raises:
+        UserError: when the images are absent and may not or cannot be downloaded, or do not fit the data set; with
+            `files_only`, as in the audit, also when they are not image files.
+    """
+    if found := problems(config):
+        raise UserError(*found)
+    finder = DATASETS[config.name].file_finder if files_only else "find"
+    if finder is None:
+        raise UserError(f"dataset={config.name} is embedded in a library: there are no files to audit")
+    return getattr(import_module(f"{__name__}.{config.name}"), finder)(config)

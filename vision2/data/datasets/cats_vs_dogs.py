@@ -1,22 +1,22 @@
-"""Cats and dogs in any form people have them, or downloaded by name.
+"""Cats and dogs in the usual layouts, or downloaded by name.
 
-Microsoft/Kaggle archive (`PetImages/Cat/0.jpg`), Kaggle's flat `train/cat.0.jpg`, class folders, with or without
-train/val/test above, in a folder or a zip; Oxford-IIIT Pet (Parkhi et al. 2012) with its species as the label.
+Layouts: the Microsoft/Kaggle archive (`PetImages/Cat/0.jpg`), Kaggle's flat `train/cat.0.jpg`, or class folders, with or
+without train/val/test above, in a folder or a zip; Oxford-IIIT Pet (Parkhi et al. 2012) with the species as the label.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from vision2.basics.errors import UserError, suggest
+from vision2.basics.errors import UserError
 from vision2.data.collection import Collection, collect
-from vision2.data.files.archives import unpack
-from vision2.data.files.download import Published, fetch
+from vision2.data.files.download import Published, download_folder, obtain
 from vision2.data.files.layouts import PART_NAMES, check_classes, images_below
-from vision2.data.files.listing import FileEntry, existing_folder, list_images
-from vision2.data.files.locations import absent, download_folder
+from vision2.data.files.listing import FileEntry, list_images
+from vision2.data.files.locations import existing_path
 
 if TYPE_CHECKING:
     from vision2.data.settings import DatasetConfig
@@ -30,50 +30,46 @@ MICROSOFT = Published(
     addresses=(
         "https://download.microsoft.com/download/3/E/1/3E1C3F21-ECDB-4869-8368-6DEBA77B919F/kagglecatsanddogs_5340.zip",
     ),
-    size_bytes=824_887_076,  # no checksum is published: the zip's own CRCs are checked as it is read
+    size_bytes=824_887_076,  # no checksum is published; the zip's own CRCs are checked on reading
 )
+OXFORD_MIRRORS = ("https://www.robots.ox.ac.uk/~vgg/data/pets/data", "https://thor.robots.ox.ac.uk/pets")
 OXFORD = tuple(
-    Published(
-        name,
-        (
-            f"https://www.robots.ox.ac.uk/~vgg/data/pets/data/{name}",
-            f"https://thor.robots.ox.ac.uk/pets/{name}",
-        ),
-        size,
-        "md5",
-        md5,
-    )
+    Published(name, tuple(f"{mirror}/{name}" for mirror in OXFORD_MIRRORS), size, md5)
     for name, size, md5 in (
         ("images.tar.gz", 791_918_971, "5c4f3ee8e5d25df40f4fd59a7f44e54c"),
         ("annotations.tar.gz", 19_173_078, "95a8c909bbe2e81eed6a22bccdf3f68f"),
     )
 )
-SOURCES = ("microsoft", "oxford_pet")
 
 
-def find_files(config: DatasetConfig, show_progress: bool = True) -> Collection:
-    """Raises UserError when the images are not there and `dataset.source` names no archive, or it cannot be had."""
-    if config.source is not None and config.source not in SOURCES:
-        raise UserError(f"dataset.source: unknown archive '{config.source}'{suggest(config.source, SOURCES)}")
+def find(config: DatasetConfig) -> Collection:
+    """Raises UserError when the images are absent and `dataset.source` names no archive, or it cannot be downloaded."""
     if config.source == "oxford_pet":
-        return _oxford_pet(config, show_progress)
+        folder = download_folder(config) / "oxford-iiit-pet"
+        if not (folder / "images").is_dir() or not (folder / "annotations").is_dir():
+            _obtain(config, OXFORD, folder)
+        return _read_oxford_pet(folder)
     if config.root is not None:
-        return read_cats_and_dogs(Path(config.root).expanduser())
-    place = download_folder(config)
-    archive = place / MICROSOFT.name
+        return read_cats_and_dogs(config.root)
+    archive = download_folder(config) / MICROSOFT.name
     if not archive.exists():
-        _need_download(config, archive, "dataset.source=microsoft (787 MiB) or oxford_pet (774 MiB)")
-        fetch(MICROSOFT, place, show_progress=show_progress)
+        _obtain(config, [MICROSOFT], archive.parent)
     return read_cats_and_dogs(archive)
 
 
-def read_cats_and_dogs(root: Path) -> Collection:
-    """The class from the nearest folder called cat or dog, else from the file's name; other files are counted.
+def _obtain(config: DatasetConfig, published: Sequence[Published], folder: Path) -> None:
+    archives = "dataset.source=microsoft (787 MiB) or oxford_pet (774 MiB)"
+    remedy = f"give dataset.root=FOLDER_OR_ZIP, or dataset.download=true with {archives}"
+    obtain(config, published, folder, allowed=config.download and config.source is not None, remedy=remedy)
+
+
+def read_cats_and_dogs(root: str | Path) -> Collection:
+    """The class comes from the nearest folder called cat or dog, else from the file's name; other files are counted.
 
     Raises:
         UserError: when no cat or no dog is found.
     """
-    existing_folder(root, "dataset.root")
+    root = existing_path(root, "dataset.root")
     files, labels, unlabelled = [], [], 0
     for entry in images_below(root):
         label = class_of(entry.id)
@@ -89,8 +85,8 @@ def read_cats_and_dogs(root: Path) -> Collection:
     places = sorted({_place_of(entry.id) for entry in files})
     if len(places) > 1:
         raise UserError(
-            f"{root} holds cats and dogs in several places ({', '.join(place or '.' for place in places[:4])}), which may be"
-            " several data sets: give one of them as dataset.root"
+            f"{root} holds cats and dogs in several places ({', '.join(place or '.' for place in places[:4])}), which may"
+            " be several data sets: give one of them as dataset.root"
         )
     parts = [_part_of(entry.id) for entry in files]
     if "train" not in parts:
@@ -114,7 +110,7 @@ def class_of(name: str) -> str | None:
 
 
 def _place_of(name: str) -> str:
-    """The folders above the image that name neither a class nor a split."""
+    """The folders above the image whose names are neither a class nor a split."""
     folders = PurePosixPath(name).parts[:-1]
     return "/".join(folder for folder in folders if folder.lower() not in (*NAMES, *PART_NAMES))
 
@@ -124,27 +120,15 @@ def _part_of(name: str) -> str:
     return found[0] if found else ""
 
 
-def _need_download(config: DatasetConfig, looked_for: Path, choices: str) -> None:
-    """Raises UserError unless the user named an archive and allows downloading."""
-    if config.source is None or not config.download:
-        remedy = f"set dataset.root=FOLDER_OR_ZIP, or {choices} to download"
-        raise absent(config, "the images", str(looked_for), remedy)
-
-
-def _oxford_pet(config: DatasetConfig, show_progress: bool) -> Collection:
-    """Official test split; its trainval part holds our validation. A list's line: name, breed, species (1 = cat)."""
-    place = download_folder(config) / "oxford-iiit-pet"
-    if not (place / "images").is_dir() or not (place / "annotations").is_dir():
-        _need_download(config, place, "dataset.download=true with dataset.source=oxford_pet (774 MiB)")
-        for published in OXFORD:
-            unpack(fetch(published, place, show_progress=show_progress), place)
-    present = {entry.id for entry in list_images(place / "images")}
+def _read_oxford_pet(folder: Path) -> Collection:
+    """Official test split; validation is drawn from its trainval part. A list's line: name, breed, species (1 = cat)."""
+    present = {entry.id for entry in list_images(folder / "images")}
     files, labels, parts = [], [], []
-    for part in ("trainval", "test"):
-        for line in (place / "annotations" / f"{part}.txt").read_text().splitlines():
+    for listed, part in (("trainval", "train"), ("test", "test")):
+        for line in (folder / "annotations" / f"{listed}.txt").read_text().splitlines():
             name, _, species, _ = line.split()
             if f"{name}.jpg" in present:
-                files.append(FileEntry(place / "images" / f"{name}.jpg", f"images/{name}.jpg"))
+                files.append(FileEntry(folder / "images" / f"{name}.jpg", f"images/{name}.jpg"))
                 labels.append("cat" if species == "1" else "dog")
-                parts.append("train" if part == "trainval" else "test")
-    return check_classes(collect(files, labels, parts, notes={"layout": "Oxford-IIIT Pet"}), place)
+                parts.append(part)
+    return check_classes(collect(files, labels, parts, notes={"layout": "Oxford-IIIT Pet"}), folder)

@@ -10,10 +10,8 @@ import numpy as np
 
 from vision2.basics.errors import UserError
 from vision2.data.collection import Collection, collect
-from vision2.data.files.archives import unpack
-from vision2.data.files.download import Published, fetch
+from vision2.data.files.download import Published, download_folder, obtain
 from vision2.data.files.listing import FileEntry, list_images
-from vision2.data.files.locations import absent, download_folder
 
 if TYPE_CHECKING:
     from vision2.data.settings import DatasetConfig
@@ -24,21 +22,22 @@ ARCHIVE = Published(
     name="cifar-10-python.tar.gz",
     addresses=("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",),
     size_bytes=170_498_071,
-    algorithm="md5",
-    digest="c58f30108f718f92721af3b95e74349a",
+    md5="c58f30108f718f92721af3b95e74349a",
 )
 
 
-def find(config: DatasetConfig, show_progress: bool = True) -> Collection:
-    """The resident images, 50,000 to train (and validate) on, 10,000 to test.
+def find(config: DatasetConfig) -> Collection:
+    """50,000 images to train (and validate) on and 10,000 to test; in memory from the official files.
 
     Raises:
         UserError: when neither form is there and it may not or cannot be downloaded.
     """
     place = download_folder(config)
-    if (place / "train").is_dir() and (place / "test").is_dir():
+    if _is_export(place):
         return _list_export(place)
-    return _read_official(place, config, show_progress)
+    if not (place / "cifar-10-batches-py").is_dir():
+        _download(place, config)
+    return _read_official(place)
 
 
 def find_files(config: DatasetConfig) -> Collection:
@@ -48,21 +47,41 @@ def find_files(config: DatasetConfig) -> Collection:
         UserError: when the root holds no export.
     """
     place = download_folder(config)
-    if not (place / "train").is_dir() or not (place / "test").is_dir():
-        raise absent(config, "the image files", f"train/ and test/ in {place}", "the official files cannot be audited")
+    if not _is_export(place):
+        raise UserError(
+            f"dataset=cifar10: no image files found (looked for train/ and test/ in {place}); the official files, which"
+            " hold all images in six, cannot be audited"
+        )
     return _list_export(place)
 
 
-def _read_official(place: Path, config: DatasetConfig, show_progress: bool) -> Collection:
-    if not (place / "cifar-10-batches-py").is_dir():
-        unpack(_archive(place, config, show_progress), place)
+def _is_export(place: Path) -> bool:
+    return (place / "train").is_dir() and (place / "test").is_dir()
+
+
+def _download(place: Path, config: DatasetConfig) -> None:
+    archive = place / ARCHIVE.name
+    others = [path for path in place.glob("[!.]*") if not path.name.startswith(ARCHIVE.name)]
+    if config.root is not None and others:  # a folder of the user's: a download would end up among their files
+        raise UserError(
+            f"dataset=cifar10: {place} holds other files and no CIFAR-10 (train/ and test/, or cifar-10-batches-py/):"
+            " use dataset=folder for your own images, or leave dataset.root out to download"
+        )
+    remedy = (
+        "give the folder of cifar-10-batches-py/, or of train/ and test/, as dataset.root=FOLDER, or "
+        "dataset.download=true (163 MiB)"
+    )
+    obtain(config, [ARCHIVE], place, allowed=config.download or archive.exists(), remedy=remedy)
+
+
+def _read_official(place: Path) -> Collection:
     import torch
     from torchvision.datasets import CIFAR10
 
-    from vision2.data.store.image_sources import ResidentImages
+    from vision2.data.store.image_sources import TensorImages
 
     try:
-        parts = [CIFAR10(place, train=train) for train in (True, False)]  # checks every file's hash before it reads it
+        parts = [CIFAR10(place, train=train) for train in (True, False)]  # checks the hash of every file before reading it
     except RuntimeError as error:
         damaged = place / "cifar-10-batches-py"
         raise UserError(f"the CIFAR-10 files in {damaged} are damaged: delete that folder and start again") from error
@@ -71,30 +90,13 @@ def _read_official(place: Path, config: DatasetConfig, show_progress: bool) -> C
         classes=CLASSES,
         labels=np.concatenate([np.array(part.targets, dtype=np.int64) for part in parts]),
         ids=tuple(
-            f"{name}/{index:05d}"
-            for name, part in zip(("train", "test"), parts, strict=True)
-            for index in range(len(part))
+            f"{name}/{index:05d}" for name, part in zip(("train", "test"), parts, strict=True) for index in range(len(part))
         ),
         parts=np.repeat(np.array(["train", "test"], dtype="<U5"), [len(part) for part in parts]),
-        images=ResidentImages(torch.from_numpy(pixels).permute(0, 3, 1, 2)),
+        images=TensorImages(torch.from_numpy(pixels).permute(0, 3, 1, 2)),
         notes={"layout": "official files"},
-        content=ARCHIVE.digest,
+        content=ARCHIVE.md5,
     )
-
-
-def _archive(place: Path, config: DatasetConfig, show_progress: bool) -> Path:
-    others = [path for path in place.glob("[!.]*") if not path.name.startswith(ARCHIVE.name)]
-    if config.root is not None and others:  # somebody's own folder: a download would end up among their files
-        raise UserError(
-            f"dataset=cifar10: {place} holds other files and no CIFAR-10 (train/ and test/, or cifar-10-batches-py/):"
-            " use dataset=folder for your own images, or leave dataset.root out to download"
-        )
-    if not (place / ARCHIVE.name).exists() and not config.download:
-        remedy = "set dataset.root=FOLDER to where they are, or dataset.download=true (163 MiB)"
-        raise absent(
-            config, "the images", f"train/ and test/, cifar-10-batches-py/ or {ARCHIVE.name} in {place}", remedy
-        )
-    return fetch(ARCHIVE, place, show_progress=show_progress)
 
 
 def _list_export(place: Path) -> Collection:

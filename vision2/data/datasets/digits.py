@@ -11,18 +11,18 @@ from vision2.data.collection import Collection
 if TYPE_CHECKING:
     from vision2.data.settings import DatasetConfig
 
-SIZE_PX = 32  # enlarged once from 8 px: nets that halve the image five times still run
+SIZE_PX = 32  # enlarged once from 8 px, so that networks which halve the image five times still run
 
 
-def find(config: DatasetConfig, show_progress: bool = True) -> Collection:
-    """The digits as resident RGB images, 0..255, split by us.
+def find(config: DatasetConfig) -> Collection:
+    """The digits in memory as RGB images, 0..255, without a split of their own.
 
     Source: the test part of Alpaydin & Kaynak, Optical Recognition of Handwritten Digits, UCI 1998.
     """
     import torch
     from sklearn.datasets import load_digits
 
-    from vision2.data.store.image_sources import ResidentImages
+    from vision2.data.store.image_sources import TensorImages
 
     grey, labels = load_digits(return_X_y=True)
     small = torch.from_numpy(grey.reshape(-1, 1, 8, 8)).float() * (255 / 16)
@@ -33,7 +33,7 @@ def find(config: DatasetConfig, show_progress: bool = True) -> Collection:
         labels=labels.astype(np.int64),
         ids=tuple(f"digits/{index:04d}" for index in range(len(labels))),
         parts=np.full(len(labels), "", dtype="<U5"),
-        images=ResidentImages(images),
+        images=TensorImages(images),
         notes={"layout": "embedded"},
         content=f"sklearn-digits-{SIZE_PX}",
     )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vision2.basics.errors import UserError
 from vision2.data.files.layouts import read_layout
 
 if TYPE_CHECKING:
@@ -13,10 +11,6 @@ if TYPE_CHECKING:
     from vision2.data.settings import DatasetConfig
 
 
-def find_files(config: DatasetConfig, show_progress: bool = True) -> Collection:
-    """Raises UserError without a root, or for what `read_layout` refuses."""
-    if config.root is None:
-        raise UserError(
-            "dataset=folder needs dataset.root=FOLDER (class folders, or train/ val/ test/), a zip, or a CSV list"
-        )
-    return read_layout(Path(config.root).expanduser())
+def find(config: DatasetConfig) -> Collection:
+    """Raises UserError for whatever `read_layout` refuses."""
+    return read_layout(config.root)

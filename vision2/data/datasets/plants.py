@@ -5,58 +5,39 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vision2.basics.errors import UserError, suggest
 from vision2.data.collection import Collection, collect
-from vision2.data.files.archives import unpack
-from vision2.data.files.download import Published, fetch
+from vision2.data.files.download import Published, download_folder, obtain
 from vision2.data.files.layouts import read_layout
 from vision2.data.files.listing import FileEntry, list_images
-from vision2.data.files.locations import absent, download_folder
 
 if TYPE_CHECKING:
     from vision2.data.settings import DatasetConfig
 
+MIRRORS = ("https://www.robots.ox.ac.uk/~vgg/data/flowers/102", "https://thor.robots.ox.ac.uk/flowers/102")
 FLOWERS = tuple(
-    Published(
-        name,
-        (
-            f"https://www.robots.ox.ac.uk/~vgg/data/flowers/102/{name}",
-            f"https://thor.robots.ox.ac.uk/flowers/102/{name}",
-        ),
-        size,
-        "md5",
-        md5,
-    )
+    Published(name, tuple(f"{mirror}/{name}" for mirror in MIRRORS), size, md5)
     for name, size, md5 in (
         ("102flowers.tgz", 344_862_509, "52808999861908f626f3c1f4e79d11fa"),
         ("imagelabels.mat", 502, "e0620be6f572b9609742df49c70aed4d"),
         ("setid.mat", 14_989, "a5357ecc9cb78c4bef273ce3793fc85c"),
     )
 )
-SOURCES = ("flowers102",)
 PARTS_OF_FLOWERS = {"trnid": "train", "valid": "val", "tstid": "test"}
 
 
-def find_files(config: DatasetConfig, show_progress: bool = True) -> Collection:
+def find(config: DatasetConfig) -> Collection:
     """Your folder when `dataset.root` is one of class folders, else Flowers-102 with its official splits.
 
     Raises:
-        UserError: when it is not there and may not or cannot be downloaded.
+        UserError: when it is absent and may not or cannot be downloaded.
     """
-    if config.source is not None and config.source not in SOURCES:
-        raise UserError(f"dataset.source: unknown archive '{config.source}'{suggest(config.source, SOURCES)}")
     place = download_folder(config)
     flowers = place / "flowers-102"
     if config.root is not None and config.source is None and not flowers.is_dir():
         return read_layout(place)
     if not all((flowers / name).exists() for name in ("jpg", "imagelabels.mat", "setid.mat")):
-        if not config.download:
-            remedy = "set dataset.root=FOLDER of class folders, or dataset.download=true (Flowers-102, 329 MiB)"
-            raise absent(config, "the images", str(flowers), remedy)
-        for published in FLOWERS:
-            got = fetch(published, flowers, show_progress=show_progress)
-            if published.name.endswith(".tgz"):
-                unpack(got, flowers)
+        remedy = "give dataset.root=FOLDER of class folders, or dataset.download=true (Flowers-102, 329 MiB)"
+        obtain(config, FLOWERS, flowers, allowed=config.download, remedy=remedy)
     return _read_flowers(flowers)
 
 
@@ -65,7 +46,6 @@ def _read_flowers(folder: Path) -> Collection:
     from scipy.io import loadmat
     from torchvision.datasets import Flowers102
 
-    classes = Flowers102.classes
     species = loadmat(folder / "imagelabels.mat", squeeze_me=True)["labels"]
     sets = loadmat(folder / "setid.mat", squeeze_me=True)
     part_of = {int(number): part for key, part in PARTS_OF_FLOWERS.items() for number in sets[key]}
@@ -73,6 +53,6 @@ def _read_flowers(folder: Path) -> Collection:
     for entry in list_images(folder / "jpg"):
         number = int(entry.path.stem.removeprefix("image_"))
         files.append(FileEntry(entry.path, f"jpg/{entry.id}"))
-        labels.append(classes[int(species[number - 1]) - 1])
+        labels.append(Flowers102.classes[int(species[number - 1]) - 1])
         parts.append(part_of[number])
     return collect(files, labels, parts, notes={"layout": "Flowers-102, official splits"})

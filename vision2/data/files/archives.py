@@ -1,4 +1,4 @@
-"""Unpacking archives of others: nothing outside the target folder, no links, no bombs, all of it or nothing."""
+"""Unpacking archives safely: nothing outside the target folder, no links, no bombs, all of it or nothing."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from vision2.data.files.listing import is_hidden
 
 CHUNK_BYTES = 1 << 20
 MOST_FILES = 2_000_000
-MOST_RATIO = 50  # unpacked : packed; photographs reach 1.1, text lists 10, bombs 1,000 and more
-FREE_RATIO_BYTES = 64 << 20  # below this size the ratio does not matter
+MOST_RATIO = 50  # unpacked : packed; photographs reach 1.1, lists 10, bombs 1,000 and more
+FREE_RATIO_BYTES = 64 << 20  # up to this size any ratio is accepted
 
 
 def unpack(archive: Path, folder: Path) -> Path:
     """Unpack a .zip or .tar(.gz|.bz2|.xz) into `folder`; hidden members are left out.
 
-    It is unpacked beside first and then renamed entry by entry, so that a kill leaves no half of a folder.
+    Members are unpacked into a temporary folder and then renamed, so that an interruption leaves no partial content.
 
     Raises:
         UserError: for members outside the folder, links or devices, too many or too large members, a damaged
@@ -39,9 +39,9 @@ def unpack(archive: Path, folder: Path) -> Path:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 written += _copy(stream, target, most - written, archive)
                 if number >= MOST_FILES:
-                    raise UserError(f"{archive} holds more than {MOST_FILES} files: it does not look like a data set")
+                    raise UserError(f"{archive} holds more than {MOST_FILES} files: that does not look like a data set")
         except (zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError, RuntimeError) as error:
-            raise UserError(f"{archive} is damaged ({error}): delete it and start again") from error
+            raise UserError(f"{archive} is damaged ({error}): delete it and download it again") from error
         except OSError as error:
             raise UserError(f"cannot unpack {archive} into {folder}: {error.strerror or error}") from error
         for entry in sorted(place.iterdir()):
@@ -50,7 +50,7 @@ def unpack(archive: Path, folder: Path) -> Path:
 
 
 def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """(name, content) of every visible file. Raises UserError for anything that is neither file nor folder."""
+    """(name, content) of every visible file. Raises UserError for a member that is neither a file nor a folder."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
             for info in packed.infolist():
@@ -81,19 +81,19 @@ def _safe_parts(archive: Path, name: str) -> tuple[str, ...]:
 
 
 def _copy(stream: IO[bytes], target: Path, most: int, archive: Path) -> int:
-    """Bytes written; counted as they come, because the sizes an archive states may be lies."""
+    """Copy and return the bytes written, counted as they come: the sizes that an archive states may be false."""
     written = 0
     with target.open("xb") as out:
         while chunk := stream.read(CHUNK_BYTES):
             written += len(chunk)
             if written > most:
-                raise UserError(f"{archive} unpacks to more than {MOST_RATIO} times its size: it looks like a bomb")
+                raise UserError(f"{archive} unpacks to over {MOST_RATIO} times its size: it looks like a decompression bomb")
             out.write(chunk)
     return written
 
 
 def _put(source: Path, target: Path) -> None:
-    """Rename `source` to `target`; folders that exist already are merged, files replaced."""
+    """Rename `source` to `target`; existing folders are merged, existing files replaced."""
     if source.is_dir() and target.is_dir() and not target.is_symlink():
         for entry in sorted(source.iterdir()):
             _put(entry, target / entry.name)
@@ -102,6 +102,4 @@ def _put(source: Path, target: Path) -> None:
 
 
 def _refusal(archive: Path, name: str, why: str) -> UserError:
-    return UserError(
-        f"{archive} holds '{name}', which {why}: unpack it yourself if you trust it, and give dataset.root"
-    )
+    return UserError(f"{archive} holds '{name}', which {why}: unpack it yourself if you trust it, and give dataset.root")

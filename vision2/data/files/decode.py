@@ -1,60 +1,63 @@
-"""Image files to uint8 RGB, by stated rules, the same for training, audit and prediction.
+"""From image files to uint8 RGB, by the same rules in training, audit and prediction.
 
-- transparency is laid over white; palettes are resolved; grey is copied to three channels
-- 16 bits are rescaled to 8 (v * 255 / 65535); floating point counts as [0, 1] when nothing in it is larger, else as 0..255
-- CMYK and Lab go through the embedded colour profile when there is one, else through Pillow's conversion
-- the EXIF orientation is applied; an animation shows its first frame
-- a file that ends too early is an error, never a half-grey picture
+- transparency is blended with white; palettes are resolved; grey is copied to three channels
+- 16 bits are rescaled to 8 (v * 255 / 65535); floating point is taken as [0, 1] if no value is larger, else as 0..255
+- CMYK and Lab are converted by the embedded colour profile if there is one, else by Pillow's rules
+- the EXIF orientation is applied; of an animation the first frame is used
+- a truncated file is an error, never a half-grey picture
 """
 
 from __future__ import annotations
 
 import io
 import warnings
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageCms
 
-MAX_PIXELS = 89_478_485  # Pillow's own limit: above it lies a decompression bomb, or a scan nobody trains on
+if TYPE_CHECKING:
+    from vision2.data.files.listing import FileEntry
+
+MAX_PIXELS = 89_478_485  # Pillow's own limit: a larger image is a decompression bomb, or a scan of no use for training
 ORIENTATION_TAG = 0x0112
-TURNS = dict(
-    enumerate(
-        (
-            Image.Transpose.FLIP_LEFT_RIGHT,
-            Image.Transpose.ROTATE_180,
-            Image.Transpose.FLIP_TOP_BOTTOM,
-            Image.Transpose.TRANSPOSE,
-            Image.Transpose.ROTATE_270,
-            Image.Transpose.TRANSVERSE,
-            Image.Transpose.ROTATE_90,
-        ),
-        start=2,
-    )
-)
-# What Pillow warns of (a damaged EXIF block, a palette with transparency) is dealt with here; once for all threads.
+TURNS = {  # by the value of the orientation tag
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# What Pillow warns about (a damaged EXIF block, a palette with transparency) is handled here; set once for all threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-DRAFT_GAP = 2  # a large JPEG is decoded at a fraction of its size, at least twice the wanted one
+DRAFT_GAP = 2  # a large JPEG is decoded at a reduced size, at least twice the wanted one
 
 
 class BadImage(Exception):
-    """The file cannot be decoded; the message says why, in a few words."""
+    """The file cannot be decoded; the message gives the reason in a few words."""
 
 
-def decode_image(source: bytes | Path, *, shorter_side_px: int | None = None) -> np.ndarray:
+def decode_entry(entry: FileEntry, shorter_side_px: int | None = None) -> np.ndarray:
+    """`decode_image` of a file. Raises BadImage, also for one that cannot be read."""
+    try:
+        data = entry.read_bytes()
+    except OSError as error:
+        raise BadImage(f"cannot be read: {error.strerror or error}") from error
+    return decode_image(data, shorter_side_px=shorter_side_px)
+
+
+def decode_image(data: bytes, *, shorter_side_px: int | None = None) -> np.ndarray:
     """(H, W, 3) uint8, upright.
 
     Args:
         shorter_side_px: scale down to this shorter side, aspect kept; smaller images stay as they are. Large JPEGs are
-            then decoded at a fraction of their size, which is much faster and as good after the scaling.
+            then decoded at a reduced size, which is much faster and looks the same after scaling.
 
     Raises:
-        BadImage: for whatever keeps the file from being decoded as a whole.
+        BadImage: when the file cannot be decoded completely, for any reason.
     """
-    try:
-        data = source if isinstance(source, bytes) else Path(source).read_bytes()
-    except OSError as error:
-        raise BadImage(f"cannot be read: {error.strerror or error}") from error
     if not data:
         raise BadImage("empty file")
     try:
@@ -65,15 +68,15 @@ def decode_image(source: bytes | Path, *, shorter_side_px: int | None = None) ->
     except Image.UnidentifiedImageError as error:
         raise BadImage("not an image in a known format") from error
     except MemoryError as error:
-        raise BadImage("too large for the memory") from error
-    except Exception as error:  # a damaged file raises nearly anything: OSError, SyntaxError, struct.error, IndexError
+        raise BadImage("out of memory") from error
+    except Exception as error:  # damaged files raise nearly anything: OSError, SyntaxError, struct.error, IndexError
         raise BadImage(" ".join(str(error).split())[:200] or type(error).__name__) from error
 
 
 def _decode(image: Image.Image, shorter_side_px: int | None) -> np.ndarray:
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise BadImage(f"{width} x {height} pixels are more than the {MAX_PIXELS // 1_000_000} million allowed")
+        raise BadImage(f"{width} x {height} pixels, more than the {MAX_PIXELS // 1_000_000} million allowed")
     enough = DRAFT_GAP * shorter_side_px if shorter_side_px is not None else width + height
     if image.format == "JPEG" and min(image.size) > enough:  # libjpeg would enlarge smaller ones
         image.draft(None, (enough, enough))
@@ -95,7 +98,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _through_profile(image: Image.Image) -> Image.Image:
-    """Lab without a profile is taken as D50; a broken CMYK profile is as good as none."""
+    """Lab without a profile is taken as D50; a damaged CMYK profile is ignored."""
     embedded = image.info.get("icc_profile")
     try:
         if embedded:
@@ -123,7 +126,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _scaled(image: Image.Image, shorter_side_px: int | None) -> Image.Image:
-    """Rounded down on the longer side and bilinear with antialias, as torchvision's Resize."""
+    """Bilinear with antialias, the longer side rounded down, as in torchvision's Resize."""
     short, long = sorted(image.size)
     if shorter_side_px is None or short <= shorter_side_px:
         return image
@@ -133,7 +136,7 @@ def _scaled(image: Image.Image, shorter_side_px: int | None) -> Image.Image:
 
 
 def _upright(rgb: Image.Image, original: Image.Image) -> Image.Image:
-    """Turned by the original's EXIF orientation; a damaged EXIF block does not cost the picture."""
+    """Turned by the original's EXIF orientation; a damaged EXIF block is ignored."""
     try:
         turn = TURNS.get(original.getexif().get(ORIENTATION_TAG))
     except Exception:

@@ -1,4 +1,4 @@
-"""Fetching published archives: several addresses, resumed when broken off, checked before they get their name."""
+"""Downloading published files: several addresses, interrupted downloads resumed, content checked before it gets its name."""
 
 from __future__ import annotations
 
@@ -7,98 +7,131 @@ import shutil
 import urllib.error
 import urllib.request
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
 
 from vision2.basics.errors import UserError
-from vision2.data.store.locks import FileLock
+from vision2.data.files.archives import unpack
+from vision2.data.files.locations import cache_root, existing_path
+
+if TYPE_CHECKING:
+    from vision2.data.settings import DatasetConfig
 
 CHUNK_BYTES = 1 << 20
-ATTEMPTS = 3  # an address; each goes on where the last broke off
+ATTEMPTS = 3  # per address; each resumes where the last one ended
 TIMEOUT_S = 30
-SLACK = 1.5  # a new edition may be this much larger than the size we know; beyond, we stop reading
+SLACK = 1.5  # a new edition may be this much larger than the known size; reading stops beyond
 
 
 @dataclass(frozen=True)
 class Published:
-    """A file somebody publishes. `size_bytes`: when this was written; `digest`: published beside it, in hex."""
+    """A published file: its size when this was written, and the checksum published with it, if any."""
 
     name: str
     addresses: tuple[str, ...]
     size_bytes: int
-    algorithm: str | None = None
-    digest: str | None = None
+    md5: str | None = None
 
     @property
     def most_bytes(self) -> int:
         return int(self.size_bytes * SLACK)
 
 
+def download_folder(config: DatasetConfig) -> Path:
+    """Where this data set is downloaded to: `dataset.root` when given, else the cache.
+
+    Raises:
+        UserError: for a root that does not exist; a typing slip must not start a download.
+    """
+    if config.root is None:
+        return cache_root(config.cache_dir) / "downloads" / config.name
+    return existing_path(config.root, "dataset.root")
+
+
+def obtain(config: DatasetConfig, published: Sequence[Published], folder: Path, *, allowed: bool, remedy: str) -> None:
+    """Download the files that `folder` lacks and unpack the tar archives among them.
+
+    Raises:
+        UserError: unless `allowed`, with the `remedy`: what to type instead; see also `fetch` and `unpack`.
+    """
+    if not allowed:
+        names = ", ".join(file.name for file in published)
+        raise UserError(f"dataset={config.name}: no images found (looked for {names} in {folder}); {remedy}")
+    for file in published:
+        path = fetch(file, folder)
+        if path.name.endswith((".tgz", ".tar.gz")):
+            unpack(path, folder)
+
+
 class BrokenOff(Exception):
-    """The connection ended early or failed: worth another attempt, the part we have stays."""
+    """The connection ended early or failed: worth another attempt, and the part received so far is kept."""
 
 
 class WrongFile(Exception):
-    """What came is not what was published: the part we have is worthless."""
+    """What was received is not the published file: the part received so far is worthless."""
 
 
-def fetch(published: Published, folder: Path, *, show_progress: bool = True) -> Path:
-    """The file in `folder`, downloaded unless a right one is there already. It gets its name only when it is right.
+def fetch(published: Published, folder: Path) -> Path:
+    """The file in `folder`, downloaded unless it is already there. It gets its name only once its content is checked.
 
     Raises:
-        UserError: when no address gives the right file, with the reason of each; when the disk is full.
+        UserError: when no address gives the right file, with the reason for each; when the disk is full.
     """
     target, part = folder / published.name, folder / f"{published.name}.part"
     reasons = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock.acquire(folder / f".{published.name}.lock", shared=False):  # two would write into the same part
+        with FileLock(folder / f".{published.name}.lock", fallback_to_soft=False):  # two would write into the same part
             if target.exists() and _is_right(target, published):
                 return target
             _refuse_full_disk(published, folder, part)
             for address in published.addresses:
-                reason = _fetch_from(address, part, published, show_progress)
+                reason = _fetch_from(address, part, published)
                 if reason is None:
                     return part.replace(target)
                 reasons.append(f"{address}: {reason}")
     except OSError as error:
         reason = error.strerror or error
-        raise UserError(f"cannot write {part}: {reason}; free the disk, or set dataset.cache_dir") from error
+        raise UserError(f"cannot write {part}: {reason}; free some space, or set dataset.cache_dir to another disk") from error
     raise UserError(
-        f"could not download {published.name} ({'; '.join(reasons)}): fetch it by hand into {folder}, "
+        f"could not download {published.name} ({'; '.join(reasons)}); fetch it by hand into {folder}, "
         "or give dataset.root=PLACE where the images are"
     )
 
 
-def _fetch_from(address: str, part: Path, published: Published, show_progress: bool) -> str | None:
+def _fetch_from(address: str, part: Path, published: Published) -> str | None:
     """Why this address failed, or None when `part` is now the right file."""
-    if part.exists() and published.digest and _is_right(part, published):
+    if part.exists() and published.md5 and _is_right(part, published):
         return None  # killed between the last byte and the new name
     reason = ""
     for _ in range(ATTEMPTS):
         resumed = part.exists()
         try:
-            _continue_download(address, part, published, show_progress)
+            _continue_download(address, part, published)
             if _is_right(part, published):
                 return None
-            raise WrongFile(f"what came is not the published file ({published.algorithm or 'zip index'} differs)")
+            raise WrongFile(f"what came is not the published file ({'md5' if published.md5 else 'zip index'} differs)")
         except WrongFile as error:
             part.unlink(missing_ok=True)
             reason = str(error)
-            if not resumed:  # else the part kept from before may have been the wrong one
+            if not resumed:  # otherwise the part from an earlier attempt may have been the wrong one
                 return reason
         except BrokenOff as error:
             reason = str(error)
     return reason
 
 
-def _continue_download(address: str, part: Path, published: Published, show_progress: bool) -> None:
-    """Append to `part` what is missing.
+def _continue_download(address: str, part: Path, published: Published) -> None:
+    """Append what is missing to `part`.
 
     Raises:
         BrokenOff: for network errors and an early end.
-        WrongFile: when the server does not have the file, or has a larger one than it can be.
+        WrongFile: when the server does not have the file, or offers one that is too large.
     """
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(address, headers={"User-Agent": "vision2", "Accept-Encoding": "identity"})
@@ -112,11 +145,11 @@ def _continue_download(address: str, part: Path, published: Published, show_prog
             total = have + int(promised) if promised.isdigit() else None
             if total is not None and total > published.most_bytes:
                 raise WrongFile(f"the server offers {total} bytes, expected {published.size_bytes}")
-            have = _append(answer, part, have, total, published.most_bytes, show_progress)
+            have = _append(answer, part, have, total, published.most_bytes)
     except urllib.error.HTTPError as error:
-        if error.code == 416:  # our part is as long as their file, or longer: begin anew
+        if error.code == 416:  # the part is as long as the server's file, or longer: start over
             part.unlink(missing_ok=True)
-            raise BrokenOff("the part kept from before does not fit") from error
+            raise BrokenOff("the part kept from an earlier attempt does not fit") from error
         raise (BrokenOff if error.code >= 500 else WrongFile)(f"HTTP {error.code} {error.reason}") from error
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
         raise BrokenOff(str(getattr(error, "reason", None) or error)) from error
@@ -124,27 +157,27 @@ def _continue_download(address: str, part: Path, published: Published, show_prog
         raise BrokenOff(f"the connection ended after {have} of {total} bytes")
 
 
-def _append(answer, part: Path, have: int, total: int | None, most: int, show_progress: bool) -> int:
-    """Copy `answer` behind the first `have` bytes of `part`; the bytes it has then."""
+def _append(answer, part: Path, have: int, total: int | None, most: int) -> int:
+    """Copy `answer` behind the first `have` bytes of `part`; returns the new length."""
     from tqdm import tqdm
 
-    options = {"unit": "B", "unit_scale": True, "leave": False, "disable": not show_progress}
+    options = {"unit": "B", "unit_scale": True, "leave": False, "disable": None}
     with tqdm(total=total, initial=have, desc=part.stem, **options) as bar, part.open("ab" if have else "wb") as stream:
         while chunk := answer.read(CHUNK_BYTES):
             have += len(chunk)
             if have > most:
-                raise WrongFile(f"larger than the {most} bytes it can have")
+                raise WrongFile(f"larger than the {most} bytes allowed")
             stream.write(chunk)
             bar.update(len(chunk))
     return have
 
 
 def _is_right(path: Path, published: Published) -> bool:
-    """By the published digest; without one, a zip must at least have its index at its end."""
-    if published.digest is None:
+    """By the published checksum; without one, a zip must at least have its index at its end."""
+    if published.md5 is None:
         return not published.name.endswith(".zip") or zipfile.is_zipfile(path)
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, published.algorithm).hexdigest() == published.digest
+        return hashlib.file_digest(stream, "md5").hexdigest() == published.md5
 
 
 def _refuse_full_disk(published: Published, folder: Path, part: Path) -> None:
@@ -152,6 +185,6 @@ def _refuse_full_disk(published: Published, folder: Path, part: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < missing:
         raise UserError(
-            f"{published.name} needs {missing >> 20} MiB more, the disk of {folder} has {free >> 20} MiB free: "
-            "set dataset.cache_dir to another one"
+            f"{published.name} needs {missing >> 20} MiB more, but the disk of {folder} has {free >> 20} MiB free; "
+            "set dataset.cache_dir to a folder on another disk"
         )

@@ -9,26 +9,27 @@ from pathlib import Path, PurePosixPath
 
 from vision2.basics.errors import UserError, suggest
 from vision2.data.collection import PARTS, Collection, collect
-from vision2.data.files.listing import FileEntry, existing_folder, is_hidden, list_images
+from vision2.data.files.listing import FileEntry, is_hidden, list_images
+from vision2.data.files.locations import existing_path
 
 PART_NAMES = {
     **dict.fromkeys(("train", "training", "train_set", "training_set"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev", "validation_set"), "val"),
     **dict.fromkeys(("test", "testing", "test_set"), "test"),
 }
-DELIMITERS = (",", ";", "\t")  # of spreadsheets, by country
+DELIMITERS = (",", ";", "\t")  # of spreadsheets, depending on the country
 
 
-def read_layout(root: Path) -> Collection:
-    """The collection at `root`: a folder or zip of class folders, with or without train/val/test above, or a CSV list.
+def read_layout(place: str | Path) -> Collection:
+    """The collection at `place`: a folder or zip of class folders, with or without train/val/test above, or a CSV list.
 
-    Classes are matched by name across the splits: one that val or test lacks is noted, one that only they have is an
+    Classes are matched by name across the splits: a class that val or test lacks is noted, one that train lacks is an
     error. Folders below a class folder belong to the class.
 
     Raises:
-        UserError: for a root that is not there, holds no images, holds one class only, or has an empty class.
+        UserError: for a place that does not exist, has no images, has a single class, or has an empty class folder.
     """
-    existing_folder(root, "dataset.root")
+    root = existing_path(place, "dataset.root")
     if root.suffix.lower() == ".csv":
         return check_classes(_read_csv(root), root)
     files = images_below(root)
@@ -48,8 +49,8 @@ def read_layout(root: Path) -> Collection:
     notes = {"layout": "train/val/test folders" if split else "class folders", "outside_class_folders": loose}
     if not kept:
         raise UserError(
-            f"{root} holds {len(files)} images but no class folders: put the images of each class into a folder named "
-            "after it, or give a CSV list (path,label) as dataset.root"
+            f"{root} holds {len(files)} images but no class folders: put the images of each class into a folder with its "
+            "name, or give a CSV list (path,label) as dataset.root"
         )
     collection = check_classes(_match_classes(collect(kept, labels, parts, notes=notes)), root)
     _refuse_empty_folders(root, paths[0][:depth], split, collection.classes)
@@ -60,7 +61,7 @@ def images_below(root: Path) -> list[FileEntry]:
     """`list_images`, but never empty.
 
     Raises:
-        UserError: when there is none; names archives that lie there still packed.
+        UserError: when there are none; names zip archives there that are still packed.
     """
     files = list_images(root)
     if files:
@@ -71,7 +72,7 @@ def images_below(root: Path) -> list[FileEntry]:
 
 
 def wrapper_depth(paths: list[tuple[str, ...]]) -> int:
-    """How many outermost folders hold everything and so mean nothing, e.g. 1 for `flower_photos/daisy/1.jpg`."""
+    """How many outer folders contain everything and so carry no meaning, e.g. 1 for `flower_photos/daisy/1.jpg`."""
     depth = 0
     while all(len(path) >= depth + 3 for path in paths):
         names = {path[depth] for path in paths}
@@ -82,20 +83,20 @@ def wrapper_depth(paths: list[tuple[str, ...]]) -> int:
 
 
 def _has_split_folders(paths: list[tuple[str, ...]], depth: int) -> bool:
-    """Whether `train/CLASS/...` is there, beside val or test, or alone; a class named "train" is no split."""
+    """Whether there is a `train/CLASS/...`, alone or beside val or test; a class named "train" is not a split."""
     names = {path[depth].lower() for path in paths if len(path) >= depth + 3}
     parts = {PART_NAMES[name] for name in names if name in PART_NAMES}
     return "train" in parts and (len(parts) > 1 or len(names) == 1)
 
 
 def _match_classes(collection: Collection) -> Collection:
-    """Note the classes val or test lack, refuse the ones train lacks."""
+    """Note the classes that val or test lack, refuse those that train lacks."""
     present = {part: set(collection.labels[collection.parts == part].tolist()) for part in PARTS}
     if not present["train"]:
         return collection
     known = [collection.classes[index] for index in sorted(present["train"])]
     problems = [
-        f"the {part} folder has the class '{collection.classes[index]}', which the train folder has not"
+        f"the {part} folder has the class '{collection.classes[index]}', which the train folder lacks"
         + suggest(collection.classes[index], known)
         for part in ("val", "test")
         for index in sorted(present[part] - present["train"])
@@ -112,17 +113,17 @@ def _match_classes(collection: Collection) -> Collection:
 
 
 def check_classes(collection: Collection, root: Path) -> Collection:
-    """Raises UserError unless there are two classes or more."""
+    """Raises UserError unless there are at least two classes."""
     if len(collection.classes) < 2:
         raise UserError(
-            f"{root} holds one class only ('{collection.classes[0]}'): dataset.root must be the folder above the class "
+            f"{root} holds only one class ('{collection.classes[0]}'): dataset.root must be the folder above the class "
             "folders, and there must be at least two"
         )
     return collection
 
 
 def _refuse_empty_folders(root: Path, wrapper: tuple[str, ...], split: bool, classes: tuple[str, ...]) -> None:
-    """Raises UserError for class folders without one image: a slip in copying would pass as a smaller task."""
+    """Raises UserError for class folders without images: after a slip in copying, a class would be missing unnoticed."""
     if not root.is_dir():
         return
     base = root.joinpath(*wrapper)
@@ -141,7 +142,7 @@ def _refuse_empty_folders(root: Path, wrapper: tuple[str, ...], split: bool, cla
 
 
 def _read_csv(path: Path) -> Collection:
-    """A list with the header `path,label` or `path,label,split` (or with `;`, or tabs); paths count from its own folder."""
+    """A list with the header `path,label` or `path,label,split` (or with `;` or tabs); paths are relative to its folder."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             first = stream.readline()
@@ -152,7 +153,7 @@ def _read_csv(path: Path) -> Collection:
         hint = "; save it as UTF-8" if isinstance(error, UnicodeDecodeError) else ""
         raise UserError(f"cannot read the list {path}: {error}{hint}") from error
     if not rows or not {"path", "label"} <= set(header):
-        raise UserError(f"the list {path} needs a first line 'path,label' or 'path,label,split', and images below it")
+        raise UserError(f"the list {path} needs the first line 'path,label' or 'path,label,split', and an image per line below")
     files, labels, parts, problems = [], [], [], []
     for line, row in enumerate(rows, start=2):
         part = PART_NAMES.get((row["split"] or "").strip().lower()) if "split" in header else ""

@@ -1,4 +1,4 @@
-"""Finding image files in a folder or a zip, in an order that does not depend on the file system."""
+"""Finding image files in a folder or a zip, in an order that is the same on every file system."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 from vision2.basics.errors import UserError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"})
-MAX_IMAGE_BYTES = 512 << 20  # no photograph is larger; a zip member that claims to be is an archive bomb
+MAX_IMAGE_BYTES = 512 << 20  # a zip member that claims to be larger is no photograph but a decompression bomb
 HIDDEN_NAMES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN", "@eaDir"})
 
 
 @dataclass(frozen=True, order=True)
 class FileEntry:
-    """One image: a file of its own, or `member` of the zip at `path`.
+    """One image: the file at `path`, or `member` of the zip at `path`.
 
     `id` is the path below the data set's root with forward slashes: the same on every machine.
     """
@@ -28,7 +28,7 @@ class FileEntry:
     member: str | None = None
 
     def read_bytes(self) -> bytes:
-        """The encoded image. Raises OSError for whatever keeps it from being read, a damaged zip included."""
+        """The encoded image. Raises OSError when it cannot be read, also for a damaged zip."""
         if self.member is None:
             return self.path.read_bytes()
         try:
@@ -40,7 +40,7 @@ class FileEntry:
             raise OSError(f"cannot be unpacked: {error}") from error
 
     def size_bytes(self) -> int:
-        """Of the file as stored; 0 when it has gone."""
+        """The size of the encoded image; 0 when the file has gone."""
         if self.member is not None:
             return _open_zip(self.path, os.getpid()).getinfo(self.member).file_size
         try:
@@ -51,12 +51,12 @@ class FileEntry:
 
 @lru_cache(maxsize=8)
 def _open_zip(path: Path, process: int) -> zipfile.ZipFile:
-    """Opened once a process (reading the index of 25,000 members takes a while); a ZipFile may be read by threads."""
+    """Opened once per process, because reading a large index takes a while; threads may share a ZipFile."""
     return zipfile.ZipFile(path)
 
 
 def is_hidden(name: str) -> bool:
-    """`.DS_Store`, `.ipynb_checkpoints`, `__MACOSX` and their like never become an image or a class."""
+    """Whether this is a file or folder of the system, such as `.DS_Store` or `__MACOSX`, never an image or a class."""
     return name.startswith(".") or name in HIDDEN_NAMES
 
 
@@ -65,12 +65,12 @@ def is_image_name(name: str) -> bool:
 
 
 def list_images(root: Path) -> list[FileEntry]:
-    """Every image below `root` (a folder, nested as it likes, or a zip), sorted by id.
+    """Every image below `root` (a folder of any depth, or a zip), sorted by id.
 
-    Links to folders are followed once; a loop of links ends.
+    Links to folders are followed once, so that a loop of links ends.
 
     Raises:
-        UserError: when the folder, or one below it, may not be read, or the zip is no zip.
+        UserError: when the folder or one below it cannot be read, or the file is not a zip archive.
     """
     if root.is_file():
         return _list_zip(root)
@@ -87,9 +87,7 @@ def list_images(root: Path) -> list[FileEntry]:
         seen.add(real)
         here = Path(folder)
         prefix = "" if here == root else here.relative_to(root).as_posix() + "/"
-        found += [
-            FileEntry(here / name, prefix + name) for name in files if is_image_name(name) and not is_hidden(name)
-        ]
+        found += [FileEntry(here / name, prefix + name) for name in files if is_image_name(name) and not is_hidden(name)]
     return sorted(found, key=lambda entry: entry.id)
 
 
@@ -98,29 +96,6 @@ def _list_zip(path: Path) -> list[FileEntry]:
         with zipfile.ZipFile(path) as archive:
             members = [info.filename for info in archive.infolist() if not info.is_dir()]
     except (zipfile.BadZipFile, OSError) as error:
-        raise UserError(f"cannot read {path} as a zip archive: {error}; give a folder or a whole zip") from error
+        raise UserError(f"cannot read {path} as a zip archive: {error}; give a folder or a complete zip") from error
     kept = [name for name in members if is_image_name(name) and not any(is_hidden(part) for part in name.split("/"))]
     return [FileEntry(path, name, name) for name in sorted(kept)]
-
-
-def existing_folder(root: Path, what: str) -> Path:
-    """`root` when it exists.
-
-    Raises:
-        UserError: naming the nearest folder above it that does exist, so that a typing slip shows.
-    """
-    if root.exists():
-        return root
-    parent = next((folder for folder in root.absolute().parents if folder.exists()), Path("/"))
-    inside = sorted(entry.name for entry in parent.iterdir() if not is_hidden(entry.name))[:8]
-    holds = f" (it holds {', '.join(inside)})" if inside else ""
-    raise UserError(f"{what}: {root} does not exist; the nearest folder that does is {parent}{holds}")
-
-
-def refuse_too_many_bad(bad: list[str], total: int, max_share: float) -> None:
-    """Raises UserError when more than `max_share` of `total` files could not be decoded."""
-    if len(bad) > max_share * total:
-        raise UserError(
-            f"{len(bad)} of {total} images cannot be decoded, more than dataset.max_bad_share={max_share:g} allows; "
-            f"first: {bad[0]}; look at them with `python -m vision2.audit`, or raise dataset.max_bad_share"
-        )

@@ -1,4 +1,4 @@
-"""Where downloaded and decoded images are kept when the user names no place."""
+"""Paths that users give, and where downloads and caches go when they give none."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 
 from vision2.basics.errors import UserError
-from vision2.data.files.listing import existing_folder
-from vision2.data.settings import DatasetConfig
+from vision2.data.files.listing import is_hidden
 
 
 def cache_root(cache_dir: str | None) -> Path:
@@ -16,17 +15,16 @@ def cache_root(cache_dir: str | None) -> Path:
     return Path(given).expanduser() if given else Path.home() / ".cache" / "vision2"
 
 
-def download_folder(config: DatasetConfig) -> Path:
-    """Where downloads of this data set lie: in `dataset.root` when given, else in the cache.
+def existing_path(given: str | Path, setting: str) -> Path:
+    """`given` with ~ expanded.
 
     Raises:
-        UserError: for a root that does not exist; a typing slip must not start a download.
+        UserError: when it does not exist, with the nearest folder above it that does, so that a typing slip shows.
     """
-    if config.root is None:
-        return cache_root(config.cache_dir) / "downloads" / config.name
-    return existing_folder(Path(config.root).expanduser(), "dataset.root")
-
-
-def absent(config: DatasetConfig, what: str, looked_for: str, remedy: str) -> UserError:
-    """The one sentence for a data set that is not there: what is missing, where it was looked for, what to type."""
-    return UserError(f"dataset={config.name}: {what} not found (looked for {looked_for}): {remedy}")
+    path = Path(given).expanduser()
+    if path.exists():
+        return path
+    parent = next((folder for folder in path.absolute().parents if folder.exists()), Path("/"))
+    inside = sorted(entry.name for entry in parent.iterdir() if not is_hidden(entry.name))[:8]
+    holds = f" (it holds {', '.join(inside)})" if inside else ""
+    raise UserError(f"{setting}: {path} does not exist; the nearest folder that does is {parent}{holds}")

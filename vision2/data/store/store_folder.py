@@ -1,24 +1,32 @@
 """The folder that holds all stores: which there are, how large, which may go.
 
-A store is a folder named by its key: `pixels.bin` (all images one behind the other), `index.npy` (N, 3) of offset,
-height, width (0 for an image that cannot be decoded) and `meta.json`. Whoever reads a store holds KEY.lock shared;
-whoever builds or deletes one holds it alone. A store is built as `.KEY.PID.building` and renamed when it is whole.
+A store is a folder named by its key: `pixels.bin` (all images one after another), `index.npy` (N, 3) of offset, height,
+width (0 for an image that cannot be decoded) and `meta.json`. It is built as `.KEY.PID.building` and renamed when it is
+complete. A process holds KEY.lock while it builds, opens or deletes the store; having opened it, it holds a lock on a
+file of its own, `KEY/*.reader`, for as long as it reads, so that a store is in use when one of these is locked. The
+operating system frees the locks of a process that ends, however it ends.
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
+import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from vision2.basics.errors import UserError
 from vision2.data.files.locations import cache_root
-from vision2.data.store.locks import FileLock
 
 GB = 10**9
+PATIENCE_S = 1.0  # opening a store takes milliseconds; a process that holds its lock for longer is decoding
+CONTENT = ("pixels.bin", "index.npy", "meta.json")
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,7 @@ class Store:
     bytes: int
     images: int
     store_px: int
-    source: str  # where the files lie
+    source: str  # the folder of the original files
     used: float  # seconds since 1970
 
 
@@ -35,12 +43,55 @@ def stores_folder(cache_dir: str | None) -> Path:
     return cache_root(cache_dir) / "stores"
 
 
-def lock_path(folder: Path, key: str) -> Path:
-    return folder / f"{key}.lock"
+def _lock(path: Path) -> FileLock:
+    """Fails with an OSError where the file system has no locks, instead of pretending to lock."""
+    return FileLock(path, thread_local=False, fallback_to_soft=False)
+
+
+@contextmanager
+def store_lock(store: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold KEY.lock; yields False when `wait` is false and another process holds it."""
+    store.parent.mkdir(parents=True, exist_ok=True)
+    lock = _lock(store.with_name(f"{store.name}.lock"))
+    try:
+        lock.acquire(timeout=PATIENCE_S if wait else 0)
+    except Timeout:
+        if not wait:
+            yield False
+            return
+        print("waiting for another process that is decoding the same images", file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def start_using(store: Path) -> FileLock:
+    """Mark the store as in use for as long as the returned lock lives. The caller holds `store_lock`."""
+    in_use(store)
+    lock = _lock(store / f"{secrets.token_hex(8)}.reader")
+    lock.acquire()
+    return lock
+
+
+def in_use(store: Path) -> bool:
+    """Whether a process reads the store; removes the files of readers that ended. The caller holds `store_lock`."""
+    found = False
+    for path in store.glob("*.reader"):
+        lock = _lock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            found = True
+            continue
+        path.unlink(missing_ok=True)
+        lock.release()
+    return found
 
 
 def read_meta(store: Path, version: int) -> dict | None:
-    """What a whole store of this version says of itself; None for anything else."""
+    """The description of a complete store of this version; None for anything else."""
     try:
         meta = json.loads((store / "meta.json").read_text(encoding="utf-8"))
         whole = meta["version"] == version and (store / "pixels.bin").stat().st_size == meta["bytes"]
@@ -50,18 +101,18 @@ def read_meta(store: Path, version: int) -> dict | None:
 
 
 def mark_used(store: Path) -> None:
-    with suppress(OSError):  # a store of someone else may be read but not touched
+    with suppress(OSError):  # another user's store may be read but not touched
         (store / "meta.json").touch()
 
 
 def list_stores(folder: Path) -> list[Store]:
-    """Least recently used first; what killed builders left is removed on the way."""
+    """Least recently used first; removes what killed builders left behind."""
     remove_leftovers(folder)
     found = []
     for meta_file in folder.glob("[!.]*/meta.json"):
         try:
             meta = json.loads(meta_file.read_text(encoding="utf-8"))
-            size = sum(file.stat().st_size for file in meta_file.parent.iterdir())
+            size = sum((meta_file.parent / name).stat().st_size for name in CONTENT)
             used = meta_file.stat().st_mtime
             found.append(Store(meta_file.parent, size, meta["images"], meta["store_px"], meta["source"], used))
         except (OSError, ValueError, KeyError, TypeError):
@@ -70,27 +121,26 @@ def list_stores(folder: Path) -> list[Store]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Half-built stores whose builder is gone: its lock is free."""
+    """Half-built stores whose builder is gone: their lock is free."""
     for leftover in folder.glob(".*.building"):
-        key = leftover.name.split(".")[1]
-        lock = FileLock.acquire(lock_path(folder, key), shared=False, wait=False)
-        if lock is not None:
-            shutil.rmtree(leftover, ignore_errors=True)
-            lock.release()
+        with store_lock(folder / leftover.name.split(".")[1], wait=False) as free:
+            if free:
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def delete_store(store: Path) -> bool:
     """False when it is in use."""
-    lock = FileLock.acquire(lock_path(store.parent, store.name), shared=False, wait=False)
-    if lock is None:
-        return False
-    # Renamed first, so that a kill in the middle leaves a leftover and not half a store.
-    dying = store.with_name(f".{store.name}.{int(time.time())}.building")
-    with suppress(FileNotFoundError):
-        store.rename(dying)
-    shutil.rmtree(dying, ignore_errors=True)
-    lock.release(delete=True)
-    return True
+    with store_lock(store, wait=False) as free:
+        if not free or in_use(store):
+            return False
+        # Renamed first, so that a kill in the middle leaves a leftover and not half a store.
+        dying = store.with_name(f".{store.name}.{int(time.time())}.building")
+        with suppress(FileNotFoundError):
+            store.rename(dying)
+        shutil.rmtree(dying, ignore_errors=True)
+        # While it is still locked: a process that waits for it sees that the file is gone and makes a new one.
+        store.with_name(f"{store.name}.lock").unlink(missing_ok=True)
+        return True
 
 
 def make_room(folder: Path, *, for_bytes: int, limit_gb: float) -> None:
@@ -109,5 +159,5 @@ def make_room(folder: Path, *, for_bytes: int, limit_gb: float) -> None:
     if total > limit_gb * GB:
         raise UserError(
             f"the decoded images do not fit into dataset.cache_gb={limit_gb:g} ({total / GB:.2f} GB are needed so far, "
-            "stores in use included): raise it, or set dataset.cache=memory or off"
+            "including stores in use): raise it, or set dataset.cache=memory or off"
         )

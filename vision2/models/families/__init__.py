@@ -1,1 +1,1 @@
-"""Where networks come from: our own, torchvision's, timm's."""
+"""Builders of networks: our own, torchvision's, timm's."""

@@ -1,4 +1,4 @@
-"""DenseNet in the form its paper used for CIFAR (Huang et al., "Densely Connected Convolutional Networks", 1608.06993)."""
+"""DenseNet in the form that its paper used for CIFAR (Huang et al., "Densely Connected Convolutional Networks", 1608.06993)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vision2.models.network import NetworkParts
 
 
 class DenseLayer(nn.Module):
-    """Norm, ReLU, 3x3 convolution to `growth` new channels, joined to what came in: every layer feeds all later ones."""
+    """Norm, ReLU, 3x3 convolution to `growth` new channels, concatenated to the input: each layer feeds all later ones."""
 
     def __init__(self, in_channels: int, growth: int):
         super().__init__()
@@ -22,7 +22,7 @@ class DenseLayer(nn.Module):
 
 
 def transition(channels: int) -> nn.Sequential:
-    """Norm, ReLU, 1x1 convolution that keeps the channels (no compression), and half the height and width."""
+    """Norm, ReLU, 1x1 convolution that keeps the channels (no compression), pooling to half the height and width."""
     return nn.Sequential(
         nn.BatchNorm2d(channels), nn.ReLU(inplace=True), nn.Conv2d(channels, channels, 1, bias=False), nn.AvgPool2d(2)
     )

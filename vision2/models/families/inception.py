@@ -1,7 +1,7 @@
 """The Inception block, naive and with bottlenecks, and a small network of nine of them for 32 px images.
 
-Szegedy et al., "Going Deeper with Convolutions", arXiv 1409.4842. Unlike the paper, batch norm follows each convolution
-(as torchvision's GoogLeNet has it too); like the paper, and unlike torchvision, the third branch is a real 5x5.
+Szegedy et al., "Going Deeper with Convolutions", arXiv 1409.4842. Unlike in the paper, batch norm follows each
+convolution (as in torchvision's GoogLeNet); as in the paper, and unlike in torchvision, the third branch is a real 5x5.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def bottlenecked(in_channels: int, reduce: int | None, out_channels: int, kernel
 
 
 class InceptionBlock(nn.Module):
-    """1x1, 3x3 and 5x5 convolutions and a 3x3 max-pooling beside each other; outputs joined over the channels."""
+    """1x1, 3x3 and 5x5 convolutions and a 3x3 max-pooling in parallel; outputs concatenated over the channels."""
 
     def __init__(self, in_channels: int, branches: Branches):
         super().__init__()
@@ -123,12 +123,10 @@ class SmallInception(nn.Module):
 
 
 def small_inception(num_classes: int, *, aux: bool, naive: bool = False) -> NetworkParts:
-    """`naive` leaves out every 1x1 reduction and projection: the cost lesson's other half."""
+    """`naive` leaves out every 1x1 reduction and projection: the costly half of the cost lesson."""
     backbone = SmallInception(num_classes, aux=aux, naive=naive)
     stages: dict[str, tuple[str, ...]] = {"stem": ("stem",)}
     for group, last in (("3", ("maxpool3",)), ("4", ("maxpool4",)), ("5", ())):
         stages[f"inception{group}"] = (*(f"inception{name}" for name in SMALL_BLOCKS if name[0] == group), *last)
     linears = {name: f"{name}.8" for name in AUX_AFTER} if aux else {}
-    return NetworkParts(
-        backbone, nn.Linear(backbone.num_features, num_classes), stages, head_key=None, aux_linears=linears
-    )
+    return NetworkParts(backbone, nn.Linear(backbone.num_features, num_classes), stages, head_key=None, aux_linears=linears)

@@ -1,4 +1,4 @@
-"""Plain and residual networks with one switch between them: `shortcut` A, B or none.
+"""Plain and residual networks, told apart by one switch: `shortcut` A, B or none.
 
 He et al., "Deep Residual Learning for Image Recognition", arXiv 1512.03385. Parameter names are torchvision's, so that
 its pretrained tensors load as they are; like torchvision, a bottleneck has its stride in the 3x3 convolution.
@@ -15,7 +15,7 @@ CIFAR_WIDTHS = (16, 32, 64)
 
 
 class PaddedShortcut(nn.Module):
-    """Option A of the paper: every second pixel, and zeros for the channels that are missing. No parameters."""
+    """Option A of the paper: every second pixel, zeros in the additional channels, no parameters."""
 
     def __init__(self, extra_channels: int, stride: int):
         super().__init__()
@@ -33,7 +33,7 @@ def projection(in_channels: int, out_channels: int, stride: int) -> nn.Sequentia
 
 
 class Block(nn.Module):
-    """What both block types share: the shortcut around `residual`, or none."""
+    """What both kinds of block share: the shortcut around `residual`, or none."""
 
     expansion = 1
 
@@ -106,9 +106,7 @@ class ResNet(nn.Module):
     ):
         super().__init__()
         small = stem == "small"
-        self.conv1 = nn.Conv2d(
-            3, widths[0], 3 if small else 7, 1 if small else 2, padding=1 if small else 3, bias=False
-        )
+        self.conv1 = nn.Conv2d(3, widths[0], 3 if small else 7, 1 if small else 2, padding=1 if small else 3, bias=False)
         self.bn1 = nn.BatchNorm2d(widths[0])
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.Identity() if small else nn.MaxPool2d(3, stride=2, padding=1)

@@ -9,7 +9,7 @@ from torch import nn
 
 from vision2.basics.errors import UserError, suggest
 from vision2.basics.preprocessing import Preprocessing
-from vision2.models.card import ModelFacts
+from vision2.models.cards import ModelCard
 from vision2.models.families.small_stems import SMALL_STEMS
 from vision2.models.network import NetworkParts
 
@@ -29,28 +29,28 @@ XCEPTION_STAGES = {
 MOBILENET_V1_STAGES = {"stem": ("conv_stem", "bn1"), **{f"stage{i + 1}": (f"blocks.{i}",) for i in range(5)}}
 STAGES = {"inception_v4": INCEPTION_V4_STAGES, "xception": XCEPTION_STAGES, "mobilenet_v1": MOBILENET_V1_STAGES}
 
-LEAST_PX = 32  # timm publishes no smallest size; whether other sizes fit is tried out when the network is built
+LEAST_PX = 32  # timm publishes no smallest size; whether a size fits is found out when the network is built
 
 
-def build_timm(facts: ModelFacts, num_classes: int, *, stem: str, width: float, image_size_px: int) -> NetworkParts:
-    """A catalogue name of `TIMM_NAMES`, or any name of timm's; its head becomes a linear layer of ours.
+def build_timm(card: ModelCard, num_classes: int, *, stem: str, width: float, image_size_px: int) -> NetworkParts:
+    """A catalogue name in `TIMM_NAMES`, or any name of timm's; its head becomes a linear layer of ours.
 
     Raises:
-        UserError: for a network of timm's that cannot take such images or gives no feature vector.
+        UserError: for a network of timm that cannot take images of this size or returns no feature vector.
     """
-    if facts.family == "mobilenet_v1":
+    if card.family == "mobilenet_v1":
         backbone = _mobilenet_v1(width)
     else:
-        backbone = _created(TIMM_NAMES.get(facts.name, facts.name), image_size_px)
+        backbone = _created(TIMM_NAMES.get(card.name, card.name), image_size_px)
     features = backbone.num_features
-    if facts.family == "timm":
-        features = _probed_width(facts, image_size_px)
-    stages = STAGES.get(facts.family) or generic_stages(backbone)
+    if card.family == "timm":
+        features = _probed_width(card, image_size_px)
+    stages = STAGES.get(card.family) or generic_stages(backbone)
     head_key = backbone.pretrained_cfg.get("classifier")
     head = nn.Linear(features, num_classes)
     parts = NetworkParts(backbone, head, dict(stages), head_key if isinstance(head_key, str) else None)
     if stem == "small":
-        SMALL_STEMS[facts.family](parts)
+        SMALL_STEMS[card.family](parts)
     return parts
 
 
@@ -64,36 +64,45 @@ def _created(name: str, image_size_px: int) -> nn.Module:
     return timm.create_model(name, pretrained=False, num_classes=0)
 
 
-def _probed_width(facts: ModelFacts, image_size_px: int) -> int:
-    """The length of the feature vector, from a forward pass without arithmetic; timm's nets differ in what they name."""
+def _probed_width(card: ModelCard, image_size_px: int) -> int:
+    """The length of the feature vector, from a forward pass on the meta device: not all of timm's networks tell it."""
     try:
         with torch.device("meta"), torch.no_grad():
-            backbone = _created(facts.name, image_size_px).eval()
+            backbone = _created(card.name, image_size_px).eval()
             shape = tuple(backbone(torch.empty(1, 3, image_size_px, image_size_px)).shape)
     except (RuntimeError, AssertionError, ValueError) as error:
-        told = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise UserError(
-            f"timm's {facts.name} cannot take images of {image_size_px} px ({told});"
-            f" its own size is dataset.image_size_px={facts.image_size_px}"
+            f"timm's {card.name} cannot take images of {image_size_px} px ({reason});"
+            f" its own size is dataset.image_size_px={card.image_size_px}"
         ) from error
     if len(shape) != 2:
         raise UserError(
-            f"timm's {facts.name} gives features of shape {shape[1:]} and not one vector an image; choose another"
+            f"timm's {card.name} returns features of shape {shape[1:]}, not one vector per image; choose another model"
         )
     return shape[1]
 
 
 def _mobilenet_v1(width: float) -> nn.Module:
-    """timm's generator function: `create_model` takes no width. Padding and epsilon as in TensorFlow's release."""
-    from timm.models.efficientnet import _gen_mobilenet_v1
+    """Padding and epsilon are those of TensorFlow's release."""
+    settings = {"num_classes": 0, "pad_type": "same", "bn_eps": 1e-3}
+    if width == 1.0:
+        import timm
 
-    return _gen_mobilenet_v1("mobilenetv1_100", width, num_classes=0, pad_type="same", bn_eps=1e-3)
+        return timm.create_model("mobilenetv1_100", **settings)
+    try:
+        from timm.models.efficientnet import _gen_mobilenet_v1  # private, but `create_model` accepts no width
+    except ImportError as error:
+        raise UserError(
+            f"the installed timm builds mobilenet_v1 at its full width only; leave out model.width={width:g}"
+        ) from error
+    return _gen_mobilenet_v1("mobilenetv1_100", width, **settings)
 
 
 def generic_stages(backbone: nn.Module) -> dict[str, tuple[str, ...]]:
-    """One stage for each top-level part with parameters, or each block where that part is a sequence of blocks.
+    """One stage per top-level part with parameters, or per block where that part is a sequence of blocks.
 
-    Norms join what they follow; class tokens and position embeddings, which have no output of their own, join what comes.
+    Norms join the stage before them; class tokens and position embeddings, which have no output, the stage after them.
     """
     stages: dict[str, tuple[str, ...]] = {}
     for piece in dict.fromkeys(_piece(backbone, name) for name, _ in backbone.named_parameters()):
@@ -116,8 +125,8 @@ def _piece(backbone: nn.Module, parameter: str) -> str:
     return f"{first}.{rest.partition('.')[0]}" if len(blocks) == len(part) else first
 
 
-def timm_facts(name: str) -> ModelFacts:
-    """What timm says about any of its backbones; `name` may carry a weight tag, as in `resnet50.a1_in1k`.
+def timm_card(name: str) -> ModelCard:
+    """The card of any backbone of timm; `name` may carry a weight tag, as in `resnet50.a1_in1k`.
 
     Raises:
         UserError: for a name that timm does not have.
@@ -133,25 +142,21 @@ def timm_facts(name: str) -> ModelFacts:
     config = timm.get_pretrained_cfg(name) or timm.get_pretrained_cfg(base)
     default = tag or (config.tag if config is not None else "") or ""
     tags = [t for t in tags if t != default] + [t for t in tags if t == default]
-    return ModelFacts(
+    return ModelCard(
         name=name,
         family="timm",
         library="timm",
         paper=("", ""),
         year=0,
         preprocessing=preprocessing_of(config),
-        parameters=None,
-        multiply_adds=None,
-        top1_percent=None,
-        facts_source="timm; no published numbers kept here",
-        min_size_eval_px=LEAST_PX,
-        min_size_train_px=LEAST_PX,
+        source="timm; its published numbers are not listed here",
+        min_size_px=LEAST_PX,
         weights=tuple(tags),
     )
 
 
 def preprocessing_of(config) -> Preprocessing:
-    """timm's pretrained configuration as our `Preprocessing`; without one, ImageNet's at 224 px."""
+    """timm's pretrained configuration as our `Preprocessing`; where it has none, ImageNet's at 224 px."""
     if config is None:
         return Preprocessing(224, 256)
     size = config.input_size[-1]

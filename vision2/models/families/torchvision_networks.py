@@ -1,10 +1,10 @@
-"""Networks of torchvision: built without weights, their classifier taken out, their modules sorted into stages."""
+"""Networks of torchvision: built without weights, their classifier removed, their modules sorted into stages."""
 
 from __future__ import annotations
 
 from torch import nn
 
-from vision2.models.card import ModelFacts
+from vision2.models.cards import ModelCard
 from vision2.models.families.light_torchvision import torchvision_models
 from vision2.models.families.small_stems import SMALL_STEMS
 from vision2.models.network import NetworkParts, take_linear
@@ -20,7 +20,7 @@ CLASSIFIERS = {
     "mobilenet_v3": "classifier.3",
     "efficientnet": "classifier.1",
 }
-AUX_LINEARS = {  # in the order in which the network returns them behind its main output
+AUX_LINEARS = {  # in the order in which the network returns them after its main output
     "googlenet": {"aux2": "aux2.fc2", "aux1": "aux1.fc2"},
     "inception_v3": {"aux1": "AuxLogits.fc"},
 }
@@ -50,17 +50,15 @@ RESNET_STAGES = {
 }
 
 
-def build_torchvision(facts: ModelFacts, num_classes: int, *, aux: bool, stem: str) -> NetworkParts:
-    """The network `facts.name` of torchvision with `num_classes`, random weights, and its small stem where asked for."""
-    family, extra = facts.family, {}
-    if facts.has_aux:
-        # `transform_input` stays off: those statistics are part of the preprocessing, so they are applied once.
+def build_torchvision(card: ModelCard, num_classes: int, *, aux: bool, stem: str) -> NetworkParts:
+    """The network `card.name` of torchvision with random weights."""
+    family, extra = card.family, {}
+    if card.has_aux:
+        # `transform_input` stays off: those statistics are part of the preprocessing and must be applied once.
         extra = {"aux_logits": aux, "init_weights": True, "transform_input": False}
-    backbone = torchvision_models().get_model(facts.name, weights=None, num_classes=num_classes, **extra)
+    backbone = torchvision_models().get_model(card.name, weights=None, num_classes=num_classes, **extra)
     stages, head_key = stages_of(backbone, family), CLASSIFIERS[family]
-    parts = NetworkParts(
-        backbone, take_linear(backbone, head_key), stages, head_key, AUX_LINEARS[family] if aux else {}
-    )
+    parts = NetworkParts(backbone, take_linear(backbone, head_key), stages, head_key, AUX_LINEARS[family] if aux else {})
     if stem == "small":
         SMALL_STEMS[family](parts)
     return parts
@@ -83,9 +81,7 @@ def stages_of(backbone: nn.Module, family: str) -> dict[str, tuple[str, ...]]:
 
 
 def _densenet_stages(features: nn.Sequential) -> dict[str, tuple[str, ...]]:
-    stages = {
-        "stem": tuple(f"features.{name}" for name in ("conv0", "norm0", "relu0", "pool0") if hasattr(features, name))
-    }
+    stages = {"stem": tuple(f"features.{name}" for name in ("conv0", "norm0", "relu0", "pool0") if hasattr(features, name))}
     for i in (1, 2, 3):
         stages[f"denseblock{i}"] = (f"features.denseblock{i}", f"features.transition{i}")
     return stages | {"denseblock4": ("features.denseblock4", "features.norm5")}

@@ -1,1 +1,1 @@
-"""Pretrained weights: found, downloaded, read, loaded."""
+"""Pretrained weights: finding, downloading, reading and loading them."""

@@ -1,6 +1,6 @@
-"""Pretrained weights: found before anything else is done, loaded by name and shape, and accounted for.
+"""Pretrained weights: found before anything else happens, loaded by name and shape, every tensor accounted for.
 
-Asking for weights that cannot be had, or that do not fit, is an error; never a random start.
+Weights that are not available, or do not fit, are an error, never a silent random start.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from torch import Tensor
 
 from vision2.basics.errors import UserError
 from vision2.basics.preprocessing import Preprocessing
-from vision2.models.card import ModelFacts
-from vision2.models.facts import facts_for
+from vision2.models.cards import ModelCard, card_for
 from vision2.models.families.light_torchvision import torchvision_models
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig, WeightsConfig
@@ -28,27 +27,27 @@ from vision2.models.weights.read import checked_sha256, read_file, tensors_of
 SHOWN = 3  # names in a message
 IMAGENET_CLASSES = 1000
 OLD_DENSENET = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)")  # torchvision's files: norm.1 for norm1
-OUR_SETTINGS = ("name", "library", "shortcut", "width")  # that decide which tensors a network has
+OUR_SETTINGS = ("name", "library", "shortcut", "width")  # those that decide which tensors a network has
 
 
 @dataclass(frozen=True, eq=False)
 class WeightsSource:
-    """Weights at hand: the tensors as the file names them, and how images were prepared for them."""
+    """Weights in memory: the tensors as the file names them, and how images are prepared for them."""
 
     name: str
     path: Path
     sha256: str
     preprocessing: Preprocessing
     tensors: dict[str, Tensor] = field(repr=False)
-    own_classes: tuple[str, ...] | None = None  # as our checkpoint tells them
+    own_classes: tuple[str, ...] | None = None  # as recorded in our checkpoint
 
     @property
     def classes(self) -> tuple[str, ...] | None:
-        """Of the head in the file: our own, ImageNet's when it ends in 1000 outputs, else unknown."""
+        """Classes of the head in the file: as recorded, ImageNet's when it has 1000 outputs, else None (unknown)."""
         return self.own_classes or (imagenet_classes() if self._is_of_imagenet() else None)
 
     def is_of_other_classes(self, classes: Sequence[str]) -> bool:
-        """Whether a head of that many outputs in the file is known to stand for others than `classes`."""
+        """Whether a head in the file with that many outputs is known to be for other classes than `classes`."""
         if self.own_classes is None and len(classes) != IMAGENET_CLASSES:
             return False
         return self.classes is not None and tuple(classes) != self.classes
@@ -59,7 +58,7 @@ class WeightsSource:
 
 @dataclass(frozen=True)
 class WeightsReport:
-    """What was loaded. Totals are those of the backbone: all but the head, the auxiliary classifiers and counters."""
+    """What was loaded. Totals are of the backbone: all but the head, the auxiliary classifiers and batch counters."""
 
     source: str
     sha256: str
@@ -69,7 +68,7 @@ class WeightsReport:
     parameters_total: int
     adapted: tuple[str, ...]  # cropped to fit
     dropped: tuple[str, ...]  # in the file, not used
-    kept: tuple[str, ...]  # in the network, not in the file: these start at random
+    kept: tuple[str, ...]  # in the network, not in the file: they keep their random start
     preprocessing: Preprocessing
 
     @property
@@ -89,31 +88,31 @@ class WeightsReport:
 
 
 def find_weights(config: WeightsConfig, model: ModelConfig) -> WeightsSource | None:
-    """The weights that the configuration names (None with `weights.name=none`), read into memory.
+    """The weights that the configuration names (None for `weights.name=none`), read into memory.
 
     Raises:
-        UserError: when they cannot be had, are damaged, or belong to another model of ours.
+        UserError: when they are not available, are damaged, or belong to another model of ours.
     """
-    facts = facts_for(model)
+    card = card_for(model)
     if config.path:
-        return _local(config, model, facts)
+        return _local(config, model, card)
     if config.name == "none":
         return None
-    found = published_file(facts, "default" if config.name == "auto" else config.name)
+    found = published_file(card, "default" if config.name == "auto" else config.name)
     tensors = tensors_of(read_file(found.path), found.path)
     return WeightsSource(found.name, found.path, found.sha256, found.preprocessing, tensors)
 
 
-def _local(config: WeightsConfig, model: ModelConfig, facts: ModelFacts) -> WeightsSource:
+def _local(config: WeightsConfig, model: ModelConfig, card: ModelCard) -> WeightsSource:
     path = Path(config.path).expanduser()
     if path.is_dir():
         path = path / "best.pt"
     if not path.is_file():
-        raise UserError(f"weights.path={config.path}: there is no file {path}")
+        raise UserError(f"weights.path={config.path}: {path} does not exist")
     sha256, content = checked_sha256(path, config.sha256), read_file(path)
     tensors = tensors_of(content, path)
     if "model_config" not in content:
-        return WeightsSource(path.name, path, sha256, facts.preprocessing, tensors)
+        return WeightsSource(path.name, path, sha256, card.preprocessing, tensors)
     _check_same_model(content["model_config"], model, path)
     preprocessing = Preprocessing.from_dict(content["preprocessing"])
     return WeightsSource(f"our checkpoint {path}", path, sha256, preprocessing, tensors, tuple(content["classes"]))
@@ -122,23 +121,23 @@ def _local(config: WeightsConfig, model: ModelConfig, facts: ModelFacts) -> Weig
 def _check_same_model(saved: dict[str, Any], model: ModelConfig, path: Path) -> None:
     other = [f"model.{key}={saved.get(key)}" for key in OUR_SETTINGS if saved.get(key) != getattr(model, key)]
     if other:
-        raise UserError(f"{path} holds another model; to use it give {' '.join(other)}")
+        raise UserError(f"{path} holds another model; to use it type {' '.join(other)}")
 
 
 def imagenet_classes() -> tuple[str, ...]:
-    """Read from torchvision only when asked for: loading it takes half a second."""
+    """The 1000 class names, in order, as torchvision has them."""
     return tuple(torchvision_models().ResNet18_Weights.IMAGENET1K_V1.meta["categories"])
 
 
 def load_weights(
     network: Network, source: WeightsSource, min_coverage: float, *, classes: Sequence[str] | None = None
 ) -> WeightsReport:
-    """Copy what fits by name and shape, and take over the source's preprocessing.
+    """Copy what fits by name and shape, and adopt the source's preprocessing.
 
-    A head for another class count is dropped, and so is one for other classes when `classes` are given.
+    A head for another number of classes is dropped, and so is one for other classes when `classes` are given.
 
     Raises:
-        UserError: when less than `min_coverage` of the backbone's parameters would be loaded; nothing is copied then.
+        UserError: when less than `min_coverage` of the backbone's parameters would be loaded; then nothing is copied.
     """
     own = network.state_dict()
     given = network_names(network, source.tensors)
@@ -168,7 +167,7 @@ def network_names(network: Network, tensors: dict[str, Tensor]) -> dict[str, Ten
         return dict(tensors)
     tensors = {(f"{m[1]}{m[2]}" if (m := OLD_DENSENET.fullmatch(n)) else n): t for n, t in tensors.items()}
     convert = getattr(sys.modules[type(network.backbone).__module__], "checkpoint_filter_fn", None)
-    if convert is not None and network.facts.family == "timm":  # timm's own way to read old layouts and other sizes
+    if convert is not None and network.card.family == "timm":  # timm's own conversion of old layouts and other sizes
         tensors = convert(dict(tensors), network.backbone)
     head = f"{network.head_key}." if network.head_key else None
     renamed = {}
@@ -182,7 +181,7 @@ def _unusable(network: Network, source: WeightsSource, classes: Sequence[str] | 
     """Prefixes of tensors that must not be used although they may fit."""
     prefixes = []
     own_layout = any(name.startswith("backbone.") for name in source.tensors)
-    if network.facts.family == "googlenet" and not own_layout:
+    if network.card.family == "googlenet" and not own_layout:
         prefixes.append("backbone.aux")  # torchvision's file has them, untrained
     if classes is not None and source.is_of_other_classes(classes):
         prefixes += ["head.", *(f"{linear}." for linear in network.aux_linear_names())]
@@ -190,7 +189,7 @@ def _unusable(network: Network, source: WeightsSource, classes: Sequence[str] | 
 
 
 def centre_crop(kernel: Tensor, wanted: Tensor) -> Tensor | None:
-    """The middle of a larger convolution kernel (7x7 to 3x3), or None where that is not what is asked for."""
+    """The centre of a larger convolution kernel (7x7 to 3x3), or None where the shapes differ in another way."""
     if kernel.ndim != 4 or wanted.ndim != 4 or kernel.shape[:2] != wanted.shape[:2]:
         return None
     margins = [(have - want) for have, want in zip(kernel.shape[2:], wanted.shape[2:], strict=True)]
@@ -223,9 +222,9 @@ def _report(
 
 def _too_little(network: Network, report: WeightsReport, min_coverage: float) -> UserError:
     return UserError(
-        f"{report.source} fills {report.coverage:.1%} of the backbone of {network.name}, wanted are {min_coverage:.0%}"
-        f" (missing: {_some(report.kept)}; not used: {_some(report.dropped)}); is it a file of another model?"
-        " weights.min_coverage lowers the bar"
+        f"{report.source} fills {report.coverage:.1%} of the backbone of {network.name}, {min_coverage:.0%} is required"
+        f" (missing: {_some(report.kept)}; not used: {_some(report.dropped)});"
+        " if the file is for this model, lower weights.min_coverage"
     )
 
 

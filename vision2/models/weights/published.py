@@ -1,4 +1,4 @@
-"""Published weights by name: looked up in the usual cache folders first, then downloaded; the hash is checked."""
+"""Published weights by name: from the libraries' own cache folders, else downloaded; the hash is checked either way."""
 
 from __future__ import annotations
 
@@ -11,43 +11,45 @@ import torch
 
 from vision2.basics.errors import UserError, suggest
 from vision2.basics.preprocessing import Preprocessing
-from vision2.models.card import ModelFacts
+from vision2.models.cards import ModelCard
 from vision2.models.families.light_torchvision import torchvision_models
 from vision2.models.weights.read import checked_sha256
 
-ANSWER_WITHIN_S = 10  # a server that does not answer this fast counts as absent: offline must fail at once
+ANSWER_WITHIN_S = 10  # a server that takes longer counts as unreachable: without a network a run must fail at once
 INPUT_TRANSFORMED = ("googlenet", "inception_v3")  # torchvision re-normalises inside the network; see `published_file`
 
 
 class Published(NamedTuple):
+    """A file of published weights, and how images are prepared for them."""
+
     name: str  # e.g. "torchvision resnet50 IMAGENET1K_V2"
     path: Path
     sha256: str
     preprocessing: Preprocessing
 
 
-def published_file(facts: ModelFacts, name: str) -> Published:
-    """The file of one published set; `name` is one of `facts.weights` or "default".
+def published_file(card: ModelCard, name: str) -> Published:
+    """The file of one published set; `name` is one of `card.weights` or "default".
 
     torchvision's GoogLeNet and Inception v3 turn ImageNet-normalised input into (x - 0.5) / 0.5 inside the network. Here
-    that is done once, by the preprocessing, and the network's own switch stays off.
+    the preprocessing does that, once, and the network's own switch stays off.
 
     Raises:
-        UserError: for a set that does not exist, one that cannot be had, and a damaged file.
+        UserError: for a set that does not exist or is not available, and for a damaged file.
     """
-    if not facts.weights:
-        note = f" ({facts.note})" if facts.note else ""
-        hint = "give a file with weights.path=FILE or use strategy=scratch"
-        raise UserError(f"{facts.name} has no published weights{note}; {hint}")
-    wanted = facts.weights[-1] if name == "default" else name
-    if wanted not in facts.weights:
-        raise UserError(f"{facts.name} has no weights '{name}'{suggest(name, ['default', *facts.weights])}")
-    return _timm_file(facts, wanted) if facts.library == "timm" else _torchvision_file(facts, wanted)
+    if not card.weights:
+        note = f" ({card.note})" if card.note else ""
+        hint = "name a file with weights.path=FILE or use strategy=scratch"
+        raise UserError(f"{card.name} has no published weights{note}; {hint}")
+    wanted = card.weights[-1] if name == "default" else name
+    if wanted not in card.weights:
+        raise UserError(f"{card.name} has no weights '{name}'{suggest(name, ['default', *card.weights])}")
+    return _timm_file(card, wanted) if card.library == "timm" else _torchvision_file(card, wanted)
 
 
-def _torchvision_file(facts: ModelFacts, name: str) -> Published:
-    weights = torchvision_models().get_model_weights(facts.name)[name]
-    path, sha256 = _from_hub(weights.url, facts.name)
+def _torchvision_file(card: ModelCard, name: str) -> Published:
+    weights = torchvision_models().get_model_weights(card.name)[name]
+    path, sha256 = _from_hub(weights.url, card.name)
     transforms = weights.transforms()
     preprocessing = Preprocessing(
         transforms.crop_size[0],
@@ -56,42 +58,42 @@ def _torchvision_file(facts: ModelFacts, name: str) -> Published:
         tuple(transforms.std),
         transforms.interpolation.value,
     )
-    if facts.family in INPUT_TRANSFORMED:
-        preprocessing = facts.preprocessing
-    return Published(f"torchvision {facts.name} {name}", path, sha256, preprocessing)
+    if card.family in INPUT_TRANSFORMED:
+        preprocessing = card.preprocessing
+    return Published(f"torchvision {card.name} {name}", path, sha256, preprocessing)
 
 
-def _timm_file(facts: ModelFacts, tag: str) -> Published:
+def _timm_file(card: ModelCard, tag: str) -> Published:
     import timm
 
     from vision2.models.families.timm_networks import TIMM_NAMES, preprocessing_of
 
-    architecture = TIMM_NAMES.get(facts.name, facts.name).partition(".")[0]
+    architecture = TIMM_NAMES.get(card.name, card.name).partition(".")[0]
     config = timm.get_pretrained_cfg(f"{architecture}.{tag}")
     if config.hf_hub_id:
-        path, sha256 = _from_hugging_face(config.hf_hub_id, config.hf_hub_filename, facts.name)
+        path, sha256 = _from_hugging_face(config.hf_hub_id, config.hf_hub_filename, card.name)
     else:
-        path, sha256 = _from_hub(config.url, facts.name)
+        path, sha256 = _from_hub(config.url, card.name)
     return Published(f"timm {architecture}.{tag}", path, sha256, preprocessing_of(config))
 
 
 def _from_hub(url: str, model: str) -> tuple[Path, str]:
-    """A file of the folder `hub/checkpoints` under TORCH_HOME; the hash is the one torchvision writes into the name."""
+    """A file in `hub/checkpoints` under TORCH_HOME; torchvision puts the beginning of its sha256 into its name."""
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     path = folder / url.rpartition("/")[2]
     prefix = re.search(r"-([a-f0-9]{8,})\.", path.name)
     if not path.is_file():
         try:
-            _answers(url)
+            _check_reachable(url)
             folder.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(url, str(path), prefix[1] if prefix else None)
         except (OSError, RuntimeError, ValueError) as error:  # no route, refused, wrong hash
-            raise absent(model, path.name, folder, error) from error
+            raise _unavailable(model, path.name, folder, error) from error
     return path, checked_sha256(path, prefix[1] if prefix else None)
 
 
 def _from_hugging_face(repository: str, file: str | None, model: str) -> tuple[Path, str]:
-    """A file of the hub cache (HF_HOME). A stored file bears its own sha256 as its name."""
+    """A file in the hub's cache (HF_HOME), which names each stored file by its sha256."""
     from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 
     names = [file] if file else ["model.safetensors", "pytorch_model.bin"]
@@ -100,22 +102,24 @@ def _from_hugging_face(repository: str, file: str | None, model: str) -> tuple[P
         try:
             if constants.HF_HUB_OFFLINE:
                 raise OSError("HF_HUB_OFFLINE is set")
-            _answers(f"{constants.ENDPOINT}/{repository}/resolve/main/{names[0]}")  # its own client tries for 46 s
+            _check_reachable(
+                f"{constants.ENDPOINT}/{repository}/resolve/main/{names[0]}"
+            )  # the hub's client would try for 46 s
             found = hf_hub_download(repository, names[0])
         except (OSError, ValueError) as error:
-            raise absent(model, f"{repository}/{names[0]}", Path(constants.HF_HUB_CACHE), error) from error
+            raise _unavailable(model, f"{repository}/{names[0]}", Path(constants.HF_HUB_CACHE), error) from error
     path = Path(found)
     stored = path.resolve().name
     return path, checked_sha256(path, stored if re.fullmatch(r"[0-9a-f]{64}", stored) else None)
 
 
-def _answers(url: str) -> None:
+def _check_reachable(url: str) -> None:
     urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=ANSWER_WITHIN_S).close()
 
 
-def absent(model: str, file: str, folder: Path, error: Exception) -> UserError:
+def _unavailable(model: str, file: str, folder: Path, error: Exception) -> UserError:
     reason = str(getattr(error, "reason", "") or error).splitlines()[0][:120]
     return UserError(
         f"the weights of {model} ({file}) are not in {folder} and cannot be downloaded ({reason}); put the file there,"
-        " name another with weights.path=FILE, or train without with strategy=scratch"
+        " name another with weights.path=FILE, or train from scratch with strategy=scratch"
     )

@@ -1,4 +1,4 @@
-"""Reading a file of weights without executing anything in it, whatever program wrote it."""
+"""Reading a file of weights, whatever program wrote it, without executing anything in it."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ def checked_sha256(path: Path, wanted: str | None) -> str:
     """The file's sha256, equal to `wanted` or beginning with it (torchvision keeps 8 digits in the file name).
 
     Raises:
-        UserError: when it is another one.
+        UserError: when it is another file.
     """
     found = sha256_of(path)
     if wanted and not found.startswith(wanted.lower()):
         raise UserError(
-            f"{path} is not the file it should be: its sha256 begins with {found[:12]}, wanted is {wanted[:12]};"
-            " delete it and fetch it again"
+            f"{path} is not the file it should be: its sha256 begins with {found[:12]}, expected {wanted[:12]};"
+            " delete it and download it again"
         )
     return found
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """The dict in a `.safetensors` file, or in anything `torch.save` wrote, as tensors on the CPU.
+    """The dict in a `.safetensors` file, or in a file that `torch.save` wrote, with tensors on the CPU.
 
     Raises:
-        UserError: for a damaged file, and for one that holds more than tensors and plain values.
+        UserError: for a damaged file, and for one that contains more than tensors and plain values.
     """
     try:
         if path.suffix == ".safetensors":
@@ -53,22 +53,22 @@ def read_file(path: Path) -> dict[str, Any]:
         content = load_tensors(path)
     except pickle.UnpicklingError as error:
         raise UserError(
-            f"{path} is damaged or holds code besides tensors, which is never run; save it again as"
+            f"{path} is damaged or contains code besides tensors, which is never run; save it again with"
             " torch.save(model.state_dict(), FILE) or as .safetensors"
         ) from error
     except Exception as error:
         if isinstance(error, READ_ERRORS) or type(error).__module__.startswith("safetensors"):
             raise UserError(
-                f"{path} is damaged or holds no weights ({_first_line(error)}); fetch or save it again"
+                f"{path} is damaged or contains no weights ({_first_line(error)}); download or save it again"
             ) from error
         raise
     if not isinstance(content, dict):
-        raise UserError(f"{path} holds a {type(content).__name__}, not a dict of tensors; save model.state_dict()")
+        raise UserError(f"{path} contains a {type(content).__name__}, not a dict of tensors; save model.state_dict()")
     return content
 
 
 def load_tensors(path: Path) -> Any:
-    """What `torch.save` wrote, on the CPU; nothing in it is executed, and torch's remarks on odd files are not shown."""
+    """What `torch.save` wrote, on the CPU; nothing in it is executed, and torch's warnings about old files are not shown."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -87,7 +87,7 @@ def _with_current_names(checkpoint: dict[str, Any]) -> dict[str, Any]:
 
 
 def tensors_of(content: dict[str, Any], path: Path) -> dict[str, Tensor]:
-    """The tensors in a file's dict, out of the wrappers and prefixes that training scripts put around them.
+    """The tensors in a file's dict, without the wrappers and prefixes that training scripts put around them.
 
     Raises:
         UserError: when there are none.
@@ -98,7 +98,7 @@ def tensors_of(content: dict[str, Any], path: Path) -> dict[str, Tensor]:
             break
     tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
     if not tensors:
-        raise UserError(f"{path} holds no tensors; its keys are {', '.join(map(str, list(content)[:5])) or 'none'}")
+        raise UserError(f"{path} contains no tensors; its keys are {', '.join(map(str, list(content)[:5])) or 'none'}")
     for prefix in PREFIXES:
         if all(name.startswith(prefix) for name in tensors):
             tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}

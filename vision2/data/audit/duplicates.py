@@ -1,4 +1,4 @@
-"""Finding the same picture twice: byte for byte, or so alike that only recompression or scaling tells them apart."""
+"""Finding the same picture twice: byte for byte, or up to recompression and scaling."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 HASH_BITS_APART = 5  # of 64; the usual bound for a difference hash
 GREY_LEVELS_APART = 8.0  # mean difference of the small grey copies; recompression stays below 3
 SMALL_PX = 16
-BLOCK = 512  # rows compared with all others at once: 512 x 60,000 hashes are 250 MB
+BLOCK = 512  # rows compared with all others at once: 512 x 60,000 hashes take 250 MB
 
 
 def small_grey(image: np.ndarray) -> np.ndarray:
@@ -21,9 +21,9 @@ def small_grey(image: np.ndarray) -> np.ndarray:
 
 
 def difference_hash(image: np.ndarray) -> int:
-    """64 bits: is each of 8 x 9 grey values brighter than its right neighbour? (Krawetz 2013, "dHash").
+    """64 bits: whether each of 8 x 9 grey values is brighter than its right neighbour (Krawetz 2013, "dHash").
 
-    Survives scaling, recompression and changes of brightness, not cropping or mirroring.
+    Scaling, recompression and changes of brightness hardly change it; cropping and mirroring do.
     """
     grey = Image.fromarray(image).convert("L").resize((9, 8), Image.Resampling.BOX)
     values = np.asarray(grey, dtype=np.int16)
@@ -31,7 +31,7 @@ def difference_hash(image: np.ndarray) -> int:
 
 
 def exact_groups(digests: Sequence[str | None]) -> list[list[int]]:
-    """Positions that share a digest, two or more each; None never matches."""
+    """Groups of two or more positions with the same digest; None matches nothing."""
     same = defaultdict(list)
     for index, digest in enumerate(digests):
         if digest is not None:
@@ -40,9 +40,9 @@ def exact_groups(digests: Sequence[str | None]) -> list[list[int]]:
 
 
 def near_groups(hashes: np.ndarray, small: np.ndarray) -> list[list[int]]:
-    """Positions that look alike, two or more each: near in hash, and near in their small grey copies.
+    """Groups of two or more positions that look alike: near in hash, and near in their small grey copies.
 
-    A hash alone would call all plain images alike.
+    By the hash alone, all plain images would be alike.
 
     Args:
         hashes: (N,) uint64.
@@ -57,7 +57,7 @@ def near_groups(hashes: np.ndarray, small: np.ndarray) -> list[list[int]]:
 
 
 def _near_pairs(hashes: np.ndarray) -> np.ndarray:
-    """(P, 2) int64 pairs i < j at most HASH_BITS_APART bits apart: all against all, a block of rows at a time."""
+    """(P, 2) int64 pairs i < j at most HASH_BITS_APART bits apart: all against all, in blocks of rows."""
     found = [np.empty((0, 2), dtype=np.int64)]
     for start in range(0, len(hashes), BLOCK):
         rows = hashes[start : start + BLOCK, None]

@@ -4,9 +4,11 @@ import statistics
 import pytest
 from made_up_runs import configuration, make_run
 
+from vision2.basics.text_table import as_markdown
+from vision2.basics.written import WrittenFiles
+from vision2.report.tables import write_table
+from vision2.runs.groups import group_runs, varying_keys
 from vision2.runs.read import read_runs
-from vision2.runs.table import as_markdown, group_runs, varying_keys, write_table
-from vision2.stats.intervals import mean_interval
 
 
 @pytest.fixture
@@ -20,12 +22,10 @@ def groups_of(tmp_path):
 def test_seeds_of_one_configuration_make_one_row_with_mean_spread_and_n(tmp_path, groups_of):
     accuracies = [0.90, 0.92, 0.97]
     for seed, accuracy in enumerate(accuracies):
-        config = configuration(
-            seed=seed, output_dir=f"elsewhere{seed}", **{"dataset.cache": ["disk", "off", "memory"][seed]}
-        )
+        config = configuration(seed=seed, output_dir=f"elsewhere{seed}", **{"dataset.cache": ["disk", "off", "memory"][seed]})
         make_run(tmp_path, f"r{seed}", config, accuracy=accuracy)
     make_run(tmp_path, "p0", configuration(**{"model.name": "plain20"}), accuracy=0.8)
-    text = write_table(tmp_path / "out", groups_of(), mean_interval)
+    text = write_table(WrittenFiles(tmp_path / "out"), groups_of())
     rows = {row["configuration"]: row for row in csv.DictReader((tmp_path / "out" / "table.csv").open())}
     resnet = rows["resnet20"]
     assert (resnet["n"], resnet["seeds"], resnet["model.name"]) == ("3", "0 1 2", "resnet20")

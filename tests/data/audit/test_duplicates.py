@@ -4,8 +4,8 @@ import numpy as np
 from made_up_images import pixels
 from PIL import Image
 
-from vision2.data.files import duplicates
-from vision2.data.files.duplicates import difference_hash, exact_groups, near_groups, small_grey
+from vision2.data.audit import duplicates
+from vision2.data.audit.duplicates import difference_hash, exact_groups, near_groups, small_grey
 
 
 def near(*images):
@@ -36,11 +36,11 @@ def test_a_chain_of_copies_is_one_group():
     assert near(photo, pixels(2), recompressed(photo, 60), recompressed(photo, 30, 0.3)) == [[0, 2, 3]]
 
 
-def test_plain_pictures_of_different_brightness_are_no_duplicates():
+def test_plain_pictures_of_different_brightness_are_not_duplicates():
     assert near(*(np.full((50, 50, 3), level, np.uint8) for level in (0, 60, 120, 180, 240))) == []
 
 
-def test_mirrored_pictures_are_no_duplicates():
+def test_mirrored_pictures_are_not_duplicates():
     photo = pixels(3, 200, 150)
     assert near(photo, np.ascontiguousarray(photo[:, ::-1])) == []
 

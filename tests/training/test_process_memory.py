@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from vision2.training.memory import peak_memory_mb, reset_peak_memory
+from vision2.training.process_memory import peak_memory_mb, reset_peak_memory
 
 CPU = torch.device("cpu")
 

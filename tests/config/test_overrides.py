@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vision2.config.compose import load_config
-from vision2.config.quoting import quote_words
+from vision2.config.overrides import quote_overrides
 
 
 @pytest.mark.parametrize(
@@ -20,8 +20,6 @@ def test_classes_of_any_name_can_be_given_plainly(written):
     assert load_config([f"dataset.classes={written}"]).dataset.classes == ["niños", "gatos"]
 
 
-@pytest.mark.parametrize(
-    "word", ["model=a,b", "train.epochs=3", "x='ñ'", "train.epochs 3", "dataset.classes=[a,b]", "ñ=1"]
-)
+@pytest.mark.parametrize("word", ["model=a,b", "train.epochs=3", "x='ñ'", "train.epochs 3", "dataset.classes=[a,b]", "ñ=1"])
 def test_what_can_be_read_or_is_no_setting_stays_as_it_is(word):
-    assert quote_words([word]) == [word]
+    assert quote_overrides([word]) == [word]

@@ -1,0 +1,171 @@
+import pytest
+from made_up_runs import configuration, make_run
+
+from vision2.basics.errors import UserError
+from vision2.report.comparisons import judge_runs, parse_comparisons
+from vision2.runs.read import read_runs
+from vision2.stats.intervals import newcombe_difference
+
+CLAIM = {"metric": "metrics.test.accuracy", "a": {"model.name": "resnet56"}, "b": {"model.name": "plain56"}}
+
+
+@pytest.fixture
+def verdict_of(tmp_path):
+    """A verdict from accuracies: {"resnet56": [...], "plain56": [...]}, the position being the seed."""
+
+    def judged(accuracies, *claims):
+        for model, values in accuracies.items():
+            for seed, accuracy in enumerate(values):
+                make_run(tmp_path, f"{model}-{seed}", configuration(**{"model.name": model, "seed": seed}), accuracy=accuracy)
+        return judge_runs(read_runs(tmp_path)[0], parse_comparisons(claims or [CLAIM]))
+
+    return judged
+
+
+def test_a_difference_whose_interval_is_above_zero_supports_the_claim(verdict_of):
+    # Differences 0.10, 0.12, 0.14: mean 0.12, s = 0.02, half width 4.302653 * 0.02 / sqrt(3) = 0.049683.
+    verdict = verdict_of({"resnet56": [0.90, 0.92, 0.94], "plain56": [0.80, 0.80, 0.80]})
+    (finding,) = verdict.findings
+    assert verdict.overall == finding.judgement.verdict == "supported"
+    assert finding.judgement.difference.low == pytest.approx(0.12 - 0.049683, abs=1e-6)
+    assert finding.judgement.difference.high == pytest.approx(0.12 + 0.049683, abs=1e-6)
+    assert finding.judgement.difference.n == 3
+
+
+def test_means_that_differ_are_inconclusive_when_the_interval_includes_zero(verdict_of):
+    # Differences 0.10, 0.02, 0.00: mean 0.04, s = 0.052915, half width 4.302653 * 0.052915 / sqrt(3) = 0.131449.
+    verdict = verdict_of({"resnet56": [0.90, 0.82, 0.80], "plain56": [0.80, 0.80, 0.80]})
+    (finding,) = verdict.findings
+    assert finding.mean_a > finding.mean_b
+    assert finding.judgement.difference.low == pytest.approx(0.04 - 0.131449, abs=1e-5)
+    assert verdict.overall == "inconclusive"
+
+
+def test_pairing_by_seed_removes_what_seeds_share(verdict_of):
+    # Seeds vary by far more than the constant gain of about 0.02; unpaired, the intervals would overlap widely.
+    verdict = verdict_of({"resnet56": [0.52, 0.721, 0.919], "plain56": [0.50, 0.70, 0.90]})
+    assert verdict.overall == "supported"
+
+
+def test_the_other_direction_contradicts(verdict_of):
+    verdict = verdict_of({"resnet56": [0.80, 0.81, 0.80], "plain56": [0.90, 0.90, 0.90]})
+    assert verdict.overall == "contradicted"
+
+
+def test_lower_is_better_turns_the_claim_round(verdict_of):
+    claim = CLAIM | {"better": "lower"}
+    assert verdict_of({"resnet56": [0.80, 0.81, 0.80], "plain56": [0.90, 0.90, 0.90]}, claim).overall == "supported"
+
+
+def test_one_seed_decides_nothing_and_shows_the_noise_of_the_test_images(verdict_of):
+    verdict = verdict_of({"resnet56": [0.95], "plain56": [0.50]})
+    (finding,) = verdict.findings
+    assert (verdict.overall, finding.judgement.reason) == ("inconclusive", "one_pair")
+    assert finding.test_noise == pytest.approx(newcombe_difference(0.95, 60, 0.50, 60))
+    assert finding.test_noise[0] > 0
+
+
+def test_seeds_that_change_nothing_are_one_observation(verdict_of):
+    verdict = verdict_of({"resnet56": [0.9, 0.9, 0.9], "plain56": [0.8, 0.8, 0.8]})
+    assert (verdict.overall, verdict.findings[0].judgement.reason) == ("inconclusive", "no_spread")
+
+
+def test_counts_of_the_network_are_facts_from_one_pair_on(tmp_path):
+    for model, count in (("resnet56", 850_000), ("plain56", 849_000)):
+        make_run(tmp_path, model, configuration(**{"model.name": model}), parameters=count)
+    runs, _ = read_runs(tmp_path)
+    overall = [
+        judge_runs(runs, parse_comparisons([CLAIM | {"metric": "parameters", "better": better}])).overall
+        for better in ("higher", "lower")
+    ]
+    assert overall == ["supported", "contradicted"]
+
+
+def test_a_seed_without_a_partner_is_left_out_and_named(verdict_of):
+    verdict = verdict_of({"resnet56": [0.90, 0.92, 0.94, 0.1], "plain56": [0.80, 0.80, 0.80]})
+    assert verdict.findings[0].judgement.difference.n == 3
+    assert verdict.findings[0].unpaired == ("resnet56-3",)
+
+
+def test_no_runs_of_one_side_is_inconclusive(verdict_of):
+    verdict = verdict_of({"resnet56": [0.9, 0.8]})
+    assert (verdict.overall, verdict.findings[0].judgement.reason) == ("inconclusive", "no_pairs")
+
+
+def test_a_claim_of_two_parts_holds_only_when_both_do(verdict_of):
+    second = {"metric": "metrics.train.accuracy", "a": {"model.name": "resnet56"}, "b": {"model.name": "vgg16"}}
+    accuracies = {"resnet56": [0.90, 0.92, 0.94], "plain56": [0.80, 0.80, 0.80], "vgg16": [0.99, 0.80, 0.9]}
+    verdict = verdict_of(accuracies, CLAIM, second)
+    assert [finding.judgement.verdict for finding in verdict.findings] == ["supported", "inconclusive"]
+    assert verdict.overall == "inconclusive"
+
+
+def test_one_part_contradicted_at_the_corrected_level_contradicts_the_whole(verdict_of):
+    second = CLAIM | {"a": {"model.name": "vgg16"}}
+    accuracies = {"resnet56": [0.90, 0.92, 0.94], "plain56": [0.80, 0.80, 0.80], "vgg16": [0.50, 0.51, 0.50]}
+    assert verdict_of(accuracies, CLAIM, second).overall == "contradicted"
+
+
+def test_a_narrow_contradiction_among_many_parts_is_not_enough(verdict_of):
+    # Differences -0.10, -0.12, -0.20 with plain56: mean -0.14, s = 0.052915, half width at 95 % 0.131449 (excludes 0) and
+    # at 97.5 % 6.205347 * 0.052915 / sqrt(3) = 0.189578 (includes 0).
+    second = CLAIM | {"a": {"model.name": "vgg16"}}
+    accuracies = {"resnet56": [0.90, 0.92, 0.94], "plain56": [0.80, 0.80, 0.80], "vgg16": [0.70, 0.68, 0.60]}
+    verdict = verdict_of(accuracies, CLAIM, second)
+    assert verdict.findings[1].judgement.verdict == "contradicted"
+    assert verdict.overall == "inconclusive"
+
+
+def test_a_negative_margin_asks_only_for_not_being_worse(verdict_of):
+    accuracies = {"resnet56": [0.899, 0.902, 0.899], "plain56": [0.90, 0.90, 0.90]}
+    assert verdict_of(accuracies, CLAIM | {"margin": -0.02}).overall == "supported"
+
+
+def test_noise_of_test_images_is_not_told_for_several_pairs_of_one_seed(tmp_path):
+    """An interval of the first pair alone would stand beside the mean difference of all."""
+    for model in ("resnet56", "plain56"):
+        for fraction in (0.1, 1.0):
+            config = configuration(**{"model.name": model, "seed": 0, "dataset.fraction": fraction})
+            make_run(tmp_path, f"{model}-{fraction}", config, accuracy=0.5 + 0.2 * fraction)
+    (comparison,) = parse_comparisons([CLAIM | {"pair_on": ["dataset.fraction"]}])
+    (finding,) = judge_runs(read_runs(tmp_path)[0], [comparison]).findings
+    assert (finding.judgement.reason, finding.test_noise) == ("one_pair", None)
+
+
+def test_several_pairs_of_a_seed_count_once_and_only_what_both_sides_have(tmp_path):
+    """A seed's runs on a tenth and on all of the images share images: four differences, but two observations."""
+    runs = [("resnet56", seed, fraction) for seed in (0, 1) for fraction in (0.1, 1.0)]
+    runs += [("plain56", 0, 0.1), ("plain56", 0, 1.0), ("plain56", 1, 0.1)]  # seed 1 lacks plain-56 on all images
+    for model, seed, fraction in runs:
+        config = configuration(**{"model.name": model, "seed": seed, "dataset.fraction": fraction})
+        accuracy = 0.6 + 0.2 * fraction + (0.04 + 0.04 * seed if model == "resnet56" else 0.0)
+        make_run(tmp_path, f"{model}-{seed}-{fraction}", config, accuracy=accuracy)
+    found, _ = read_runs(tmp_path)
+    by_seed, by_both = parse_comparisons([CLAIM, CLAIM | {"pair_on": ["dataset.fraction"]}])
+    (of_seed,), (of_both,) = (judge_runs(found, [comparison]).findings for comparison in (by_seed, by_both))
+    assert (of_seed.judgement.difference.n, of_both.judgement.difference.n) == (2, 2)
+    assert of_both.judgement.difference.mean == pytest.approx((0.04 + 0.08) / 2)
+    assert of_seed.judgement.difference.mean == pytest.approx((0.04 + 0.08 + 0.2 * (0.55 - 0.1)) / 2)  # unlike images compared
+
+
+def test_metrics_can_be_read_from_the_epochs(tmp_path):
+    for model, accuracy in (("resnet56", 0.9), ("plain56", 0.5)):
+        make_run(tmp_path, model, configuration(**{"model.name": model}), accuracy=accuracy)
+    runs, _ = read_runs(tmp_path)
+    for metric, expected in (("last.val_accuracy", 0.88 - 0.48), ("mean.gradient_norms.stem", 0.0)):
+        (comparison,) = parse_comparisons([CLAIM | {"metric": f"history.{metric}"}])
+        assert judge_runs(runs, [comparison]).findings[0].judgement.difference.mean == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("claim", "words"),
+    [
+        ("faster", "must hold metric"),
+        ({"metric": "x", "a": {"seed": 0}}, "lacks 'b'"),
+        (CLAIM | {"beter": "higher"}, "did you mean 'better'"),
+        (CLAIM | {"better": "more"}, "higher or lower"),
+    ],
+)
+def test_a_comparison_that_cannot_be_read_is_one_sentence(claim, words):
+    with pytest.raises(UserError, match=words):
+        parse_comparisons([claim])

@@ -1,0 +1,26 @@
+"""Work in threads whose results come in order and are not computed far ahead of their use."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
+
+
+def map_ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], *, threads: int, ahead: int, name: str
+) -> Iterator[Result]:
+    """Like `map`, by `threads`, with at most `ahead` items in work or waiting; closing the iterator stops the threads."""
+    pool, waiting = ThreadPoolExecutor(threads, name), deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

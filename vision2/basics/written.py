@@ -1,0 +1,82 @@
+"""Which files of a folder are ours: only these are replaced or deleted, whatever else the user keeps there."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from vision2.basics.errors import UserError
+
+LIST = ".vision2.jsonl"  # names of the files we wrote, one JSON string a line, relative to the folder
+
+
+class WrittenFiles:
+    """The files we write into `folder`.
+
+    Args:
+        names: files that will be written; checked here, before any work is done for them.
+
+    Raises:
+        UserError: when a file that we did not write already has one of the names.
+    """
+
+    def __init__(self, folder: str | Path, *names: str):
+        self.folder = Path(folder)
+        self._list = self.folder / LIST
+        self._check(names)
+
+    def path(self, name: str) -> Path:
+        """Where to write `name`, from now on a file of ours.
+
+        Raises:
+            UserError: when a file that we did not write already has this name, or the folder cannot be written.
+        """
+        self._check([name])
+        self._note([name])
+        return self.folder / name
+
+    def adopt(self, names: Iterable[str]) -> None:
+        """Count `names` as ours in a folder that an earlier version wrote, which kept no list."""
+        if not self._list.exists():
+            self._note([name for name in names if (self.folder / name).exists()])
+
+    def clear(self) -> None:
+        """Delete every file we wrote, and the list; folders and the user's files stay."""
+        for name in self._listed():
+            path = self.folder / name
+            if path.parent.resolve().is_relative_to(self.folder.resolve()):  # the list may come from someone else
+                with suppress(OSError):
+                    path.unlink()
+        self._list.unlink(missing_ok=True)
+
+    def _check(self, names: Iterable[str]) -> None:
+        listed = self._listed()
+        for name in names:
+            if name not in listed and os.path.lexists(self.folder / name):
+                raise UserError(
+                    f"{self.folder / name} was not written by vision2 (or by a version that kept no list of its files):"
+                    " move or delete it, then type the same command again"
+                )
+
+    def _note(self, names: Iterable[str]) -> None:
+        new = [name for name in names if name not in self._listed()]
+        if not new:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._list.open("a", encoding="utf-8") as stream:  # appending: two commands may share a folder
+                stream.writelines(json.dumps(name) + "\n" for name in new)
+        except OSError as error:
+            raise UserError(
+                f"cannot write in {self.folder}: {error.strerror}; name another folder or make room there"
+            ) from error
+
+    def _listed(self) -> list[str]:
+        names = []
+        for line in self._list.read_text(encoding="utf-8").splitlines() if self._list.exists() else ():
+            with suppress(ValueError):  # a line cut off by a kill
+                names.append(json.loads(line))
+        return [name for name in names if isinstance(name, str)]

@@ -1,0 +1,126 @@
+"""The overrides (`key=value`) of a command line, in Hydra's grammar: quoted, checked one by one, expanded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from vision2.basics.errors import UserError, suggest
+from vision2.config.checks import LEAVES, section_problem, unknown_key, value_problem
+from vision2.config.location import GROUPS, options
+from vision2.config.schema import Config
+
+BARE_ITEM = re.compile(r"""[^\[\]{},:'"]*[^\x00-\x7f][^\[\]{},:'"]*""")  # of a list or dict, with a non-ASCII letter
+TYPE_NAMES = {  # the first that occurs in a field's annotation
+    "RuleConfig": "a list of {match: PATTERN, lr_scale: NUMBER, frozen: true|false}",
+    "list": "a list, e.g. [cat,dog]",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text",
+}
+
+
+def parse(override: str) -> Override:
+    """One override; a `HydraException` for text that is not in Hydra's grammar."""
+    return OverridesParser.create().parse_override(override)
+
+
+def quote_overrides(overrides: Sequence[str]) -> list[str]:
+    """The overrides, with quotes around the values that Hydra cannot read without, such as paths with ñ, ☕ or (1)."""
+    return [_quoted(override) for override in overrides]
+
+
+def _quoted(override: str) -> str:
+    if _is_readable(override):
+        return override
+    key, equals, value = override.partition("=")
+    text = BARE_ITEM.sub(lambda found: _in_quotes(found[0].strip()), value) if value[:1] in "[{" else _in_quotes(value)
+    candidate = f"{key}{equals}{text}"
+    return candidate if equals and _is_readable(candidate) else override
+
+
+def _is_readable(override: str) -> bool:
+    try:
+        parse(override)
+    except HydraException:
+        return False
+    return True
+
+
+def _in_quotes(text: str) -> str:
+    return QuotedString(text, Quote.single).with_quotes()
+
+
+def check_overrides(overrides: Sequence[str]) -> None:
+    """Check each override by itself, so that all mistakes are reported at once.
+
+    Raises:
+        UserError: with one line for each unknown option, unknown key, wrong type or value out of range.
+    """
+    problems = []
+    for override in overrides:
+        try:
+            problems += _problems_of(override)
+        except HydraException:  # not key=value, or values that cannot be listed such as glob(*)
+            problems.append(f"cannot read '{override}': settings are written key=value, e.g. train.epochs=5")
+    keys = {override.lstrip("+").partition("=")[0] for override in overrides}
+    if "dataset.root" in keys and not keys & {"dataset", "dataset.name", "experiment", "resume", "mode"}:
+        problems.append(
+            "dataset.root is given without a data set; add dataset=folder, or the name of the data set that is there"
+        )
+    if problems:
+        raise UserError(*problems)
+
+
+def _problems_of(override: str) -> list[str]:
+    parsed = parse(override)
+    key = parsed.key_or_group
+    if parsed.is_hydra_override():
+        return []
+    if parsed.is_delete():
+        return [f"'~{key}' would remove a setting; give it a value instead"]
+    values = [parse(text).value() for text in expand(override)]
+    if key in GROUPS:
+        allowed = [*options(key), *(["null"] if key == "experiment" else [])]
+        wanted = ["null" if value is None else value for value in values]
+        return [f"unknown {key} '{value}'{suggest(value, allowed)}" for value in wanted if value not in allowed]
+    problem = unknown_key(key) or section_problem(key)
+    if problem:
+        return [problem]
+    return [problem for value in values if (problem := _type_or_value_problem(key, value))]
+
+
+def _type_or_value_problem(key: str, value: Any) -> str | None:
+    if isinstance(value, str) and "${" in value:
+        return None
+    if value == "" and "str" in str(LEAVES[key].type):
+        return f"{key} is empty (an unset variable?); give a value or leave it out"
+    try:
+        probe = OmegaConf.structured(Config)
+        OmegaConf.update(probe, key, value)
+        value = OmegaConf.select(probe, key)
+    except OmegaConfBaseException:
+        wanted = str(LEAVES[key].type)
+        kind = next((text for name, text in TYPE_NAMES.items() if name in wanted), "of another type")
+        return f"{key} is {'null' if value is None else repr(str(value))}, it must be {kind}"
+    return value_problem(key, value)
+
+
+def is_sweep(override: str) -> bool:
+    return parse(override).is_sweep_override()
+
+
+def expand(override: str) -> list[str]:
+    """`model=a,b` as [`model=a`, `model=b`]; an override with one value alone in a list, as it is."""
+    parsed = parse(override)
+    if not parsed.is_sweep_override():
+        return [override]
+    return [f"{parsed.get_key_element()}={value}" for value in parsed.sweep_string_iterator()]

@@ -1,0 +1,164 @@
+"""Predictions for people and programs: a table, CSV, JSON, a contact sheet, and where the network looked."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from pathlib import PurePath, PurePosixPath
+
+import numpy as np
+import torch
+
+from vision2.basics.atomic_write import write_text
+from vision2.basics.text_table import as_text
+from vision2.basics.written import WrittenFiles
+from vision2.inference.predictor import Predictions, Predictor, network_inputs
+from vision2.pictures.contact_sheet import Tile, contact_sheet
+from vision2.pictures.gradcam import cam_overlays
+from vision2.pictures.images import as_pictures, save_picture
+
+MOST_COMMON = 3  # predictions named for a folder
+CAM_BATCH = 8  # backward passes hold activations
+FILES = ("predictions.csv", "predictions.json", "contact_sheet.png")
+
+
+def as_table(predictions: Predictions, predictor: Predictor, top: int) -> str:
+    """The network, a line per image with its most probable classes, the files that could not be read, the folders."""
+    top = min(top, len(predictions.classes))
+    rows = []
+    for index, entry in enumerate(predictions.entries):
+        named = [f"{predictions.classes[label]} {share:.1%}" for label, share in predictions.top(index, top)]
+        rows.append([entry.id, *named])
+    headings = ["image", *(f"{rank}." for rank in range(1, top + 1))]
+    size = predictor.network.preprocessing.image_size_px
+    heading = f"{predictor.source}: {predictor.network.name}, {len(predictor.classes)} classes, {size} px"
+    parts = [heading, as_text(headings, rows)]
+    if predictions.unreadable:
+        parts.append("not readable:\n" + "\n".join(f"  {name}: {why}" for name, why in predictions.unreadable.items()))
+    if len(predictions.entries) > 1:
+        parts.append(as_text(*_folder_table(predictions)))
+    return "\n\n".join(parts)
+
+
+def as_csv(predictions: Predictions, _predictor: Predictor, top: int) -> str:
+    """image, class and probability of the most probable, then those of the next ones."""
+    top = min(top, len(predictions.classes))
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    more = [name for rank in range(2, top + 1) for name in (f"class_{rank}", f"probability_{rank}")]
+    writer.writerow(["image", "class", "probability", *more])
+    for index, entry in enumerate(predictions.entries):
+        cells = [cell for label, p in predictions.top(index, top) for cell in (predictions.classes[label], f"{p:.6f}")]
+        writer.writerow([entry.id, *cells])
+    return stream.getvalue()
+
+
+def as_json(predictions: Predictions, predictor: Predictor, top: int) -> str:
+    """Everything a program may want to know."""
+    images = [
+        {
+            "image": entry.id,
+            "predictions": [
+                {"class": predictions.classes[label], "index": label, "probability": round(share, 6)}
+                for label, share in predictions.top(index, top)
+            ],
+        }
+        for index, entry in enumerate(predictions.entries)
+    ]
+    record = {
+        "source": predictor.source,
+        "model": predictor.network.name,
+        "classes": list(predictions.classes),
+        "preprocessing": predictor.network.preprocessing.to_dict(),
+        "images": images,
+        "unreadable": [{"image": name, "reason": why} for name, why in predictions.unreadable.items()],
+        "folders": folders(predictions),
+    }
+    return json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def folders(predictions: Predictions) -> list[dict]:
+    """For each folder: its images, their predicted classes, and how many were predicted as the folder's own name.
+
+    `right` is None where the folder's name is not a class of the network.
+    """
+    members: dict[str, list[int]] = {}
+    for index, entry in enumerate(predictions.entries):
+        members.setdefault(PurePosixPath(entry.id).parent.as_posix(), []).append(index)
+    top, names = predictions.probabilities.argmax(1), [name.lower() for name in predictions.classes]
+    rows = []
+    for folder, indices in sorted(members.items()):
+        counts = Counter(predictions.classes[top[index]] for index in indices)
+        own = PurePosixPath(folder).name.lower()
+        right = sum(names[top[index]] == own for index in indices) if own in names else None
+        rows.append({"folder": folder, "n": len(indices), "predicted": dict(counts.most_common()), "right": right})
+    return rows
+
+
+def _folder_table(predictions: Predictions) -> tuple[list[str], list[list[str]]]:
+    rows = []
+    for row in folders(predictions):
+        common = list(row["predicted"].items())[:MOST_COMMON]
+        named = ", ".join(f"{name} {count / row['n']:.1%}" for name, count in common)
+        right = "-" if row["right"] is None else f"{row['right']} ({row['right'] / row['n']:.1%})"
+        rows.append([row["folder"], str(row["n"]), named, right])
+    return ["folder", "images", "mostly taken for", "right by the folder's name"], rows
+
+
+def write_files(
+    files: WrittenFiles, predictor: Predictor, predictions: Predictions, *, top: int, shown: int, gradcam: bool
+) -> str:
+    """predictions.csv, predictions.json, contact_sheet.png with up to `shown` images, gradcam/IMAGE.png of each of them.
+
+    Returns:
+        What was written, in words.
+    """
+    for name, text in zip(FILES, (as_csv, as_json), strict=False):
+        write_text(files.path(name), text(predictions, predictor, top))
+    count = len(predictions.entries)
+    indices = np.unique(np.linspace(0, count - 1, min(shown, count)).round().astype(int)).tolist()  # spread over all
+    maps = _write_pictures(files, predictor, predictions, indices, gradcam=gradcam)
+    words = f"{files.folder}/{', '.join(FILES)} ({len(indices)} of {count} images)"
+    if gradcam:
+        words += ", gradcam/" if maps else "; no Grad-CAM: this network passes no gradients back to the image"
+    return words
+
+
+def _write_pictures(
+    files: WrittenFiles, predictor: Predictor, predictions: Predictions, indices: list[int], *, gradcam: bool
+) -> bool:
+    """The contact sheet of some images; whether there are maps of them."""
+    entries = [predictions.entries[index] for index in indices]
+    images = network_inputs(predictor, entries)
+    pictures = as_pictures(images, predictor.network.preprocessing)
+    first = [predictions.top(index, 1)[0] for index in indices]
+    maps = _maps(predictor, images, [label for label, _ in first]) if gradcam and predictor.explainable else None
+    tiles = []
+    for position, (entry, picture, (label, share)) in enumerate(zip(entries, pictures, first, strict=True)):
+        name = predictions.classes[label]
+        tiles.append(Tile(picture, entry.id, f"{share:.0%} {name}", share))
+        if maps is not None:
+            tiles.append(Tile(maps[position], entry.id, f"Grad-CAM: {name}"))
+            save_picture(maps[position], files.path(f"gradcam/{_inside(entry.id)}.png"))
+    save_picture(contact_sheet(tiles), files.path(FILES[-1]))
+    return maps is not None
+
+
+def _inside(name: str) -> str:
+    """A relative path that stays below the folder it is joined to: the member names of a zip can be anything."""
+    parts = PurePath(name).parts
+    return "/".join(part for part in parts if part not in ("..", PurePath(name).anchor)) or "image"
+
+
+def _maps(predictor: Predictor, images: torch.Tensor, labels: list[int]) -> np.ndarray | None:
+    """(N, S, S, 3) uint8 overlays; None for a network without a spatial layer."""
+    found = []
+    for start in range(0, len(images), CAM_BATCH):
+        part = slice(start, start + CAM_BATCH)
+        overlays = cam_overlays(predictor.network, images[part], labels[part], predictor.network.preprocessing)
+        if overlays is None:
+            return None
+        found.append(overlays)
+    return np.concatenate(found)

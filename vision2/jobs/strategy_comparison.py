@@ -1,0 +1,189 @@
+"""Strategies under an equal budget: one job per strategy and seed, and what their differences to the baseline show."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vision2.basics.atomic_write import write_json
+from vision2.basics.errors import UserError, suggest
+from vision2.basics.text_table import as_text
+from vision2.config.compose import load_config
+from vision2.runs.records import plain
+from vision2.runs.sweep_folder import SweepFolder, create_sweep_dir
+from vision2.stats.intervals import Estimate, mean_interval
+from vision2.stats.verdict import CONTRADICTED, INCONCLUSIVE, SUPPORTED, judge_pairs
+
+if TYPE_CHECKING:
+    from vision2.config.schema import Config
+
+STRATEGIES = ("scratch", "feature_extraction", "finetune")
+OWN = ("strategy", "seed", "resume", "mode")  # keys that the comparison sets itself
+HELPS, HURTS, NOT_SHOWN = "helps", "hurts", "no difference shown"
+WORDS = {SUPPORTED: HELPS, CONTRADICTED: HURTS, INCONCLUSIVE: NOT_SHOWN}
+SENTENCES = {
+    HELPS: "helps: it beats {baseline} on this budget",
+    HURTS: "hurts: {baseline} is better on this budget (negative transfer)",
+    NOT_SHOWN: "shows no difference to {baseline} at 95 %; more seeds narrow the interval",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    strategy: str
+    overrides: list[str]
+    config: Config
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one strategy does compared with the baseline. Accuracies and their differences are shares of 1."""
+
+    name: str
+    accuracy: Estimate
+    difference: Estimate | None  # None for the baseline itself, and without a common seed
+    verdict: str | None
+
+
+def plan(overrides: list[str], *, strategies: Sequence[str], source: str | None, seeds: Sequence[int]) -> list[Job]:
+    """The jobs of every seed; the first is one of the baseline.
+
+    Raises:
+        UserError: with every problem of every job, each reported once.
+    """
+    taken = [word for word in overrides if word.partition("=")[0] in OWN]
+    if taken:
+        raise UserError(f"'{taken[0]}' is chosen by the comparison itself; use strategies=... and seeds=...")
+    jobs, problems = [], {}
+    for seed in seeds:
+        for name, own in _arms(strategies, source, overrides):
+            words = [*overrides, *own, f"seed={seed}"]
+            try:
+                jobs.append(Job(name, words, load_config([*words, "skip_finished=true"])))
+            except UserError as error:
+                problems |= dict.fromkeys(error.problems)
+    if problems:
+        raise UserError(*problems)
+    return jobs
+
+
+def _arms(strategies: Sequence[str], source: str | None, overrides: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """(name, its own overrides) of each strategy; with `source`, each one that transfers also from that run.
+
+    A model without published weights transfers from the run only.
+    """
+    found = []
+    for name in dict.fromkeys(strategies):
+        if name not in STRATEGIES:
+            raise UserError(f"strategies has '{name}'{suggest(name, STRATEGIES)}")
+        own = [f"strategy={name}"]
+        if name == "scratch" or source is None or _has_weights(overrides):
+            found.append((name, own))
+        if name != "scratch" and source is not None:
+            found.append((f"{name} from source", [*own, f"strategy.source={source}", "weights.path=null"]))
+    if len(found) < 2:
+        raise UserError("a comparison needs two strategies at least, e.g. strategies=scratch,finetune")
+    return found
+
+
+def _has_weights(overrides: Sequence[str]) -> bool:
+    from vision2.models.cards import card_for
+
+    if any(word.startswith("weights.") for word in overrides):
+        return True
+    return bool(card_for(load_config([word for word in overrides if word.startswith("model")]).model).weights)
+
+
+def compare(jobs: Sequence[Job]) -> int:
+    """Run the jobs, print and write the comparison; 1 when a job failed.
+
+    Raises:
+        UserError: for weights or a source run that cannot be used (before anything is trained), or no baseline.
+    """
+    from vision2.jobs.sweep import sweep_job
+
+    _check_sources(jobs)
+    folder = SweepFolder(create_sweep_dir(Path(jobs[0].config.output_dir)))
+    print(f"{len(jobs)} jobs; the comparison goes to {folder.path}", flush=True)
+    for job in jobs:
+        sweep_job(job.config, shlex.join(["python", "-m", "vision2.train", *job.overrides]), folder)
+    done, baseline = folder.jobs(), jobs[0].strategy
+    results = _accuracies(jobs, done)
+    if not results[baseline]:
+        raise UserError(f"no run of {baseline} finished, so there is nothing to compare with")
+    found = effects(results, baseline)
+    print("\n" + _text(found, baseline))
+    failed = [row for row in done if row["status"] == "failed"]
+    for row in failed:
+        print(f"failed, and left out above: {row['command']}: {row['error']}", file=sys.stderr)
+    record = [
+        {"strategy": e.name, "verdict": e.verdict, "accuracy": e.accuracy._asdict(), "by_seed": results[e.name]}
+        | {"difference": e.difference._asdict() if e.difference else None}
+        for e in found
+    ]
+    write_json(folder.path / "comparison.json", plain({"baseline": baseline, "strategies": record}))
+    print(f"written: {folder.path / 'comparison.json'}")
+    return int(bool(failed))
+
+
+def _check_sources(jobs: Sequence[Job]) -> None:
+    """Look at what every strategy transfers from before one of them is trained."""
+    from vision2.models.weights.load import find_weights
+    from vision2.preparation import wanted_weights
+
+    for config in {job.strategy: job.config for job in reversed(jobs)}.values():
+        find_weights(wanted_weights(config), config.model)
+
+
+def _accuracies(jobs: Sequence[Job], done: Sequence[dict]) -> dict[str, dict[int, float]]:
+    """Test accuracy by strategy and seed."""
+    results: dict[str, dict[int, float]] = {}
+    for job, row in zip(jobs, done, strict=True):
+        by_seed = results.setdefault(job.strategy, {})
+        if row["status"] in ("completed", "skipped"):
+            summary = json.loads((Path(row["run"]) / "summary.json").read_text(encoding="utf-8"))
+            by_seed[job.config.seed] = summary["metrics"]["test"]["accuracy"]
+    return results
+
+
+def effects(results: Mapping[str, Mapping[int, float]], baseline: str) -> list[Effect]:
+    """Effects of every strategy in `results` (test accuracy by name and seed) compared with `baseline`."""
+    found = []
+    for name, by_seed in results.items():
+        if not by_seed:
+            continue
+        accuracy = mean_interval(list(by_seed.values()))
+        if name == baseline:
+            found.append(Effect(name, accuracy, None, None))
+            continue
+        seeds = sorted(set(by_seed) & set(results[baseline]))
+        judgement = judge_pairs([by_seed[seed] for seed in seeds], [results[baseline][seed] for seed in seeds])
+        found.append(Effect(name, accuracy, judgement.difference, WORDS[judgement.verdict]))
+    return found
+
+
+def _text(found: Sequence[Effect], baseline: str) -> str:
+    """The table and a sentence for each strategy."""
+    headings = ["strategy", "test accuracy", f"difference to {baseline} (points)", "seeds", "verdict"]
+    rows = [[e.name, _percent(e.accuracy), _points(e.difference), str(e.accuracy.n), e.verdict or "baseline"] for e in found]
+    sentences = [f"{e.name} {SENTENCES[e.verdict].format(baseline=baseline)}" for e in found if e.verdict]
+    return "\n".join([as_text(headings, rows), *sentences])
+
+
+def _percent(estimate: Estimate) -> str:
+    if estimate.n < 2:
+        return f"{estimate.mean:.2%}"
+    return f"{100 * estimate.mean:.2f} +- {100 * estimate.std:.2f} %"
+
+
+def _points(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "-"
+    if estimate.n < 2:
+        return f"{100 * estimate.mean:+.2f} (one seed: no interval)"
+    return f"{100 * estimate.mean:+.2f} ({100 * estimate.low:+.2f} to {100 * estimate.high:+.2f})"

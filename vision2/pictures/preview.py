@@ -1,0 +1,64 @@
+"""The pictures a network sees, in a grid: what `python -m vision2.preview` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from vision2.pictures.images import as_pictures, collect_images
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from vision2.basics.preprocessing import Preprocessing
+
+COLUMNS = 8
+LEAST_SHARE = 0.005  # a class with less of a mixed image is not named
+
+
+def preview_grid(
+    batches, evaluation, *, count: int, preprocessing: Preprocessing, classes: Sequence[str]
+) -> tuple[list[np.ndarray], list[str]]:
+    """(pictures, captions) of the first `count` images of epoch 1, in rows of `COLUMNS`.
+
+    With `evaluation`, batches of the same split without augmentation, each row is followed by one of its evaluation
+    views.
+    """
+    images, targets, labels, indices = first_images(batches, count)
+    views = [(as_pictures(images, preprocessing), captions_of(targets, classes))]
+    if evaluation is not None:
+        same = as_pictures(collect_images(evaluation, indices.tolist()), preprocessing)
+        views.append((same, [f"{classes[label]} (evaluation)" for label in labels.tolist()]))
+    pictures, captions = [], []
+    for start in range(0, len(labels), COLUMNS):
+        for shown, names in views:
+            row = slice(start, start + COLUMNS)
+            free = COLUMNS - len(names[row])
+            pictures += [*shown[row], *[shown[0] * 0 + 255] * free]
+            captions += [*names[row], *[""] * free]
+    return pictures, captions
+
+
+def first_images(batches, count: int) -> list[Tensor]:
+    """The tensors of the first batches, joined and cut to `count` images; the targets of mixed batches stay shares."""
+    import torch
+
+    found = []
+    for batch in batches.epoch(1):
+        found.append(batch)
+        if sum(len(part.labels) for part in found) >= count:
+            break
+    return [torch.cat(tensors)[:count] for tensors in zip(*found, strict=True)]
+
+
+def captions_of(targets: Tensor, classes: Sequence[str]) -> list[str]:
+    """The class of each target (N,), or the shares of each mixed target (N, K)."""
+    if targets.ndim == 1:
+        return [classes[label] for label in targets.tolist()]
+    return [_shares(target, classes) for target in targets.tolist()]
+
+
+def _shares(target: list[float], classes: Sequence[str]) -> str:
+    parts = [(share, name) for share, name in zip(target, classes, strict=True) if share > LEAST_SHARE]
+    return " + ".join(f"{share:.0%} {name}" for share, name in sorted(parts, reverse=True))

@@ -1,0 +1,132 @@
+"""Runs of one configuration as one group, whatever their seeds, with a name that tells it from the other groups."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vision2.runs.identity import NOT_PART_OF_IT
+from vision2.runs.read import Run
+
+# Runs of one configuration may differ in these: the seed, and where and how the work was done.
+NOT_THE_CONFIGURATION = (*NOT_PART_OF_IT, "seed")
+
+
+@dataclass
+class Group:
+    """The runs of one configuration."""
+
+    config: dict[str, Any]  # flattened, without the keys that may differ
+    runs: list[Run] = field(default_factory=list)  # completed, one per seed
+    failed: list[Run] = field(default_factory=list)
+    superseded: list[Run] = field(default_factory=list)  # an older run of a seed that was run again
+    label: str = ""  # what distinguishes it from the other groups, or model and strategy
+    named_by: tuple[str, ...] = ()  # the keys the label is made of
+
+    def values(self, key: str) -> list[float]:
+        """The numbers under a dotted key, one for each completed run that has it."""
+        return [value for run in self.runs if (value := run.number(key)) is not None]
+
+
+def flatten(config: dict, prefix: str = "") -> dict[str, Any]:
+    """{"model": {"name": "a"}} -> {"model.name": "a"}; lists become text so that values can be compared and shown."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = json.dumps(value) if isinstance(value, list) else value
+    return flat
+
+
+def configuration(run: Run) -> dict[str, Any]:
+    """A run's flattened configuration without seed, folders and caches."""
+    left_out = tuple(f"{key}." for key in NOT_THE_CONFIGURATION)
+    flat = {key: value for key, value in flatten(run.config).items() if not f"{key}.".startswith(left_out)}
+    if flat.get("mode") == "eval":
+        flat["checkpoint"] = run.config.get("checkpoint")  # two networks of one configuration are not one run twice
+    if source := flat.get("strategy.source"):
+        # Each seed may transfer from its own source run: what counts is which model was trained on which data there.
+        flat["strategy.source"] = "/".join(Path(source).parent.parts[-2:])
+    return flat
+
+
+def _configurations(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Each run's configuration; if one seed transferred from several source runs, each source counts as its own."""
+    configs = [configuration(run) for run in runs]
+    keys = [_key(config) for config in configs]
+    sources: dict[tuple, set] = {}
+    for key, run in zip(keys, runs, strict=True):
+        sources.setdefault((key, run.seed), set()).add(run.get("strategy.source"))
+    several = {key for (key, _), found in sources.items() if len(found) > 1}
+    for key, config, run in zip(keys, configs, runs, strict=True):
+        if key in several:
+            config["strategy.source"] = "/".join(Path(str(run.get("strategy.source"))).parts[-3:])
+    return configs
+
+
+def _key(config: dict[str, Any]) -> str:
+    return json.dumps(config, sort_keys=True, default=str)
+
+
+def group_runs(runs: Iterable[Run]) -> list[Group]:
+    """Groups in order of their first run. A seed that was run twice counts once, by its latest completed run."""
+    groups: dict[str, Group] = {}
+    ordered = sorted(runs, key=lambda run: (run.path.name, str(run.path)))
+    for run, config in zip(ordered, _configurations(ordered), strict=True):
+        group = groups.setdefault(_key(config), Group(config))
+        if not run.completed:
+            group.failed.append(run)
+            continue
+        older = [other for other in group.runs if other.seed == run.seed]
+        group.superseded += older
+        group.runs = [other for other in group.runs if other not in older] + [run]
+    found = list(groups.values())
+    for group in found:
+        group.runs.sort(key=lambda run: (run.seed is None, run.seed))
+        done = {run.seed for run in group.runs}
+        group.failed = [run for run in group.failed if run.seed not in done]
+    _name_groups(found)
+    return found
+
+
+def varying_keys(groups: Sequence[Group]) -> list[str]:
+    """The configuration keys in which the groups differ, in the order of the schema."""
+    keys = list(dict.fromkeys(key for group in groups for key in group.config))
+    return [key for key in keys if len({repr(group.config.get(key)) for group in groups}) > 1]
+
+
+def _name_groups(groups: list[Group]) -> None:
+    varying = varying_keys(groups)
+    names = [key for key in ("model.name", "strategy.name", "dataset.name") if key in varying]
+    # A model option sets several keys at once; once names distinguish the groups the rest is noise.
+    shown = names if names and _distinct(groups, names) else [*names, *(key for key in varying if key not in names)]
+    shown = _least(groups, shown) or ["model.name", "strategy.name"]
+    for group in groups:
+        group.named_by = tuple(shown)
+        group.label = label_of(group, shown)
+
+
+def _least(groups: list[Group], keys: list[str]) -> list[str]:
+    """Drop, from the end, each key without which the groups can still be told apart."""
+    for key in reversed(keys):
+        fewer = [other for other in keys if other != key]
+        if _distinct(groups, fewer):
+            keys = fewer
+    return keys
+
+
+def _distinct(groups: list[Group], keys: list[str]) -> bool:
+    return len({tuple(repr(group.config.get(key)) for key in keys) for group in groups}) == len(groups)
+
+
+def label_of(group: Group, keys: Iterable[str]) -> str:
+    """The values of some keys in a few words: `resnet20 fraction=0.1`."""
+    return " ".join(_short(key, group.config.get(key)) for key in keys)
+
+
+def _short(key: str, value: Any) -> str:
+    return str(value) if key.endswith(".name") else f"{key.rsplit('.', 1)[-1]}={value}"
