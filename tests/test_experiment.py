@@ -11,6 +11,7 @@ import time
 
 import pytest
 import torch
+import yaml
 
 from vision2.basics.errors import UserError
 from vision2.config.compose import load_config
@@ -174,6 +175,29 @@ def test_a_stopped_run_leaves_a_checkpoint_to_resume_from(number, code, tmp_path
     epoch = load_checkpoint(folder / "last.pt")["state"]["epoch"]
     run(config_of_run(str(folder), [f"train.epochs={epoch + 1}"]), lambda: folder, "")
     assert [record["epoch"] for record in RunRecord(folder).history()] == list(range(1, epoch + 2))
+
+
+def test_a_run_resumed_twice_with_other_epochs_keeps_every_sitting(two_epochs, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    shutil.copytree(two_epochs[0], copy)
+    for epochs in (3, 4):
+        summary = run(config_of_run(str(copy), [f"train.epochs={epochs}"]), lambda: copy, "")
+        assert yaml.safe_load((copy / "config.yaml").read_text())["train"]["epochs"] == epochs
+    assert [sitting["epochs"] for sitting in summary["sittings"]] == [2, 3, 4]
+    assert [sitting["from_epoch"] for sitting in summary["sittings"]] == [1, 3, 4]
+    assert summary["sittings"][2]["changes"] == {"train.epochs": [3, 4]}
+    assert summary["identity"]["lengths"] == [2, 3, 4]
+    assert "train.schedule_epochs=2" in capsys.readouterr().out  # cosine over the whole run would raise the rate again
+
+
+def test_resuming_an_early_stopped_run_says_so(tmp_path, capsys):
+    folder = tmp_path / "run"
+    words = ("train.epochs=9", "train.patience=1", "strategy.lr=0.0", "strategy.batchnorm=frozen")  # no epoch beats the first
+    assert completed(folder, *words)["epochs_done"] == 2
+    capsys.readouterr()
+    run(config_of_run(str(folder), []), lambda: folder, "")
+    assert "early stopping ended this run after epoch 2" in capsys.readouterr().out
+    assert run(config_of_run(str(folder), ["train.patience=2"]), lambda: folder, "")["epochs_done"] == 3
 
 
 def broken_copy(folder, tmp_path, **files):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from vision2.config.schema import Config
@@ -14,8 +14,9 @@ from vision2.pictures.dashboard import log_embedding, log_results
 from vision2.pictures.images import as_pictures
 from vision2.preparation import Prepared, check_resumable, prepare
 from vision2.runs.environment import environment
-from vision2.runs.identity import config_hash
+from vision2.runs.identity import identity_of
 from vision2.runs.records import RunRecord
+from vision2.runs.sittings import sittings_of
 from vision2.runs.tensorboard import TensorBoardTracker
 from vision2.stats.metrics import summarise_predictions
 from vision2.strategies import STRATEGIES
@@ -27,6 +28,8 @@ from vision2.training.predictions import Predictions
 from vision2.training.process_memory import peak_memory_mb, reset_peak_memory
 from vision2.training.progress import ProgressBars
 from vision2.training.recorder import Recorder
+from vision2.training.schedule import rise_on_resume
+from vision2.training.settings import TrainConfig
 
 SAMPLES_SHOWN = 16
 
@@ -51,9 +54,13 @@ def run(config: Config, create_run_dir: Callable[[], Path], command: str) -> dic
     bars = ProgressBars(fit.epochs, done=saved["state"]["epoch"] if saved else 0)
     try:
         _introduce(prepared, fit, record)
-        if not saved:
+        sittings = sittings_of(config, saved)
+        record.write_config(asdict(replace(config, resume=None)))
+        if saved:
+            _warn_about_resuming(config, saved)
+        else:
             _record_start(prepared, record, tracker, config)
-        shared = _shared_by_checkpoints(prepared, fit, config)
+        shared = _shared_by_checkpoints(prepared, fit, config) | {"sittings": sittings}
         recorder = Recorder(record, tracker, bars, shared, prepared_seconds=time.perf_counter() - start)
         result = fit.run(recorder)
         return _finish(prepared, fit, result, recorder, config, command=command)
@@ -81,12 +88,19 @@ def _introduce(prepared: Prepared, fit: Fit, record: RunRecord) -> None:
 
 
 def _record_start(prepared: Prepared, record: RunRecord, tracker: TensorBoardTracker, config: Config) -> None:
-    """Configuration and split, in the run folder and in TensorBoard, and a look at the first batch."""
-    record.write_config(asdict(config))
+    """The split in the run folder; the configuration and the first batch in TensorBoard."""
     record.write_split(prepared.task.data.split_record())
     tracker.log_text("configuration", asdict(config))
     images = next(iter(prepared.task.images["train"].epoch(1))).images[:SAMPLES_SHOWN]
     tracker.log_pictures("samples/train", as_pictures(images, prepared.task.network.preprocessing))
+
+
+def _warn_about_resuming(config: Config, saved: dict) -> None:
+    known = {field.name for field in fields(TrainConfig)}
+    before = TrainConfig(**{key: value for key, value in saved["config"]["train"].items() if key in known})
+    warning = rise_on_resume(before, config.train, epochs_done=saved["state"]["epoch"])
+    if warning:
+        print(warning, flush=True)
 
 
 def _shared_by_checkpoints(prepared: Prepared, fit: Fit, config: Config) -> dict:
@@ -129,8 +143,15 @@ def _finish(prepared: Prepared, fit: Fit, result: FitResult, recorder: Recorder,
         "precision": fit.precision,
         "batch_size": fit.batch_size,
         "data": task.data.report,
-        "config": asdict(config),
-        "config_hash": config_hash(asdict(config)),
+        "config": asdict(replace(config, resume=None)),
+        "identity": identity_of(
+            asdict(config),
+            data=task.data.report["digest"],
+            weights=(prepared.origin["weights"] or {}).get("sha256"),
+            precision=fit.precision,
+            lengths=[sitting["epochs"] for sitting in recorder.shared["sittings"]],
+        ),
+        "sittings": recorder.shared["sittings"],
         **environment(),
         "command": command,
     }

@@ -1,24 +1,98 @@
+"""Evaluation of a checkpoint: all of a foreign folder, the run's own splits, files named by the data."""
+
 from __future__ import annotations
+
+import csv
+import shutil
 
 import numpy as np
 import pytest
+from made_up_images import class_folders
 
 from vision2.basics.errors import UserError
-from vision2.data.dataset import Dataset, Split
-from vision2.jobs.evaluate import in_classes_of
+from vision2.config.compose import compose_config, load_config
+from vision2.config.saved import config_of_checkpoint
+from vision2.data.dataset import Split
+from vision2.experiment import run
+from vision2.jobs.evaluate import evaluate, in_classes_of
+from vision2.runs.records import RunRecord
+from vision2.training.checkpoint import load_checkpoint
+
+TINY = ["dataset=folder", "dataset.image_size_px=16", "train.epochs=1", "train.batch_size=8", "strategy.lr=0.001", "device=cpu"]
 
 
-def made(classes, labels):
-    parts = [Split(name, np.array(labels), tuple(map(str, range(len(labels)))), None) for name in ("train", "val", "test")]
-    return Dataset("folder", tuple(classes), *parts, {}, "")
+def made(labels):
+    return Split("test", np.array(labels), tuple(map(str, range(len(labels)))), None)
 
 
 def test_classes_are_matched_by_name_and_may_be_missing():
-    data = in_classes_of(made(["ant", "cow"], [0, 1, 1]), ["ant", "bee", "cow"])
-    assert data.classes == ("ant", "bee", "cow")
-    assert data.test.labels.tolist() == [0, 2, 2]
+    assert in_classes_of(made([0, 1, 1]), ["ant", "cow"], ["ant", "bee", "cow"]).labels.tolist() == [0, 2, 2]
 
 
-def test_a_class_the_checkpoint_does_not_know_is_one_sentence():
+def test_a_class_the_checkpoint_lacks_is_one_sentence():
     with pytest.raises(UserError, match="a class 'cows' that the checkpoint lacks, did you mean 'cow'"):
-        in_classes_of(made(["ant", "cows"], [0, 1]), ["ant", "cow"])
+        in_classes_of(made([0, 1]), ["ant", "cows"], ["ant", "cow"])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """(run folder, its photographs): 3 classes of 12 images."""
+    root, folder = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("run")
+    class_folders(root, ant=12, bee=12, cow=12)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vision2.experiment._picture", lambda *_: None)
+        run(load_config([*TINY, f"dataset.root={root}"]), lambda: folder, "")
+    return folder, root
+
+
+def evaluated(folder, *overrides):
+    words = ["mode=eval", f"checkpoint={folder}", *overrides]
+    saved = load_checkpoint(folder)["config"]
+    return evaluate(config_of_checkpoint(saved, compose_config(words), words))["metrics"]
+
+
+def test_every_image_of_a_foreign_folder_counts(trained, tmp_path):
+    class_folders(tmp_path, bee=7, ant=4)
+    metrics = evaluated(trained[0], "dataset=folder", f"dataset.root={tmp_path}")
+    assert {name: found["n"] for name, found in metrics.items()} == {"all": 11}
+
+
+def test_a_tree_with_a_test_part_only_is_evaluated_on_it(trained, tmp_path):
+    class_folders(tmp_path / "test", cow=5, ant=6)
+    assert evaluated(trained[0], "dataset=folder", f"dataset.root={tmp_path}")["test"]["n"] == 11
+
+
+def test_the_runs_own_photographs_are_split_as_in_the_run_also_where_they_were_moved(trained, tmp_path):
+    folder, root = trained
+    expected = {name: len(split["ids"]) for name, split in RunRecord(folder).split()["splits"].items() if name != "train"}
+    moved = tmp_path / "moved"
+    shutil.copytree(root, moved)
+    for overrides in ((), (f"dataset.root={moved}",)):
+        assert {name: found["n"] for name, found in evaluated(folder, *overrides).items()} == expected
+
+
+def test_each_data_set_has_its_own_files_with_the_prediction_for_each_image(trained, tmp_path):
+    folder = trained[0]
+    before = set(folder.glob("evaluation-*"))
+    for name in ("a", "b"):
+        class_folders(tmp_path / name, bee=3, cow=2)
+        evaluated(folder, "dataset=folder", f"dataset.root={tmp_path / name}")
+    new = sorted(set(folder.glob("evaluation-*")) - before)
+    assert [file.suffix for file in new].count(".json") == 2
+    rows = list(csv.DictReader(next(file for file in new if file.suffix == ".csv").open()))
+    assert len(rows) == 5
+    assert {row["class"] for row in rows} == {"bee", "cow"}
+    assert all(row["right"] == str(int(row["class"] == row["predicted"])) for row in rows)
+
+
+def test_a_checkpoint_is_evaluated_after_what_it_was_trained_from_has_moved(trained, tmp_path):
+    source, root = trained
+    copy, folder = tmp_path / "source", tmp_path / "run"
+    shutil.copytree(source, copy)
+    folder.mkdir()
+    words = [*TINY, f"dataset.root={root}", "strategy=finetune", f"strategy.source={copy}"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vision2.experiment._picture", lambda *_: None)
+        run(load_config(words), lambda: folder, "")
+    shutil.rmtree(copy)
+    assert evaluated(folder)["test"]["n"] == 6

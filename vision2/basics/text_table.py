@@ -1,7 +1,9 @@
-"""Headings and rows of text as a table for a terminal or in Markdown."""
+"""Headings and rows of text as a table for a terminal, in Markdown or as CSV."""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 
 
@@ -15,3 +17,9 @@ def as_text(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def as_markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+def as_csv(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows([headings, *rows])
+    return stream.getvalue()

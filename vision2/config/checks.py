@@ -147,6 +147,8 @@ def _training(config: Config) -> Iterator[str]:
     train = config.train
     if train.sampler == "balanced" and train.class_weights == "balanced":
         yield "train.sampler=balanced and train.class_weights=balanced both correct class imbalance; set only one of them"
+    if train.clip_norm == 0:
+        yield "train.clip_norm is 0, which would stop all learning; set a norm above 0, or leave it out to clip nothing"
     if sorted(train.milestones) != train.milestones or any(not 0 < share < 1 for share in train.milestones):
         yield f"train.milestones is {train.milestones}, they must be increasing shares of the run between 0 and 1"
 
@@ -159,7 +161,10 @@ def _paths(config: Config) -> Iterator[str]:
     before = config.strategy.source == "before"
     if before and not config.experiment.before:
         yield "strategy.source=before is only for experiments that train a run first; give a run folder instead"
-    for key in ("checkpoint", "resume", "weights.path", "dataset.root", *([] if before else ["strategy.source"])):
+    read = ["checkpoint", "resume", "dataset.root"]
+    if not config.resume and not config.checkpoint:  # else the weights are those of the checkpoint
+        read += ["weights.path", *([] if before else ["strategy.source"])]
+    for key in read:
         path = attrgetter(key)(config)
         if path and not Path(path).expanduser().exists():
             yield f"{key}={path} does not exist"

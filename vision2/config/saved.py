@@ -14,7 +14,9 @@ from vision2.config.overrides import parse
 from vision2.config.schema import Config
 
 # What may differ when a run is resumed: how long, where and how it is watched, but nothing that made its first epochs.
-CHANGES_ON_RESUME = ("train.epochs", "train.patience", "device", "dataset.root", "dataset.cache_dir", "dataset.workers")
+CHANGES_ON_RESUME = (
+    "train.epochs", "train.schedule_epochs", "train.patience", "device", "dataset.root", "dataset.cache_dir", "dataset.workers",
+)  # fmt: skip
 CHANGES_ON_EVAL = ("dataset", "device", "train.batch_size", "seed")
 
 

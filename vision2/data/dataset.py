@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy as np
 from vision2.basics.errors import UserError
 from vision2.data.collection import PARTS, Collection, count_by_class, keep_classes
 from vision2.data.datasets import find_collection
+from vision2.data.files.layouts import PART_NAMES
+from vision2.data.files.listing import is_hidden
 from vision2.data.splits import find_groups, groups_on_two_sides, split_parts
 from vision2.data.subsets import evaluation_subset, training_subset
 
@@ -87,6 +90,7 @@ def open_dataset(config: DatasetConfig, *, seed: int, store_px: int) -> Dataset:
         UserError: one sentence for whatever is missing, damaged or contradictory.
     """
     collection = keep_classes(find_collection(config), config.classes)
+    digest = collection.digest()
     collection = _with_images(collection, config, store_px)
     groups, group_facts = find_groups(collection.ids, config.group_pattern)
     parts = split_parts(
@@ -103,6 +107,7 @@ def open_dataset(config: DatasetConfig, *, seed: int, store_px: int) -> Dataset:
     report = {
         "skipped": [],
         **collection.notes,
+        "digest": digest,
         "counts": {split.name: count_by_class(split.labels, collection.classes) for split in (train, val, test)},
         "label_noise": [
             {"id": train.ids[i], "given": collection.classes[labels[i]], "true": collection.classes[correct.labels[i]]}
@@ -113,6 +118,37 @@ def open_dataset(config: DatasetConfig, *, seed: int, store_px: int) -> Dataset:
         report["groups"] = group_facts | {"on_two_sides": groups_on_two_sides(groups, parts)}
     fingerprint = _fingerprint(collection, (train, val, test))
     return Dataset(config.name, collection.classes, train, val, test, report, fingerprint)
+
+
+def data_digest(config: DatasetConfig) -> str:
+    """`Collection.digest` of the data that these settings name now; nothing is decoded and nothing is downloaded."""
+    return keep_classes(find_collection(replace(config, download=False)), config.classes).digest()
+
+
+def open_everything(config: DatasetConfig, *, store_px: int) -> tuple[tuple[str, ...], dict[str, Split]]:
+    """Class names and all images as one split `all`; a data set that has parts of its own gives its `val` and `test`.
+
+    Raises:
+        UserError: as `open_dataset`, and when a data set with parts has neither of these two.
+    """
+    name, config = _only_part(config)
+    collection = _with_images(keep_classes(find_collection(config), config.classes), config, store_px)
+    everything = Split(name, collection.labels, collection.ids, collection.images)
+    if not (collection.parts != "").any():
+        return collection.classes, {name: everything}
+    parts = {part: np.flatnonzero(collection.parts == part) for part in ("val", "test")}
+    found = {part: replace(everything.select(rows), name=part) for part, rows in parts.items() if len(rows)}
+    if not found:
+        raise UserError(f"{config.root} has training images only; name the folder of the images to evaluate")
+    return collection.classes, found
+
+
+def _only_part(config: DatasetConfig) -> tuple[str, DatasetConfig]:
+    """Where a folder holds nothing but `test/` (or another part): its name, and the settings with that folder as root."""
+    root = Path(config.root or "").expanduser()
+    folders = [path for path in root.iterdir() if path.is_dir() and not is_hidden(path.name)] if root.is_dir() else []
+    part = PART_NAMES.get(folders[0].name.lower()) if config.root and len(folders) == 1 else None
+    return (part, replace(config, root=str(folders[0]))) if part else ("all", config)
 
 
 def _with_images(collection: Collection, config: DatasetConfig, store_px: int) -> Collection:

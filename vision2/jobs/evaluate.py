@@ -2,59 +2,119 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
-from vision2.basics.atomic_write import write_json
+from vision2.basics.atomic_write import write_json, write_text
 from vision2.basics.errors import UserError, suggest
 from vision2.basics.preprocessing import CROP_SHARE
+from vision2.basics.text_table import as_csv
 from vision2.basics.written import WrittenFiles
 from vision2.config.schema import Config
-from vision2.data.dataset import Dataset, open_dataset
+from vision2.data.batches import Batches
+from vision2.data.dataset import Split, data_digest, open_dataset, open_everything
+from vision2.data.settings import DatasetConfig
 from vision2.inference.load_network import load_network
-from vision2.preparation import open_batches
 from vision2.runs.environment import environment
-from vision2.runs.records import plain
+from vision2.runs.records import RunRecord, plain
 from vision2.stats.metrics import summarise_predictions
 from vision2.strategies.transfer_source import trained_on
 from vision2.training.checkpoint import load_checkpoint
 from vision2.training.precision import choose_device
 from vision2.training.predictions import predict
 
+BATCH_SIZE = 64
+PREDICTION_COLUMNS = ("split", "image", "class", "predicted", "probability", "probability_of_class", "right")
+
 
 def evaluate(config: Config) -> dict:
-    """Validation and test metrics of `config.checkpoint` on `config.dataset`; also written beside the checkpoint.
+    """Metrics of `config.checkpoint`; also written beside the checkpoint, with the prediction for each image.
+
+    The run's own data are evaluated on its validation and test splits, other data on all their images (or on the parts
+    `val` and `test` that they come with).
 
     Raises:
         UserError: for an unusable checkpoint or a data set whose classes are not the checkpoint's.
     """
     path = Path(config.checkpoint).expanduser()
-    name = f"evaluation-{config.dataset.name}.json"
-    files = WrittenFiles(path if path.is_dir() else path.parent, name)
+    folder = path if path.is_dir() else path.parent
     checkpoint = load_checkpoint(config.checkpoint)
     device = choose_device(config.device)
     network = load_network(checkpoint, device)
-    size = network.preprocessing.image_size_px
-    data = open_dataset(config.dataset, seed=config.seed, store_px=round(size / CROP_SHARE))
-    data = in_classes_of(data, checkpoint["classes"])
-    _check_not_trained_on(data, trained_on(files.folder, config.dataset))
-    batch_size = config.train.batch_size or 64
-    _, *splits = open_batches(config, data, network.preprocessing, device=device, batch_size=batch_size)
-    metrics = {
-        name: summarise_predictions(*predict(network, batches)) for name, batches in zip(("val", "test"), splits, strict=True)
-    }
-    result = {"status": "completed", "checkpoint": config.checkpoint, "classes": list(data.classes), "metrics": metrics}
-    write_json(
-        files.path(name),
-        plain(result | {"dataset": asdict(config.dataset)} | environment()),
-    )
+    classes = tuple(checkpoint["classes"])
+    splits = _splits(config, folder, classes, store_px=round(network.preprocessing.image_size_px / CROP_SHARE))
+    files = _Files(folder, config, splits)
+    metrics, rows = {}, []
+    for name, split in splits.items():
+        batches = Batches(
+            split,
+            network.preprocessing,
+            batch_size=config.train.batch_size or BATCH_SIZE,
+            device=device,
+            num_classes=len(classes),
+            seed=0,
+            workers=config.dataset.workers,
+        )
+        found = predict(network, batches)
+        metrics[name] = summarise_predictions(*found)
+        rows += _prediction_rows(split, found.probabilities, classes)
+    result = {"status": "completed", "checkpoint": config.checkpoint, "classes": list(classes), "metrics": metrics}
+    write_text(files.path(".csv"), as_csv(PREDICTION_COLUMNS, rows))
+    write_json(files.path(".json"), plain(result | {"dataset": asdict(config.dataset)} | environment()))
+    print(f"written: {files.path('.json')}, and the prediction for each image in {files.path('.csv').name}")
     return result
 
 
-def _check_not_trained_on(data: Dataset, trained: frozenset[str]) -> None:
-    for split in (data.val, data.test):
+class _Files:
+    """Where an evaluation is written: its name carries the data, so that two data sets never share a file."""
+
+    def __init__(self, folder: Path, config: Config, splits: dict[str, Split]):
+        digest = hashlib.blake2b("\n".join(split.name + i for split in splits.values() for i in split.ids).encode())
+        place = str(Path(config.dataset.root).expanduser().resolve()) if config.dataset.root else ""
+        digest.update(place.encode())
+        self.stem = f"evaluation-{config.dataset.name}-{digest.hexdigest()[:8]}"
+        self.files = WrittenFiles(folder, *(self.stem + suffix for suffix in (".csv", ".json")))
+
+    def path(self, suffix: str) -> Path:
+        return self.files.path(self.stem + suffix)
+
+
+def _splits(config: Config, folder: Path, classes: Sequence[str], *, store_px: int) -> dict[str, Split]:
+    """What is evaluated, with labels in the checkpoint's order of classes."""
+    trained = trained_on(folder, config.dataset) or _trained_on_copy(folder, config.dataset)
+    if trained or not config.dataset.root:  # the run's own data, or a set that has no place of its own
+        data = open_dataset(config.dataset, seed=config.seed, store_px=store_px)
+        own, splits = data.classes, {"val": data.val, "test": data.test}
+        _check_not_trained_on(splits, trained)
+    else:
+        own, splits = open_everything(config.dataset, store_px=store_px)
+    return {name: in_classes_of(split, own, classes) for name, split in splits.items()}
+
+
+def _trained_on_copy(folder: Path, dataset: DatasetConfig) -> frozenset[str]:
+    """Ids that the run in `folder` was trained on, when `dataset` holds the same files at another place."""
+    with suppress(UserError, OSError, ValueError, KeyError, TypeError):
+        split = RunRecord(folder).split()
+        if split["report"]["digest"] == data_digest(dataset):
+            return frozenset(split["splits"]["train"]["ids"])
+    return frozenset()
+
+
+def _prediction_rows(split: Split, probabilities: np.ndarray, classes: Sequence[str]) -> list[list[str]]:
+    likeliest = probabilities.argmax(1)
+    return [
+        [split.name, name, classes[label], classes[top], f"{row[top]:.6f}", f"{row[label]:.6f}", str(int(top == label))]
+        for name, label, top, row in zip(split.ids, split.labels, likeliest, probabilities, strict=True)
+    ]
+
+
+def _check_not_trained_on(splits: dict[str, Split], trained: frozenset[str]) -> None:
+    for split in splits.values():
         seen = len(trained.intersection(split.ids))
         if seen:
             raise UserError(
@@ -63,18 +123,17 @@ def _check_not_trained_on(data: Dataset, trained: frozenset[str]) -> None:
             )
 
 
-def in_classes_of(data: Dataset, classes: list[str]) -> Dataset:
+def in_classes_of(split: Split, own: Sequence[str], classes: Sequence[str]) -> Split:
     """The same images with labels in the checkpoint's order of classes, matched by name; classes may be missing.
 
     Raises:
         UserError: for a class that the checkpoint lacks.
     """
-    unknown = [name for name in data.classes if name not in classes]
+    unknown = [name for name in own if name not in classes]
     if unknown:
         raise UserError(
             f"the data set has a class '{unknown[0]}' that the checkpoint lacks{suggest(unknown[0], classes)};"
             " name data with its classes, or choose some with dataset.classes"
         )
-    position = np.array([classes.index(name) for name in data.classes])
-    parts = {part.name: replace(part, labels=position[part.labels]) for part in (data.train, data.val, data.test)}
-    return replace(data, classes=tuple(classes), **parts)
+    position = np.array([classes.index(name) for name in own])
+    return replace(split, labels=position[split.labels])

@@ -19,7 +19,6 @@ from vision2.experiment import run
 from vision2.jobs.evaluate import evaluate
 from vision2.jobs.signals import Stopped, stopping_on_signals
 from vision2.runs.environment import environment
-from vision2.runs.identity import config_hash
 from vision2.runs.records import RunRecord
 from vision2.runs.run_folder import check_can_write, create_run_dir
 
@@ -75,7 +74,7 @@ class _Job:
         record, config, before = RunRecord(self.run_dir), asdict(self.config), {}
         with suppress(OSError, ValueError):
             before = record.summary()
-        now = {"status": status, "error": error, "config": config, "config_hash": config_hash(config)}
+        now = {"status": status, "error": error, "config": config}
         with suppress(ValueError):  # a broken metrics.jsonl must not hide the error that is being reported
             now["epochs_done"] = len(record.history())
         with suppress(UserError):  # how the run ended matters more than that it cannot be written
@@ -120,7 +119,7 @@ def report_outcome(outcome: Outcome) -> int:
         print(f"error: {outcome.error}" if outcome.status == "failed" else outcome.error, file=sys.stderr)
         return outcome.exit_code
     metrics = outcome.summary["metrics"]
-    for split in ("val", "test"):
+    for split in ("val", "test", "all"):
         if split in metrics:
             print(f"{split:5} {describe_metrics(metrics[split])}")
     if outcome.run_dir is not None:

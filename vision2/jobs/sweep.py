@@ -13,8 +13,11 @@ from vision2.basics.errors import UserError
 from vision2.config.compose import load_config
 from vision2.config.schema import Config
 from vision2.config.sweep_plan import SweepPlan
+from vision2.data.dataset import data_digest
 from vision2.jobs.run_job import Outcome, run_recorded, stop_if_interrupted
-from vision2.runs.identity import config_hash, finished_run
+from vision2.models.weights.load import find_weights
+from vision2.preparation import wanted_weights
+from vision2.runs.identity import finished_run
 from vision2.runs.sweep_folder import SweepFolder
 
 SHARED_WITH_BEFORE = ("model", "device", "dataset.cache", "dataset.workers", "train.precision")
@@ -48,11 +51,15 @@ def run_before(config: Config, overrides: Sequence[str]) -> Path:
 
 
 def already_finished(config: Config) -> Path | None:
-    """The folder of a completed run with the same configuration, when `skip_finished` asks to look for one."""
+    """The folder of a completed run that gave this very result, when `skip_finished` asks to look for one."""
     if not config.skip_finished:
         return None
-    parent = Path(config.output_dir).expanduser() / config.dataset.name
-    return finished_run(parent, config_hash(asdict(config)))
+
+    def current() -> tuple[str, str | None]:
+        source = find_weights(wanted_weights(config), config.model)
+        return data_digest(config.dataset), source.sha256 if source else None
+
+    return finished_run(Path(config.output_dir).expanduser() / config.dataset.name, asdict(config), current)
 
 
 def sweep_job(config: Config, command: str, folder: SweepFolder) -> float | None:

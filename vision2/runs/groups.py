@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vision2.runs.identity import NOT_PART_OF_IT
+from vision2.runs.identity import NOT_PART_OF_IT, beyond_the_configuration
 from vision2.runs.read import Run
+from vision2.runs.records import flatten
 
 # Runs of one configuration may differ in these: the seed, and where and how the work was done.
 NOT_THE_CONFIGURATION = (*NOT_PART_OF_IT, "seed")
@@ -31,17 +32,6 @@ class Group:
         return [value for run in self.runs if (value := run.number(key)) is not None]
 
 
-def flatten(config: dict, prefix: str = "") -> dict[str, Any]:
-    """{"model": {"name": "a"}} -> {"model.name": "a"}; lists become text so that values can be compared and shown."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = json.dumps(value) if isinstance(value, list) else value
-    return flat
-
-
 def configuration(run: Run) -> dict[str, Any]:
     """A run's flattened configuration without seed, folders and caches."""
     left_out = tuple(f"{key}." for key in NOT_THE_CONFIGURATION)
@@ -51,7 +41,7 @@ def configuration(run: Run) -> dict[str, Any]:
     if source := flat.get("strategy.source"):
         # Each seed may transfer from its own source run: what counts is which model was trained on which data there.
         flat["strategy.source"] = "/".join(Path(source).parent.parts[-2:])
-    return flat
+    return flat | {key: json.dumps(value) for key, value in beyond_the_configuration(run.summary).items()}
 
 
 def _configurations(runs: Sequence[Run]) -> list[dict[str, Any]]:

@@ -36,6 +36,17 @@ def look_up(values: Any, key: str) -> Any:
     return values
 
 
+def flatten(config: dict, prefix: str = "") -> dict[str, Any]:
+    """{"model": {"name": "a"}} -> {"model.name": "a"}; lists become text so that values can be compared and shown."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = json.dumps(value) if isinstance(value, list) else value
+    return flat
+
+
 class RunRecord:
     """The files of one run folder. Each write is complete or absent; an epoch's line is flushed before it returns."""
 

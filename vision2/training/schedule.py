@@ -28,10 +28,12 @@ def rate_factor(step: int, *, steps_per_epoch: int, train: TrainConfig) -> float
 
 def rise_on_resume(before: TrainConfig, now: TrainConfig, *, epochs_done: int) -> str | None:
     """A warning when resuming with other `train.epochs` would raise the learning rate again; None when it does not."""
+    if epochs_done == 0 or now.epochs <= epochs_done:
+        return None
     steps = 100  # per epoch; the shape does not depend on it
     last = rate_factor(epochs_done * steps - 1, steps_per_epoch=steps, train=before)
     first = rate_factor(epochs_done * steps, steps_per_epoch=steps, train=now)
-    if epochs_done == 0 or first <= 1.5 * last:
+    if first <= 1.5 * last:
         return None
     length = before.schedule_epochs or before.epochs
     return (

@@ -12,14 +12,13 @@ class TrainConfig:
     epochs: int = number(10, 0)  # passes over the training images; 0 only evaluates
     batch_size: int | None = number(None, 1)  # null = 128 for images up to 64 px, else 32
     schedule: str = choice("cosine", "cosine", "step", "constant")  # of the learning rate, after the warm-up
-    schedule_epochs: int | None = number(None, 1)  # length of the schedule; null = train.epochs; later ones keep its end
     schedule_epochs: int | None = number(None, 1)  # length of the schedule; null = train.epochs; then its last rate stays
-    warmup_epochs: float = number(0.5, 0.0)  # the rate rises from 0 this long
-    milestones: list[float] = field(default_factory=lambda: [0.5, 0.75])  # of the run; step schedule
-    gamma: float = number(0.1, 0.0, 1.0)  # step schedule
-    label_smoothing: float = number(0.0, 0.0, 0.999)  # share of the truth spread over all classes
-    clip_norm: float | None = number(None, 0.0)  # largest norm of the gradient; null = not clipped
-    accumulate: int = number(1, 1)  # batches a step
+    warmup_epochs: float = number(0.5, 0.0)  # epochs in which the learning rate rises from 0
+    milestones: list[float] = field(default_factory=lambda: [0.5, 0.75])  # step: drop at these shares of the run
+    gamma: float = number(0.1, 0.0, 1.0)  # step: factor of each drop
+    label_smoothing: float = number(0.0, 0.0, 0.999)  # share of the target that is spread over all classes
+    clip_norm: float | None = number(None, 0.0)  # largest norm of the gradient; null = no clipping
+    accumulate: int = number(1, 1)  # batches per optimizer step
     ema: float = number(0.0, 0.0, 0.99999)  # decay of the averaged weights; 0 = off
     patience: int | None = number(None, 1)  # early stopping: epochs without a better validation accuracy; null = off
     precision: str = choice("auto", "auto", "float32", "bfloat16", "float16")  # auto: the fastest on this machine
