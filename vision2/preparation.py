@@ -13,7 +13,10 @@ from vision2.config.checks import image_size_px
 from vision2.config.schema import Config
 from vision2.data.batches import Batches
 from vision2.data.dataset import Dataset, open_dataset
+from vision2.data.leaks import GROUP_PATTERN, copies_in_train, separated_versions
 from vision2.data.sampling import class_weights
+from vision2.features.compute import kept_features
+from vision2.features.feature_store import image_ids
 from vision2.models.build import build_model
 from vision2.models.network import Network
 from vision2.models.settings import WeightsConfig
@@ -23,6 +26,7 @@ from vision2.strategies.transfer_source import lineage, preprocessing_note, scal
 from vision2.training.fit import Task
 from vision2.training.precision import choose_device
 
+HASHED_WITHOUT_CACHE = 5_000  # photographs whose pixels are read for their hash alone
 SMALL_IMAGE_PX = 64  # up to here a batch of 128 fits everywhere, above it 32 does
 
 
@@ -57,6 +61,7 @@ def prepare(config: Config, saved: dict | None = None) -> Prepared:
         network.preprocessing = preprocessing_for(network, data, size, pretrained=report is not None)
         weights = asdict(report) if report else None
         origin = {"weights": weights, "lineage": lineage(source.path if source else None, weights)}
+    _report_leaks(config, data)
     if report:
         _report_source(report, usual, size, data)
         _warn_about_seen_images(source.path.parent, config, data)
@@ -209,6 +214,31 @@ def _warn_about_seen_images(run_dir: Path, config: Config, data: Dataset) -> Non
             " are too good; use the seed (and the split) of that run",
             flush=True,
         )
+
+
+def _report_leaks(config: Config, data: Dataset) -> None:
+    """Print and record copies of evaluation images in the training split, and versions of one picture on both sides."""
+    folder = kept_features(config.dataset)
+    if folder is None and len(data.train) > HASHED_WITHOUT_CACHE:
+        return  # their hashes could not be kept, and reading every photograph at each start takes too long
+    hashes = {split.name: image_ids(split.images, folder and folder / "ids") for split in (data.train, data.val, data.test)}
+    others = {split.name: (split.ids, hashes[split.name]) for split in (data.val, data.test)}
+    copies = copies_in_train(hashes["train"], others)
+    data.report["copies_in_train"] = {split: {"count": len(ids), "ids": ids[:20]} for split, ids in copies.items()}
+    for split, ids in copies.items():
+        if ids:
+            print(
+                f"warning: {len(ids):,} images of the {split} split are also in the training split, e.g. {ids[0]}", flush=True
+            )
+    if config.dataset.group_pattern is None and data.report.get("drawn"):
+        apart = separated_versions({split.name: split.ids for split in (data.train, data.val, data.test)})
+        data.report["separated_versions"] = len(apart)
+        if apart:
+            print(
+                f"warning: versions of {len(apart):,} pictures (such as {apart[0]}) are in more than one split; to keep them"
+                f" together add 'dataset.group_pattern=\"{GROUP_PATTERN}\"'",
+                flush=True,
+            )
 
 
 def _class_weights(config: Config, data: Dataset) -> torch.Tensor | None:

@@ -233,3 +233,20 @@ def test_clipping_bounds_the_norm_of_the_whole_gradient():
     subject.train_epoch(FixedBatches(batches()[:1]), 1)
     moved = [(a - b).norm() for a, b in zip(subject.network.parameters(), before, strict=True)]
     assert float(torch.stack(moved).norm()) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_float16_skips_a_step_whose_gradient_overflows_and_lowers_the_scale():
+    network, strategy = Small(), StrategyConfig(name="scratch", lr=0.1, momentum=0.0, weight_decay=0.0)
+    train = TrainConfig(epochs=1, warmup_epochs=0, schedule="constant")
+    subject = Learner(network, plan_for(network, strategy), strategy, train, precision="float16", seed=0)
+    before, scale = network.head.weight.detach().clone(), subject.scaler.get_scale()
+    for parameter in network.parameters():
+        parameter.grad = torch.full_like(parameter, float("inf"))
+    subject.scaler.scale(torch.ones(()))  # as a loss would, before the first step
+    subject._set_rate(0, 1)
+    subject._update()
+    assert torch.equal(network.head.weight, before)
+    assert subject.scaler.get_scale() < scale
+    subject.train_epoch(FixedBatches(batches()[:1]), 1)
+    assert torch.isfinite(network.head.weight).all()
+    assert not torch.equal(network.head.weight, before)

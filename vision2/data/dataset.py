@@ -108,6 +108,7 @@ def open_dataset(config: DatasetConfig, *, seed: int, store_px: int) -> Dataset:
         "skipped": [],
         **collection.notes,
         "digest": digest,
+        "drawn": bool((collection.parts == "").any()),  # whether a split was drawn here and not given by the data set
         "counts": {split.name: count_by_class(split.labels, collection.classes) for split in (train, val, test)},
         "label_noise": [
             {"id": train.ids[i], "given": collection.classes[labels[i]], "true": collection.classes[correct.labels[i]]}

@@ -12,6 +12,7 @@ from vision2.basics.errors import UserError
 from vision2.basics.written import WrittenFiles
 from vision2.report import sections
 from vision2.report.claim import add_claim, experiment_of
+from vision2.report.data_notes import add_data_notes
 from vision2.report.document import Document
 from vision2.report.material import Material
 from vision2.report.page import render
@@ -45,6 +46,7 @@ def write_report(folder: str | Path, *, language: str = "en") -> Report:
     experiment = experiment_of(material)
     document = Document(_title(material, experiment), _subtitle(material), language)
     verdict = add_claim(document, material, experiment)
+    add_data_notes(document, material)
     sections.add_results(document, material)
     sections.add_failures(document, material)
     sections.add_curves(document, material)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from vision2.data.files.locations import cache_root
 from vision2.models.cut import with_saved_head
 from vision2.models.heads import StandardizedLinear, kind_of
 from vision2.models.network import Network
@@ -27,12 +28,13 @@ def fit_on_images(task: Task, rules: Sequence[Rule]) -> EpochFit:
     """The whole network on batches of images."""
     network, size = task.network, task.network.preprocessing.image_size_px
     saved = task.saved["precision"] if task.saved else None
+    memory = cache_root(task.dataset.cache_dir) / "precision.json"
     learner = Learner(
         network,
         plan_parameters(network, rules, task.strategy),
         task.strategy,
         task.train,
-        precision=saved or choose_precision(task.train.precision, network, task.device, size),
+        precision=saved or choose_precision(task.train.precision, network, task.device, size, memory=memory),
         seed=task.seed,
         aux_weight=task.model.aux_weight,
         class_weights=task.class_weights,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
+from pathlib import Path
 
 import torch
 from torch import nn
 
+from vision2.basics.atomic_write import write_json
 from vision2.basics.errors import UserError
+from vision2.runs.environment import processor_name
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Below this size the layers are too small for bfloat16 to pay on a CPU, and a probe would cost more than it saves.
@@ -37,8 +42,14 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager:
     return nullcontext() if precision == "float32" else torch.autocast(device.type, DTYPES[precision])
 
 
-def choose_precision(wanted: str, network: nn.Module, device: torch.device, image_size_px: int) -> str:
+def choose_precision(
+    wanted: str, network: nn.Module, device: torch.device, image_size_px: int, *, memory: Path | None = None
+) -> str:
     """`auto`: bfloat16 (or float16) on CUDA; on a CPU with bfloat16 instructions the faster in a timed step.
+
+    Args:
+        memory: a file in which the outcome for this processor and network is kept: all jobs of a sweep, and a later one,
+            use the same format. None decides anew.
 
     Raises:
         UserError: for float16 on a CPU, which has no fast float16 training.
@@ -51,8 +62,24 @@ def choose_precision(wanted: str, network: nn.Module, device: torch.device, imag
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
     if device.type != "cpu" or image_size_px < PROBE_FROM_PX or not cpu_has_bfloat16():
         return "float32"
-    seconds = {name: _seconds_per_step(network, device, name, image_size_px) for name in ("float32", "bfloat16")}
-    return min(seconds, key=seconds.__getitem__)
+    known = _remembered(memory)
+    shapes = [(name, tuple(value.shape)) for name, value in network.state_dict().items()]
+    facts = [processor_name(), torch.__version__, torch.get_num_threads(), image_size_px, shapes]
+    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+    if known.get(key) not in DTYPES:
+        seconds = {name: _seconds_per_step(network, device, name, image_size_px) for name in ("float32", "bfloat16")}
+        known = _remembered(memory) | {key: min(seconds, key=seconds.__getitem__)}
+        if memory is not None:
+            with suppress(UserError):  # a cache that cannot be written costs a second timing, nothing else
+                write_json(memory, known)
+    return known[key]
+
+
+def _remembered(memory: Path | None) -> dict[str, str]:
+    with suppress(OSError, ValueError):
+        if memory is not None and isinstance(found := json.loads(memory.read_text(encoding="utf-8")), dict):
+            return found
+    return {}
 
 
 def cpu_has_bfloat16() -> bool:

@@ -1,0 +1,41 @@
+"""The page of an old sweep says when its data have changed, and when evaluation images were trained on."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from made_up_images import class_folders
+
+from vision2.config.compose import load_config
+from vision2.jobs.run_job import run_recorded
+from vision2.report.build import write_report
+
+TINY = ["dataset=folder", "dataset.image_size_px=16", "train.epochs=1", "train.batch_size=8", "strategy.lr=0.001", "device=cpu"]
+
+
+@pytest.fixture
+def outputs(tmp_path, monkeypatch):
+    monkeypatch.setattr("vision2.experiment._picture", lambda *_: None)
+    photos = class_folders(tmp_path / "photos", ant=12, bee=12)
+    for image in sorted((photos / "ant").iterdir())[:6]:
+        shutil.copy(image, image.with_stem(image.stem + "-same"))
+    words = [*TINY, f"dataset.root={photos}", f"output_dir={tmp_path / 'outputs'}"]
+    assert run_recorded(load_config(words), "").status == "completed"
+    return tmp_path / "outputs"
+
+
+def markdown(outputs):
+    return write_report(outputs).page.with_suffix(".md").read_text()
+
+
+def test_the_page_of_an_old_sweep_says_that_its_data_changed(outputs, capsys):
+    assert "have changed since these runs" not in markdown(outputs)
+    photos = outputs.parent / "photos"
+    for old, new in (("ant", "x"), ("bee", "ant"), ("x", "bee")):
+        (photos / old).rename(photos / new)
+    assert f"The data at {photos} have changed since these runs" in markdown(outputs)
+
+
+def test_copies_of_evaluation_images_are_on_the_page(outputs):
+    assert "are also in the training split: the accuracy is too good" in markdown(outputs)

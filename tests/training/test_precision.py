@@ -1,0 +1,68 @@
+"""Which number format and device a run uses, with processors that this machine may not have."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from vision2.basics.errors import UserError
+from vision2.training import precision
+from vision2.training.precision import choose_device, choose_precision
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def processor(monkeypatch):
+    """A processor with bfloat16 instructions on which bfloat16 is the faster one; returns how often it was timed."""
+    timed = []
+
+    def seconds(network, device, name, image_size_px):
+        timed.append(name)
+        return {"float32": 2.0, "bfloat16": 1.0}[name]
+
+    monkeypatch.setattr(precision, "cpu_has_bfloat16", lambda: True)
+    monkeypatch.setattr(precision, "_seconds_per_step", seconds)
+    return timed
+
+
+def test_auto_takes_the_faster_format_and_float32_where_bfloat16_is_emulated(processor, monkeypatch):
+    assert choose_precision("auto", nn.Linear(2, 2), CPU, 224) == "bfloat16"
+    assert choose_precision("auto", nn.Linear(2, 2), CPU, 32) == "float32"  # too small to pay
+    monkeypatch.setattr(precision, "cpu_has_bfloat16", lambda: False)
+    assert choose_precision("auto", nn.Linear(2, 2), CPU, 224) == "float32"
+
+
+def test_the_decision_is_timed_once_for_a_network_and_kept(processor, tmp_path):
+    memory = tmp_path / "precision.json"
+    first = [choose_precision("auto", nn.Linear(2, 2), CPU, 224, memory=memory) for _ in range(3)]
+    assert first == ["bfloat16"] * 3
+    assert len(processor) == 2
+    choose_precision("auto", nn.Linear(3, 2), CPU, 224, memory=memory)
+    assert len(processor) == 4
+
+
+def test_a_damaged_memory_is_replaced(processor, tmp_path):
+    memory = tmp_path / "precision.json"
+    memory.write_text("{")
+    assert choose_precision("auto", nn.Linear(2, 2), CPU, 224, memory=memory) == "bfloat16"
+
+
+def test_what_is_asked_for_is_used_and_float16_is_refused_on_a_cpu():
+    assert choose_precision("float32", nn.Linear(2, 2), CPU, 224) == "float32"
+    with pytest.raises(UserError, match="float16 does not train on a CPU"):
+        choose_precision("float16", nn.Linear(2, 2), CPU, 224)
+
+
+def test_auto_takes_cuda_then_mps_then_the_cpu(monkeypatch):
+    monkeypatch.setattr(torch, "empty", lambda *_, device: None)
+    for cuda, mps, expected in ((True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda cuda=cuda: cuda)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda mps=mps: mps)
+        assert choose_device("auto").type == expected
+
+
+def test_a_device_that_is_not_there_is_one_sentence():
+    with pytest.raises(UserError, match="device=nonsense is not available here"):
+        choose_device("nonsense")

@@ -1,0 +1,34 @@
+"""What can make a test too easy: copies of its images in the training split, and versions of one picture on both sides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+# Endings that exporters, augmenters and cameras put on versions of one picture: x.rf.1a2b, x_aug2, x (1), x_BURST003.
+VERSION = r"(?:\.rf\.[0-9a-fA-F]+|[_-](?:aug|copy|crop|flip|rot|frame|burst)[a-z]*[_-]?\d*|\s?\(\d+\))"
+VERSIONS = re.compile(rf"(?i)^(.+?){VERSION}+$")
+GROUP_PATTERN = rf"([^/]+?){VERSION}*\.\w+$"  # what to type; the same endings
+
+
+def copies_in_train(train: Sequence[bytes], others: dict[str, tuple[Sequence[str], Sequence[bytes]]]) -> dict[str, list[str]]:
+    """Ids of the images of other splits whose pixels are those of a training image.
+
+    Args:
+        train: a hash of each training image.
+        others: split -> (ids, hashes).
+    """
+    known = set(train)
+    return {split: [i for i, key in zip(ids, keys, strict=True) if key in known] for split, (ids, keys) in others.items()}
+
+
+def separated_versions(splits: dict[str, Sequence[str]]) -> list[str]:
+    """Names of pictures of which versions lie in more than one split, in alphabetical order."""
+    places: dict[str, set[str]] = {}
+    for split, ids in splits.items():
+        for name in ids:
+            path = PurePosixPath(name)
+            found = VERSIONS.match(path.stem)
+            places.setdefault(str(path.with_name(found[1] if found else path.stem)), set()).add(split)
+    return sorted(name for name, found in places.items() if len(found) > 1)

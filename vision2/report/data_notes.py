@@ -1,0 +1,56 @@
+"""What a reader must know about the data of the runs: changed since, or with copies of evaluation images in training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+
+from vision2.basics.errors import UserError
+from vision2.data.dataset import data_digest
+from vision2.data.settings import AugmentConfig, DatasetConfig
+from vision2.report.document import Document, Text
+from vision2.report.material import Material
+from vision2.runs.read import Run
+
+
+def add_data_notes(document: Document, material: Material) -> None:
+    say = material.say
+    changed = "The data at {root} have changed since these runs: other images, classes or labels. Run them again."
+    notes = [say(changed, root=root) for root in changed_data(material.runs)]
+    copied = "{count} {split} images of {root} are also in the training split: the accuracy is too good."
+    for root, split, count in sorted({found for run in material.runs for found in _copies(run)}):
+        notes.append(say(copied, count=count, split=split, root=root))
+    document.add(say("Data"), *map(Text, notes))
+
+
+def _copies(run: Run) -> list[tuple[str, str, int]]:
+    found = (run.summary.get("data") or {}).get("copies_in_train") or {}
+    dataset = run.config["dataset"]
+    place = dataset.get("root") or dataset["name"]
+    return [(place, split, copies["count"]) for split, copies in found.items() if copies["count"]]
+
+
+def changed_data(runs: Iterable[Run]) -> list[str]:
+    """Places whose images, classes or labels have changed since a run read them; one that is gone or unknown is left out."""
+    digests: dict[str, set[str]] = {}
+    for run in runs:
+        digest = (run.summary.get("data") or {}).get("digest")
+        if digest and run.config["dataset"].get("root"):
+            digests.setdefault(json.dumps(run.config["dataset"], sort_keys=True), set()).add(digest)
+    changed = {
+        json.loads(settings)["root"]: None for settings, found in digests.items() if _now(settings) not in (None, *found)
+    }
+    return list(changed)
+
+
+def _now(settings: str) -> str | None:
+    """The digest of the data as they are now; None where they cannot be read."""
+    known = {field.name for field in fields(DatasetConfig)}
+    values = {key: value for key, value in json.loads(settings).items() if key in known}
+    try:
+        config = DatasetConfig(**values | {"augment": AugmentConfig()})
+        return data_digest(config) if Path(config.root).expanduser().exists() else None
+    except (UserError, OSError, TypeError):
+        return None
