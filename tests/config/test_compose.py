@@ -119,3 +119,15 @@ def test_a_saved_configuration_cannot_read_the_environment_or_name_code():
         from_dict(saved | {"output_dir": "${oc.env:HOME}"})
     with pytest.raises(UserError, match=r"does not fit|unknown key"):
         from_dict(saved | {"model": {"name": "resnet20", "_target_": "os.system"}})
+
+
+def test_a_clipping_norm_of_zero_is_refused_since_nothing_would_learn():
+    with pytest.raises(UserError, match=r"train\.clip_norm is 0, which would stop all learning"):
+        load_config(["train.clip_norm=0"])
+
+
+def test_weights_that_have_moved_do_not_stop_a_resumed_run_or_an_evaluation(tmp_path):
+    gone = f"weights.path={tmp_path / 'gone.pth'}"
+    with pytest.raises(UserError, match=r"weights\.path=.* does not exist"):
+        load_config(["model=resnet18", "strategy=finetune", gone])
+    load_config(["model=resnet18", "strategy=finetune", gone, f"resume={tmp_path}"])
