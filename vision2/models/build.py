@@ -6,9 +6,11 @@ import torch
 
 from vision2.basics.randomness import derive_seed
 from vision2.models.cards import ModelCard, card_for, check_size
-from vision2.models.families.resnet import cifar_resnet, imagenet_resnet
-from vision2.models.families.torchvision_networks import RESNET_STAGES, build_torchvision
-from vision2.models.network import Network, NetworkParts, take_linear
+from vision2.models.families.densenet import densenet40_k12
+from vision2.models.families.inception import small_inception
+from vision2.models.families.resnet import build_resnet
+from vision2.models.families.torchvision_networks import build_torchvision
+from vision2.models.network import Network, NetworkParts
 from vision2.models.settings import ModelConfig
 
 
@@ -45,22 +47,8 @@ def _parts(config: ModelConfig, card: ModelCard, num_classes: int, image_size_px
 
         return build_timm(card, num_classes, stem=stem, width=config.width, image_size_px=image_size_px)
     if card.family == "smallinception":
-        from vision2.models.families.inception import small_inception
-
         return small_inception(num_classes, aux=config.aux, naive=card.name == "smallinception_naive")
     if card.family == "densenet":
-        from vision2.models.families.densenet import densenet40_k12
-
         return densenet40_k12(num_classes)
-    return _resnet(config, card, num_classes, stem)
-
-
-def _resnet(config: ModelConfig, card: ModelCard, num_classes: int, stem: str) -> NetworkParts:
-    depth = int(card.name.removeprefix("resnet").removeprefix("plain"))
     shortcut = "none" if card.family == "plain" else config.shortcut or card.shortcuts[0]
-    if card.stems == ("small",):
-        backbone = cifar_resnet(depth, shortcut=shortcut, num_classes=num_classes)
-    else:
-        backbone = imagenet_resnet(depth, stem=stem, shortcut=shortcut, num_classes=num_classes)
-    stages = {name: modules for name, modules in RESNET_STAGES.items() if name == "stem" or name in backbone.stage_names}
-    return NetworkParts(backbone, take_linear(backbone, "fc"), stages, "fc")
+    return build_resnet(card, num_classes, stem=stem, shortcut=shortcut)

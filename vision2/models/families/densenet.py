@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 from torch import Tensor, nn
 
 from vision2.models.network import NetworkParts
+
+GROWTH, LAYERS, FIRST_CHANNELS = 12, 12, 16
 
 
 class DenseLayer(nn.Module):
@@ -28,21 +32,20 @@ def transition(channels: int) -> nn.Sequential:
     )
 
 
-def densenet40_k12(num_classes: int, *, growth: int = 12, layers: int = 12, first_channels: int = 16) -> NetworkParts:
+def densenet40_k12(num_classes: int) -> NetworkParts:
     """Three dense blocks of 12 layers; 3 * 12 convolutions, the first, two transitions and the classifier make 40."""
-    backbone, channels = nn.Sequential(), first_channels
-    backbone.add_module("conv0", nn.Conv2d(3, channels, 3, padding=1, bias=False))
+    channels = FIRST_CHANNELS
+    modules: dict[str, nn.Module] = {"conv0": nn.Conv2d(3, channels, 3, padding=1, bias=False)}
     stages: dict[str, tuple[str, ...]] = {"stem": ("conv0",)}
     for i in (1, 2, 3):
-        dense = [DenseLayer(channels + j * growth, growth) for j in range(layers)]
-        backbone.add_module(f"denseblock{i}", nn.Sequential(*dense))
-        channels += layers * growth
-        last = f"transition{i}" if i < 3 else "norm"
-        backbone.add_module(last, transition(channels) if i < 3 else nn.BatchNorm2d(channels))
-        stages[f"denseblock{i}"] = (f"denseblock{i}", last) if i < 3 else (f"denseblock{i}", last, "relu")
-    backbone.add_module("relu", nn.ReLU(inplace=True))
-    backbone.add_module("avgpool", nn.AdaptiveAvgPool2d(1))
-    backbone.add_module("flatten", nn.Flatten())
+        modules[f"denseblock{i}"] = nn.Sequential(*(DenseLayer(channels + j * GROWTH, GROWTH) for j in range(LAYERS)))
+        channels += LAYERS * GROWTH
+        if i < 3:
+            modules[f"transition{i}"] = transition(channels)
+            stages[f"denseblock{i}"] = (f"denseblock{i}", f"transition{i}")
+    modules |= {"norm": nn.BatchNorm2d(channels), "relu": nn.ReLU(inplace=True)}
+    stages["denseblock3"] = ("denseblock3", "norm", "relu")
+    backbone = nn.Sequential(OrderedDict(modules, avgpool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten()))
     for module in backbone.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)

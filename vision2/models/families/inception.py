@@ -122,7 +122,7 @@ class SmallInception(nn.Module):
         return (features, *aux) if aux else features
 
 
-def small_inception(num_classes: int, *, aux: bool, naive: bool = False) -> NetworkParts:
+def small_inception(num_classes: int, *, aux: bool, naive: bool) -> NetworkParts:
     """`naive` leaves out every 1x1 reduction and projection: the costly half of the cost lesson."""
     backbone = SmallInception(num_classes, aux=aux, naive=naive)
     stages: dict[str, tuple[str, ...]] = {"stem": ("stem",)}

@@ -6,10 +6,15 @@ its pretrained tensors load as they are; like torchvision, a bottleneck has its 
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-IMAGENET_LAYERS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+from vision2.models.cards import ModelCard
+from vision2.models.network import NetworkParts
+
+IMAGENET_BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 IMAGENET_WIDTHS = (64, 128, 256, 512)
 CIFAR_WIDTHS = (16, 32, 64)
 
@@ -88,58 +93,32 @@ class Bottleneck(Block):
         return self.bn3(self.conv3(self.relu(self.bn2(self.conv2(out)))))
 
 
-class ResNet(nn.Module):
-    """Stem, `len(widths)` stages that halve height and width from the second on, average pooling, `fc`.
+def build_resnet(card: ModelCard, num_classes: int, *, stem: str, shortcut: str) -> NetworkParts:
+    """The paper's networks for ImageNet and, with 6n + 2 layers, for CIFAR-10; `shortcut` none makes the plain twin.
 
-    Stem `imagenet`: 7x7 convolution and 3x3 max-pooling, both with stride 2. Stem `small`: one 3x3 convolution, stride 1.
+    Stages halve height and width from the second on. Stem `imagenet`: 7x7 convolution and 3x3 max-pooling, both with
+    stride 2. Stem `small`: one 3x3 convolution, stride 1.
     """
-
-    def __init__(
-        self,
-        block: type[Block],
-        layers: tuple[int, ...],
-        *,
-        widths: tuple[int, ...],
-        stem: str,
-        shortcut: str,
-        num_classes: int,
-    ):
-        super().__init__()
-        small = stem == "small"
-        self.conv1 = nn.Conv2d(3, widths[0], 3 if small else 7, 1 if small else 2, padding=1 if small else 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(widths[0])
-        self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.Identity() if small else nn.MaxPool2d(3, stride=2, padding=1)
-        channels, self.stage_names = widths[0], []
-        for i, (width, count) in enumerate(zip(widths, layers, strict=True)):
-            blocks = []
-            for j in range(count):
-                blocks.append(block(channels, width, 2 if i > 0 and j == 0 else 1, shortcut))
-                channels = width * block.expansion
-            self.stage_names.append(f"layer{i + 1}")
-            setattr(self, self.stage_names[-1], nn.Sequential(*blocks))
-        self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(channels, num_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, num_classes)."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        for name in self.stage_names:
-            x = getattr(self, name)(x)
-        return self.fc(self.avgpool(x).flatten(1))
-
-
-def imagenet_resnet(depth: int, *, stem: str, shortcut: str, num_classes: int) -> ResNet:
-    """ResNet-18/34/50/101/152 and their plain twins (`shortcut="none"`); `B` is torchvision's network."""
-    block = BasicBlock if depth < 50 else Bottleneck
-    layers = IMAGENET_LAYERS[depth]
-    return ResNet(block, layers, widths=IMAGENET_WIDTHS, stem=stem, shortcut=shortcut, num_classes=num_classes)
-
-
-def cifar_resnet(depth: int, *, shortcut: str, num_classes: int) -> ResNet:
-    """The 6n + 2 layers of the paper's CIFAR-10 section: three stages of n basic blocks."""
-    layers = ((depth - 2) // 6,) * 3
-    return ResNet(BasicBlock, layers, widths=CIFAR_WIDTHS, stem="small", shortcut=shortcut, num_classes=num_classes)
+    depth = int(card.name.removeprefix("resnet").removeprefix("plain"))
+    block, widths, counts = BasicBlock if depth < 50 else Bottleneck, IMAGENET_WIDTHS, IMAGENET_BLOCKS.get(depth)
+    if card.stems == ("small",):
+        block, widths, counts = BasicBlock, CIFAR_WIDTHS, ((depth - 2) // 6,) * 3
+    small, channels = stem == "small", widths[0]
+    modules = {
+        "conv1": nn.Conv2d(3, channels, 3 if small else 7, 1 if small else 2, padding=1 if small else 3, bias=False),
+        "bn1": nn.BatchNorm2d(channels),
+        "relu": nn.ReLU(inplace=True),
+        "maxpool": nn.Identity() if small else nn.MaxPool2d(3, stride=2, padding=1),
+    }
+    stages = {"stem": tuple(modules)}
+    for i, (width, count) in enumerate(zip(widths, counts, strict=True), start=1):
+        first, others = block(channels, width, 1 if i == 1 else 2, shortcut), count - 1
+        channels = width * block.expansion
+        modules[f"layer{i}"] = nn.Sequential(first, *(block(channels, width, 1, shortcut) for _ in range(others)))
+        stages[f"layer{i}"] = (f"layer{i}",)
+    backbone = nn.Sequential(OrderedDict(modules, avgpool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten()))
+    head = nn.Linear(channels, num_classes)
+    for module in backbone.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return NetworkParts(backbone, head, stages, head_key="fc")

@@ -11,24 +11,10 @@ from vision2.basics.errors import UserError, suggest
 from vision2.basics.preprocessing import Preprocessing
 from vision2.models.cards import ModelCard
 from vision2.models.families.small_stems import SMALL_STEMS
+from vision2.models.families.stages import stages_of
 from vision2.models.network import NetworkParts
 
 TIMM_NAMES = {"inception_v4": "inception_v4", "xception": "legacy_xception", "mobilenet_v1": "mobilenetv1_100"}
-INCEPTION_V4_STAGES = {
-    "stem": tuple(f"features.{i}" for i in range(6)),
-    "inception_a": tuple(f"features.{i}" for i in range(6, 10)),
-    "inception_b": tuple(f"features.{i}" for i in range(10, 18)),  # begins with reduction block A
-    "inception_c": tuple(f"features.{i}" for i in range(18, 22)),  # begins with reduction block B
-}
-XCEPTION_STAGES = {
-    "stem": ("conv1", "bn1", "act1", "conv2", "bn2", "act2"),
-    "entry": ("block1", "block2", "block3"),
-    "middle": tuple(f"block{i}" for i in range(4, 12)),
-    "exit": ("block12", "conv3", "bn3", "act3", "conv4", "bn4", "act4"),
-}
-MOBILENET_V1_STAGES = {"stem": ("conv_stem", "bn1"), **{f"stage{i + 1}": (f"blocks.{i}",) for i in range(5)}}
-STAGES = {"inception_v4": INCEPTION_V4_STAGES, "xception": XCEPTION_STAGES, "mobilenet_v1": MOBILENET_V1_STAGES}
-
 LEAST_PX = 32  # timm publishes no smallest size; whether a size fits is found out when the network is built
 
 
@@ -45,10 +31,9 @@ def build_timm(card: ModelCard, num_classes: int, *, stem: str, width: float, im
     features = backbone.num_features
     if card.family == "timm":
         features = _probed_width(card, image_size_px)
-    stages = STAGES.get(card.family) or generic_stages(backbone)
-    head_key = backbone.pretrained_cfg.get("classifier")
-    head = nn.Linear(features, num_classes)
-    parts = NetworkParts(backbone, head, dict(stages), head_key if isinstance(head_key, str) else None)
+    head, head_key = nn.Linear(features, num_classes), backbone.pretrained_cfg.get("classifier")
+    stages = stages_of(backbone, card.family)
+    parts = NetworkParts(backbone, head, stages, head_key if isinstance(head_key, str) else None)
     if stem == "small":
         SMALL_STEMS[card.family](parts)
     return parts
@@ -97,32 +82,6 @@ def _mobilenet_v1(width: float) -> nn.Module:
             f"the installed timm builds mobilenet_v1 at its full width only; leave out model.width={width:g}"
         ) from error
     return _gen_mobilenet_v1("mobilenetv1_100", width, **settings)
-
-
-def generic_stages(backbone: nn.Module) -> dict[str, tuple[str, ...]]:
-    """One stage per top-level part with parameters, or per block where that part is a sequence of blocks.
-
-    Norms join the stage before them; class tokens and position embeddings, which have no output, the stage after them.
-    """
-    stages: dict[str, tuple[str, ...]] = {}
-    for piece in dict.fromkeys(_piece(backbone, name) for name, _ in backbone.named_parameters()):
-        last = next(reversed(stages), None)
-        alone = last is not None and all(isinstance(getattr(backbone, n, None), nn.Parameter) for n in stages[last])
-        if last is not None and (alone or "norm" in piece or piece.startswith("bn")):
-            stages[last] = (*stages[last], piece)
-        else:
-            stages["neck" if piece in ("head", "aux") else piece] = (piece,)
-    return stages
-
-
-def _piece(backbone: nn.Module, parameter: str) -> str:
-    """The part of the backbone a parameter is in: `blocks.3` of `blocks.3.attn.qkv.weight`, `layer1` of `layer1.0.conv1`."""
-    first, _, rest = parameter.partition(".")
-    part = getattr(backbone, first)
-    if not isinstance(part, nn.Sequential | nn.ModuleList) or first[-1].isdigit() or first == "stem":
-        return first
-    blocks = [child for child in part if any(True for _ in child.children())]
-    return f"{first}.{rest.partition('.')[0]}" if len(blocks) == len(part) else first
 
 
 def timm_card(name: str) -> ModelCard:
