@@ -54,13 +54,13 @@ def test_nothing_is_compared_that_was_not_published_for_this_very_network():
     other_head = summarise_model("resnet20", ModelConfig("resnet20"), num_classes=2)
     ours = summarise_model("smallinception", ModelConfig("smallinception"))
     for summary in (small, other_head, ours):
-        assert summary.published_parameters is None
-        assert summary.published_multiply_adds is None
+        assert summary.published.parameters is None
+        assert summary.published.multiply_adds is None
     other_size = summarise_model("alexnet", ModelConfig("alexnet"), image_size_px=128)
-    assert other_size.published_parameters == 61_100_840
-    assert other_size.published_multiply_adds is None
+    assert other_size.published.parameters == 61_100_840
+    assert other_size.published.multiply_adds is None
     counted_here = summarise_model("resnet20", ModelConfig("resnet20"))  # the paper tells its accuracy, not its counts
-    assert counted_here.as_published and counted_here.published_parameters is None
+    assert counted_here.published.top1_percent == 91.25 and counted_here.published.parameters is None
 
 
 def test_several_models_give_a_table_a_picture_and_a_tensorboard_image(tmp_path, capsys):

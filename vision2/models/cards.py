@@ -44,12 +44,18 @@ class ModelCard:
     shortcuts: tuple[str, ...] = ()  # the first is the model's own
     has_width: bool = False  # accepts model.width
     num_classes: int = 1000  # of the published numbers
+    slides: str = ""  # what the lecture prints
     note: str = ""  # what this network is, where the name alone could mislead
     variant: tuple[str, ...] = ()  # settings that make it differ from what was published
 
     @property
     def image_size_px(self) -> int:
         return self.preprocessing.image_size_px
+
+    @property
+    def accuracy_set(self) -> str:
+        """The data set of the published accuracy."""
+        return "ImageNet" if self.num_classes == 1000 else "CIFAR-10"
 
     @property
     def has_aux(self) -> bool:
@@ -140,7 +146,14 @@ def _with_width(card: ModelCard, width: float) -> ModelCard:
 
 
 def _variant(card: ModelCard, setting: str, **changes: Any) -> ModelCard:
-    unknown = {"parameters": None, "parameters_aux": None, "multiply_adds": None, "top1_percent": None, "source": ""}
+    unknown = {
+        "parameters": None,
+        "parameters_aux": None,
+        "multiply_adds": None,
+        "top1_percent": None,
+        "source": "",
+        "slides": "",
+    }
     return replace(card, **(unknown | {"variant": (*card.variant, setting)} | changes))
 
 

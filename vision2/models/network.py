@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from vision2.basics.errors import UserError, suggest
 from vision2.models.cards import ModelCard
 from vision2.models.cut import LAST, layer_outputs
 
@@ -43,21 +42,18 @@ class Network(nn.Module):
         self.layer, self.pooling, self._parts = layer, pooling, parts
         self.name, self.card, self.preprocessing = card.name, card, card.preprocessing
         self.backbone, self.head, self.head_key = parts.backbone, parts.head, parts.head_key
-        self._aux_linears = parts.aux_linears
+        self.aux_linears = {name: f"backbone.{linear}" for name, linear in parts.aux_linears.items()}
         self._stage_modules = {stage: tuple(f"backbone.{m}" for m in names) for stage, names in parts.stages.items()}
         parameters = {name for name, _ in self.named_parameters()}
         self.stages = {stage: self._prefixes(names, parameters) for stage, names in self._stage_modules.items()}
         if parts.aux_linears:
-            self.stages["aux"] = tuple(f"backbone.{name}." for name in self._aux_tops())
+            self.stages["aux"] = tuple(f"backbone.{linear.partition('.')[0]}." for linear in parts.aux_linears.values())
         self.stages["head"] = ("head.",)
 
     def _prefixes(self, names: tuple[str, ...], parameters: set[str]) -> tuple[str, ...]:
         """Parameter-name prefixes of a stage: `backbone.layer1.`, or the full name of a parameter that stands alone."""
         modules = [n for n in names if n not in parameters and any(True for _ in self.get_submodule(n).parameters())]
         return tuple([n for n in names if n in parameters] + [f"{n}." for n in modules])
-
-    def _aux_tops(self) -> list[str]:
-        return [linear.split(".")[0] for linear in self._aux_linears.values()]
 
     @property
     def num_features(self) -> int:
@@ -67,20 +63,11 @@ class Network(nn.Module):
     def num_classes(self) -> int:
         return self.head.out_features
 
-    @property
-    def aux_heads(self) -> dict[str, nn.Module]:
-        """Auxiliary classifiers by the name of their output; they live in the backbone, empty with `model.aux=false`."""
-        return {name: getattr(self.backbone, top) for name, top in zip(self._aux_linears, self._aux_tops(), strict=True)}
-
-    def aux_linear_names(self) -> list[str]:
-        """Full names of the auxiliary classifiers' last layers, which depend on the class count."""
-        return [f"backbone.{name}" for name in self._aux_linears.values()]
-
     def _run_backbone(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         result = self.backbone(images)
         if isinstance(result, Tensor):
             return result, {}
-        return result[0], dict(sorted(zip(self._aux_linears, result[1:], strict=True)))
+        return result[0], dict(sorted(zip(self.aux_linears, result[1:], strict=True)))
 
     def cut_at(self, layer: str, pooling: str, head: nn.Module) -> Network:
         """This network up to `layer` (one of `layers()`, or `last`), with `head` on its features; the backbone is shared."""
@@ -118,14 +105,7 @@ class Network(nn.Module):
         return list(dict.fromkeys([*self._stage_modules, *modules]))
 
     def module_at(self, layer: str) -> nn.Module:
-        """The module whose output is the output of `layer`, one of `layers()`.
-
-        Raises:
-            UserError: for any other name.
-        """
-        allowed = self.layers()
-        if layer not in allowed:
-            raise UserError(f"{self.name} has no layer '{layer}'{suggest(layer, allowed)}")
+        """The module whose output is the output of `layer`, one of `layers()`."""
         if layer not in self._stage_modules:
             return self.backbone.get_submodule(layer)
         modules = dict(self.named_modules())

@@ -19,8 +19,9 @@ def accuracy_against_cost(summaries: Sequence[ModelSummary]) -> Figure | None:
     """A plot for each data set with published accuracies (ImageNet, CIFAR-10); None when no model has one."""
     sets: dict[str, list[ModelSummary]] = {}
     for summary in summaries:
-        if summary.at_own_size and summary.published_top1_percent is not None:
-            sets.setdefault(summary.accuracy_set, []).append(summary)
+        own_size = summary.costs.image_size_px == summary.card.image_size_px
+        if own_size and summary.published.top1_percent is not None:
+            sets.setdefault(summary.card.accuracy_set, []).append(summary)
     if not sets:
         return None
     figure = Figure(figsize=(7.6, 5.2 * len(sets)), layout="constrained", dpi=150)

@@ -22,41 +22,10 @@ class ModelSummary:
 
     label: str  # the option's name
     card: ModelCard
+    published: ModelCard  # the card without the numbers that are not for this very network at this size
     num_classes: int
     costs: Costs
     measured: Measured | None = None
-
-    @property
-    def as_published(self) -> bool:
-        """Whether this is the network that was published, so that its published accuracy may stand beside it."""
-        return self.num_classes == self.card.num_classes and not self.card.variant
-
-    @property
-    def counts_published(self) -> bool:
-        """Whether somebody else's counts are known, so that ours may be compared with them."""
-        return self.as_published and OWN_COUNT not in self.card.source
-
-    @property
-    def at_own_size(self) -> bool:
-        """Whether multiply-adds were counted at the image size that the published numbers are for."""
-        return self.costs.image_size_px == self.card.image_size_px
-
-    @property
-    def published_multiply_adds(self) -> float | None:
-        return self.card.multiply_adds if self.counts_published and self.at_own_size else None
-
-    @property
-    def published_parameters(self) -> int | None:
-        return self.card.parameters if self.counts_published else None
-
-    @property
-    def published_top1_percent(self) -> float | None:
-        return self.card.top1_percent if self.as_published else None
-
-    @property
-    def accuracy_set(self) -> str:
-        """The data set of the published accuracy."""
-        return "ImageNet" if self.card.num_classes == 1000 else "CIFAR-10"
 
 
 def summarise_model(
@@ -70,7 +39,17 @@ def summarise_model(
     card = card_for(model)
     size, classes = image_size_px or card.image_size_px, num_classes or card.num_classes
     network = meta_network(replace(model, aux=card.has_aux), classes, size)
-    return ModelSummary(label, card, classes, count_costs(network, size))
+    return ModelSummary(label, card, _comparable(card, classes, size), classes, count_costs(network, size))
+
+
+def _comparable(card: ModelCard, num_classes: int, image_size_px: int) -> ModelCard:
+    """The card without published numbers of another network, counts that nobody else published, or of another size."""
+    another = card.variant or num_classes != card.num_classes
+    if another or OWN_COUNT in card.source:
+        card = replace(card, parameters=None, parameters_aux=None, multiply_adds=None)
+    if another:
+        card = replace(card, top1_percent=None)
+    return card if image_size_px == card.image_size_px else replace(card, multiply_adds=None)
 
 
 def as_record(summary: ModelSummary) -> dict:
@@ -82,9 +61,9 @@ def as_record(summary: ModelSummary) -> dict:
         "published": {
             "paper": list(summary.card.paper),
             "year": summary.card.year,
-            "parameters": summary.published_parameters,
-            "multiply_adds": summary.published_multiply_adds,
-            "top1_percent": summary.published_top1_percent,
+            "parameters": summary.published.parameters,
+            "multiply_adds": summary.published.multiply_adds,
+            "top1_percent": summary.published.top1_percent,
             "source": summary.card.source,
             "variant": list(summary.card.variant),
         },

@@ -19,19 +19,6 @@ from vision2.models.settings import ModelConfig
 from vision2.profiling.model_summary import ModelSummary, as_record
 from vision2.runs.environment import processor_name, usable_cpus
 
-# The lecture's tables, as it prints them (ResNet: "FLOPs" of multiply-adds).
-SLIDES = {
-    "googlenet": "69.8 %, 1550 M, 6.8 M",
-    "mobilenet_v1": "70.6 %, 569 M, 4.2 M",
-    "vgg16": "71.5 %, 15300 M, 138 M",
-    "inception_v3": "25 M parameters",
-    "inception_v4": "43 M parameters",
-    "resnet18": "1.8 G",
-    "resnet34": "3.6 G",
-    "resnet50": "3.8 G",
-    "resnet101": "7.6 G",
-    "resnet152": "11.3 G",
-}
 SLIDES_NOTE = (
     "slides: top-1, multiply-adds, parameters as the lecture prints them (its ResNet-50 and deeper have the stride in the"
     " first 1x1 convolution, ours and torchvision's have it in the 3x3)"
@@ -92,20 +79,18 @@ def stage_table(summary: ModelSummary) -> Table:
 
 def totals_table(summary: ModelSummary) -> Table:
     """Totals beside the published values, with the difference."""
-    costs, card = summary.costs, summary.card
+    costs, card = summary.costs, summary.published
 
     def counted(name: str, here: int, published: int | None) -> list[str]:
         difference = "" if published is None else "0" if here == published else f"{here - published:+,}"
         return [name, f"{here:,}", "-" if published is None else f"{published:,}", difference]
 
-    rows = [counted("parameters", costs.parameters, summary.published_parameters)]
+    rows = [counted("parameters", costs.parameters, card.parameters)]
     if costs.parameters_aux > costs.parameters:
-        published = card.parameters_aux if summary.counts_published else None
-        rows.append(counted("parameters with aux", costs.parameters_aux, published))
+        rows.append(counted("parameters with aux", costs.parameters_aux, card.parameters_aux))
     rows.append(["multiply-adds", *_multiply_adds(summary)])
-    if summary.published_top1_percent is not None:
-        name = f"top-1 accuracy ({summary.accuracy_set})"
-        rows.append([name, "not measured here", f"{summary.published_top1_percent:g} %", ""])
+    if card.top1_percent is not None:
+        rows.append([f"top-1 accuracy ({card.accuracy_set})", "not measured here", f"{card.top1_percent:g} %", ""])
     return ["total", "here", "published", "difference"], rows
 
 
@@ -118,7 +103,7 @@ def comparison_table(summaries: Sequence[ModelSummary]) -> Table:
 
 
 def _comparison_row(summary: ModelSummary, measured: bool) -> list[str]:
-    here, published, top1 = summary.costs.parameters, summary.published_parameters, summary.published_top1_percent
+    here, published, top1 = summary.costs.parameters, summary.published.parameters, summary.published.top1_percent
     row = [
         summary.label,
         str(summary.card.year or "-"),
@@ -127,14 +112,14 @@ def _comparison_row(summary: ModelSummary, measured: bool) -> list[str]:
         "-" if published is None else "equal" if published == here else f"{published:,}",
         *_multiply_adds(summary),
         "-" if top1 is None else f"{top1:.1f} %" + ("" if summary.num_classes == 1000 else " (CIFAR-10)"),
-        SLIDES.get(summary.label, "-"),
+        summary.card.slides or "-",
     ]
     return row + (summary.measured.cells() if summary.measured else ["-"] * 4 if measured else [])
 
 
 def _multiply_adds(summary: ModelSummary) -> list[str]:
     """Counted here, published, relative difference."""
-    here, published = summary.costs.multiply_adds, summary.published_multiply_adds
+    here, published = summary.costs.multiply_adds, summary.published.multiply_adds
     if published is None:
         return [_giga(here), "-", ""]
     return [_giga(here), _giga(published), f"{100 * (here / published - 1):+.2f} %"]

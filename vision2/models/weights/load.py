@@ -184,7 +184,7 @@ def _unusable(network: Network, source: WeightsSource, classes: Sequence[str] | 
     if network.card.family == "googlenet" and not own_layout:
         prefixes.append("backbone.aux")  # torchvision's file has them, untrained
     if classes is not None and source.is_of_other_classes(classes):
-        prefixes += ["head.", *(f"{linear}." for linear in network.aux_linear_names())]
+        prefixes += ["head.", *(f"{linear}." for linear in network.aux_linears.values())]
     return tuple(prefixes)
 
 
