@@ -84,9 +84,9 @@ def feature_rate(overrides: list[str]) -> None:
     for _ in range(PAIRS):
         bare = _bare_rate(network, images, len(data.train) // BATCH_SIZE + 1)
         with tempfile.TemporaryDirectory() as folder:
-            maker = FeatureMaker(network, config.model, layers=["last"], pooling="pooled", folder=Path(folder))
+            maker = FeatureMaker(network, config.model, ["last"], folder=Path(folder))
             start = time.perf_counter()
-            maker.features(data.train, precision="float32")
+            maker.features(data.train)
             rate = len(data.train) / (time.perf_counter() - start)
         ratios.append(rate / bare)
     ratios.sort()

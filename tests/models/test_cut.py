@@ -62,26 +62,20 @@ def test_an_unknown_layer_names_the_nearest_and_lists_the_stages():
 @torch.no_grad()
 def test_folded_normalisations_change_the_speed_and_not_the_features(name):
     subject = network(name)
-
-    def run(network, images):
-        return layer_outputs(network, ["last"], images, "pooled")
-
-    fused = fused_copy(subject, IMAGES, run)
+    fused = fused_copy(subject, ["last"], IMAGES, "pooled")
     norms = [sum(isinstance(m, torch.nn.BatchNorm2d) for m in net.modules()) for net in (subject, fused)]
     # A densenet concatenates between convolution and normalisation: there is nothing to fold.
     assert (norms[1] < norms[0]) == (name != "densenet40_k12")
-    expected = run(subject, IMAGES * 0.7)[0]
-    assert torch.allclose(run(fused, IMAGES * 0.7)[0], expected, atol=1e-4 * float(expected.abs().max()))
+    expected, found = (layer_outputs(net, ["last"], IMAGES * 0.7, "pooled")[0] for net in (subject, fused))
+    assert torch.allclose(found, expected, atol=1e-4 * float(expected.abs().max()))
 
 
 @torch.no_grad()
 def test_a_cut_inside_a_folded_pair_leaves_the_network_as_it_is():
-    subject = network("mobilenet_v2")
-
-    def run(network, images):
-        return layer_outputs(network, ["features.0.0"], images, "pooled")
-
-    assert torch.allclose(run(fused_copy(subject, IMAGES, run), IMAGES)[0], run(subject, IMAGES)[0], atol=1e-5)
+    subject, layers = network("mobilenet_v2"), ["features.0.0"]
+    fused = fused_copy(subject, layers, IMAGES, "pooled")
+    expected, found = (layer_outputs(net, layers, IMAGES, "pooled")[0] for net in (subject, fused))
+    assert torch.allclose(found, expected, atol=1e-5)
 
 
 @torch.no_grad()

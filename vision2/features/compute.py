@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -50,21 +51,20 @@ class FeatureMaker:
         self,
         network: Network,
         model: ModelConfig,
-        *,
         layers: Sequence[str],
-        pooling: str,
+        *,
         folder: Path | None,
+        pooling: str = "pooled",
         workers: int | None = None,
     ):
         self.network, self.layers, self.pooling, self.folder, self.workers = network, layers, pooling, folder, workers
         self.device = next(network.parameters()).device
         self.images_computed = 0  # how often the network ran on an image
         self._facts = {"model": asdict(model), "preprocessing": network.preprocessing.to_dict(), "pooling": pooling}
-        self._digest: str | None = None
         self._fast: Network | None = None
 
     def features(
-        self, split: Split, *, precision: str, augment: AugmentConfig | None = None, views: int = 1
+        self, split: Split, *, precision: str = "float32", augment: AugmentConfig | None = None, views: int = 1
     ) -> dict[str, torch.Tensor]:
         """(V, N, D) float32 on the CPU by layer; view 0 is the evaluation view, the others are augmented.
 
@@ -93,8 +93,8 @@ class FeatureMaker:
         if len(absent):
             layers = [layer for layer in self.layers if len(missing[layer])]
             numbers = np.array([int.from_bytes(ids[i][:6], "big") for i in absent])
-            part = Split(split.name, split.labels[absent], tuple(split.ids[i] for i in absent), split.images.select(absent))
-            for layer, made in zip(layers, self._compute(part, layers, precision, augment, view, numbers), strict=True):
+            computed = self._compute(split.select(absent), layers, precision, augment, view, numbers)
+            for layer, made in zip(layers, computed, strict=True):
                 if stores[layer]:
                     stores[layer].add([keys[i] for i in absent], made)
                 if rows[layer] is None:
@@ -105,10 +105,12 @@ class FeatureMaker:
     def _store(self, layer: str, precision: str) -> FeatureStore | None:
         if self.folder is None:
             return None
-        if self._digest is None:
-            self._digest = network_digest(self.network.backbone)
         key = store_key(**self._facts, network=self._digest, layer=layer, precision=precision)
         return FeatureStore(self.folder / f"{key}.sqlite")
+
+    @cached_property
+    def _digest(self) -> str:
+        return network_digest(self.network.backbone)
 
     @torch.inference_mode()
     def _compute(
@@ -145,11 +147,7 @@ class FeatureMaker:
     def _fast_network(self, images: torch.Tensor) -> Network:
         """The network with its normalisations folded in, made when it is first needed."""
         if self._fast is None:
-
-            def run(network: Network, images: torch.Tensor) -> list[torch.Tensor]:
-                return layer_outputs(network, self.layers, images, self.pooling)
-
-            self._fast = fused_copy(self.network, images[:2], run)
+            self._fast = fused_copy(self.network, self.layers, images[:2], self.pooling)
         return self._fast
 
     def _room(self, count: int, width: int) -> np.ndarray:
@@ -182,20 +180,14 @@ def kept_features(dataset: DatasetConfig) -> Path | None:
 def split_features(task: Task, layers: Sequence[str]) -> dict[str, dict[str, torch.Tensor]]:
     """Features (V, N, D) by layer and split: `views` of each training image, one of the others."""
     data, strategy, dataset = task.data, task.strategy, task.dataset
-    maker = FeatureMaker(
-        task.network,
-        task.model,
-        layers=layers,
-        pooling=strategy.pooling,
-        folder=kept_features(dataset),
-        workers=dataset.workers,
-    )
+    kept = {"folder": kept_features(dataset), "workers": dataset.workers}
+    maker = FeatureMaker(task.network, task.model, layers, pooling=strategy.pooling, **kept)
     start = time.perf_counter()
     precision = training_precision(task.train.precision, maker.device, task.network.preprocessing.image_size_px)
     made = {
         "train": maker.features(data.train, precision=precision, augment=dataset.augment, views=strategy.views),
-        "val": maker.features(data.val, precision="float32"),
-        "test": maker.features(data.test, precision="float32"),
+        "val": maker.features(data.val),
+        "test": maker.features(data.test),
     }
     seconds = time.perf_counter() - start
     total = sum(len(split) for split in (data.train, data.val, data.test)) + len(data.train) * (strategy.views - 1)

@@ -40,8 +40,7 @@ def measure_evidence(
         raise UserError(f"advice needs two training images of each class; {data.classes[counts.argmin()]} has fewer")
 
     def scores(net: Network, layers: list[str]) -> dict[str, dict[str, float]]:
-        maker = FeatureMaker(net, model, layers=layers, pooling="pooled", folder=kept_features(dataset))
-        found = maker.features(split, precision="float32")
+        found = FeatureMaker(net, model, layers, folder=kept_features(dataset)).features(split)
         return {layer: transferability(found[layer][0].numpy(), split.labels, seed) for layer in layers}
 
     stages = backbone_stages(network.stages)
@@ -64,4 +63,4 @@ def sample_of(split: Split, size: int, seed: int) -> Split:
         members = order[split.labels[order] == label]
         ranks[members] = np.arange(len(members))
     kept = np.sort(order[np.argsort(ranks[order], kind="stable")][:size])
-    return Split(split.name, split.labels[kept], tuple(split.ids[i] for i in kept), split.images.select(kept))
+    return split.select(kept)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from vision2.models.cut import layer_outputs
+from vision2.models.network import Network
+
 TOLERANCE = 1e-3  # of the largest output; rounding stays far below, a wrong pair far above
 
 
 @torch.inference_mode()
-def fused_copy(network: nn.Module, images: Tensor, run: Callable[[nn.Module, Tensor], list[Tensor]]) -> nn.Module:
-    """A copy of `network` (in evaluation mode) that gives the same `run(network, images)`, or `network` itself.
+def fused_copy(network: Network, layers: Sequence[str], images: Tensor, pooling: str) -> Network:
+    """A copy of `network` (in evaluation mode) that gives the same features at `layers`, or `network` itself.
 
     Which convolution feeds which normalisation is seen in a pass over `images`, so that it works for any
     architecture; the outputs are compared, so that it cannot go wrong unseen.
     """
-    pairs = _pairs(network, images, run)
+    pairs = _pairs(network, lambda: layer_outputs(network, layers, images, pooling))
     if not pairs:
         return network
     fused = copy.deepcopy(network)
@@ -27,12 +30,12 @@ def fused_copy(network: nn.Module, images: Tensor, run: Callable[[nn.Module, Ten
         _replace(fused, conv, fuse_conv_bn_eval(fused.get_submodule(conv), fused.get_submodule(norm)))
         _replace(fused, norm, getattr(fused.get_submodule(norm), "act", nn.Identity()))  # timm's norms hold the ReLU
     fused.eval()
-    expected, found = run(network, images), run(fused, images)
+    expected, found = (layer_outputs(net, layers, images, pooling) for net in (network, fused))
     same = all((a - b).abs().max() <= TOLERANCE * a.abs().max().clamp_min(1e-6) for a, b in zip(expected, found, strict=True))
     return fused if same else network
 
 
-def _pairs(network: nn.Module, images: Tensor, run: Callable) -> list[tuple[str, str]]:
+def _pairs(network: nn.Module, run: Callable[[], object]) -> list[tuple[str, str]]:
     """(convolution, normalisation) names where the one's output is the other's input, each used once."""
     made: dict[int, tuple[str, Tensor]] = {}  # by identity; the tensor is kept so that no other takes its place
     pairs, uses, hooks = [], {}, []
@@ -58,7 +61,7 @@ def _pairs(network: nn.Module, images: Tensor, run: Callable) -> list[tuple[str,
         elif isinstance(module, nn.BatchNorm2d):
             hooks.append(module.register_forward_pre_hook(before(name)))
     try:
-        run(network, images)
+        run()
     finally:
         for hook in hooks:
             hook.remove()

@@ -116,9 +116,8 @@ def transfer_features(
     """(training features, test features), each (N, D), of every network after its last layer, and of raw pixels."""
     found = {}
     for name, network in networks.items():
-        maker = FeatureMaker(network, model, layers=[LAST], pooling="pooled", folder=kept_features(dataset))
-        parts = (maker.features(split, precision="float32")[LAST][0].numpy() for split in (data.train, data.test))
-        found[name] = tuple(parts)
+        maker = FeatureMaker(network, model, [LAST], folder=kept_features(dataset))
+        found[name] = tuple(maker.features(split)[LAST][0].numpy() for split in (data.train, data.test))
     small = next(iter(networks.values())).preprocessing.at_size(PIXELS_PX)
 
     def pixels(split: Split) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 LOGME_STEPS = 100
 LOGME_TOLERANCE = 1e-5  # relative change of alpha / beta; the evidence is flat there
 PROBE_FOLDS = 5
+NEIGHBOURS = 5
 
 
 def h_score(features: np.ndarray, labels: np.ndarray) -> float:
@@ -69,20 +70,18 @@ def _evidence(left: np.ndarray, spectrum: np.ndarray, target: np.ndarray, width:
     return (evidence - beta * residual - alpha * weights) / (2 * n)
 
 
-def knn_accuracy(features: np.ndarray, labels: np.ndarray, neighbours: int = 5) -> float:
-    """Leave-one-out accuracy of k nearest neighbours by cosine similarity; k is at most N - 1.
+def knn_accuracy(features: np.ndarray, labels: np.ndarray) -> float:
+    """Leave-one-out accuracy of the 5 nearest neighbours (N - 1 where there are fewer) by cosine similarity.
 
     Raises:
         ValueError: for fewer than two images.
     """
+    from sklearn.neighbors import NearestNeighbors
+
     features, labels = _checked(features, labels)
-    neighbours = min(neighbours, len(labels) - 1)
-    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    similarity = unit @ unit.T
-    np.fill_diagonal(similarity, -np.inf)
-    nearest = np.argpartition(-similarity, neighbours - 1, axis=1)[:, :neighbours]
-    order = np.take_along_axis(-similarity, nearest, 1).argsort(1, kind="stable")
-    voters = labels[np.take_along_axis(nearest, order, 1)]
+    neighbours = min(NEIGHBOURS, len(labels) - 1)
+    nearest = NearestNeighbors(n_neighbors=neighbours, metric="cosine").fit(features).kneighbors(return_distance=False)
+    voters = labels[nearest]  # without the image itself, nearest first
     votes = (voters[:, :, None] == np.unique(labels)).astype(np.float64)
     votes *= (1 + 1e-6 * np.arange(neighbours, 0, -1))[None, :, None]  # the nearer voter decides a tie
     return float((np.unique(labels)[votes.sum(1).argmax(1)] == labels).mean())
