@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,15 +13,15 @@ from vision2.basics.atomic_write import write_json
 from vision2.basics.errors import UserError, suggest
 from vision2.basics.text_table import as_text
 from vision2.config.compose import load_config
-from vision2.runs.records import plain
+from vision2.runs.records import RunRecord, plain
 from vision2.runs.sweep_folder import SweepFolder, create_sweep_dir
 from vision2.stats.intervals import Estimate, mean_interval
 from vision2.stats.verdict import CONTRADICTED, INCONCLUSIVE, SUPPORTED, judge_pairs
+from vision2.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from vision2.config.schema import Config
 
-STRATEGIES = ("scratch", "feature_extraction", "finetune")
 OWN = ("strategy", "seed", "resume", "mode")  # keys that the comparison sets itself
 HELPS, HURTS, NOT_SHOWN = "helps", "hurts", "no difference shown"
 WORDS = {SUPPORTED: HELPS, CONTRADICTED: HURTS, INCONCLUSIVE: NOT_SHOWN}
@@ -146,8 +145,7 @@ def _accuracies(jobs: Sequence[Job], done: Sequence[dict]) -> dict[str, dict[int
     for job, row in zip(jobs, done, strict=True):
         by_seed = results.setdefault(job.strategy, {})
         if row["status"] in ("completed", "skipped"):
-            summary = json.loads((Path(row["run"]) / "summary.json").read_text(encoding="utf-8"))
-            by_seed[job.config.seed] = summary["metrics"]["test"]["accuracy"]
+            by_seed[job.config.seed] = RunRecord(row["run"]).summary()["metrics"]["test"]["accuracy"]
     return results
 
 

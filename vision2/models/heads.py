@@ -45,11 +45,6 @@ class Head(nn.Module):
         self.mean.copy_(mean)
         self.std.copy_(torch.where(shrunk > 0, shrunk, 1.0).sqrt())
 
-    def probabilities(self, features: Tensor) -> Tensor:
-        """(B, D) -> (B, K), rows sum to 1."""
-        with torch.inference_mode():
-            return self(features).softmax(1)
-
 
 class StandardizedLinear(Head):
     """Logits W x + b: linear, logistic, SVM, ridge, LDA and nearest centroid all end as this."""
