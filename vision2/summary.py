@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vision2.basics.errors import UserError
+from vision2.basics.errors import UserError, try_all
 from vision2.basics.written import WrittenFiles
 from vision2.config.command import Option, run_command
 
@@ -50,15 +50,8 @@ def configurations(overrides: Sequence[str]) -> dict[str, Config]:
 
     chosen = [override for override in overrides if override.partition("=")[0] in ("model", "models")]
     rest = [override for override in overrides if override not in chosen]
-    configs, problems = {}, {}
-    for name in model_names(chosen):
-        try:
-            configs[name] = load_without_data([f"model={name}", *rest])
-        except UserError as error:
-            problems |= dict.fromkeys(error.problems)
-    if problems:
-        raise UserError(*problems)
-    return configs
+    names = model_names(chosen)
+    return dict(zip(names, try_all(lambda name: load_without_data([f"model={name}", *rest]), names), strict=True))
 
 
 def model_names(overrides: Sequence[str]) -> list[str]:

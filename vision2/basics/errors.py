@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from typing import TypeVar
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
 class UserError(Exception):
@@ -26,3 +29,20 @@ def suggest(given: str, allowed: Iterable[str]) -> str:
         return f", did you mean '{near[0]}'?"
     shown = ", ".join(sorted(allowed)[:40])
     return f"; allowed: {shown}" if allowed else ""
+
+
+def try_all(make: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """`make` of each item.
+
+    Raises:
+        UserError: with every problem of every item, each once.
+    """
+    made, problems = [], {}
+    for item in items:
+        try:
+            made.append(make(item))
+        except UserError as error:
+            problems |= dict.fromkeys(error.problems)
+    if problems:
+        raise UserError(*problems)
+    return made

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-from vision2.basics.errors import UserError
+from vision2.basics.errors import try_all
 from vision2.config.compose import compose_config, to_config
 from vision2.config.overrides import check_overrides, expand, is_sweep
 from vision2.config.schema import Config
@@ -32,15 +32,7 @@ def plan_sweep(overrides: Sequence[str], node: DictConfig) -> SweepPlan:
     check_overrides(own)
     overrides = [*own, *overrides]
     jobs = list(product(*map(expand, overrides)))
-    configs: list[Config] = []
-    problems: dict[str, None] = {}
-    for job in jobs:
-        try:
-            configs.append(to_config(compose_config(job)))
-        except UserError as error:
-            problems |= dict.fromkeys(error.problems)
-    if problems:
-        raise UserError(*problems)
+    configs = try_all(lambda job: to_config(compose_config(job)), jobs)
     return SweepPlan(overrides, len(jobs), configs[0])
 
 

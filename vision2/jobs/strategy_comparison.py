@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vision2.basics.atomic_write import write_json
-from vision2.basics.errors import UserError, suggest
+from vision2.basics.errors import UserError, suggest, try_all
 from vision2.basics.text_table import as_text
 from vision2.config.compose import load_config
 from vision2.runs.records import RunRecord, plain
@@ -58,17 +58,9 @@ def plan(overrides: list[str], *, strategies: Sequence[str], source: str | None,
     taken = [word for word in overrides if word.partition("=")[0] in OWN]
     if taken:
         raise UserError(f"'{taken[0]}' is chosen by the comparison itself; use strategies=... and seeds=...")
-    jobs, problems = [], {}
-    for seed in seeds:
-        for name, own in _arms(strategies, source, overrides):
-            words = [*overrides, *own, f"seed={seed}"]
-            try:
-                jobs.append(Job(name, words, load_config([*words, "skip_finished=true"])))
-            except UserError as error:
-                problems |= dict.fromkeys(error.problems)
-    if problems:
-        raise UserError(*problems)
-    return jobs
+    arms = _arms(strategies, source, overrides)
+    lines = [(name, [*overrides, *own, f"seed={seed}"]) for seed in seeds for name, own in arms]
+    return try_all(lambda line: Job(*line, load_config([*line[1], "skip_finished=true"])), lines)
 
 
 def _arms(strategies: Sequence[str], source: str | None, overrides: Sequence[str]) -> list[tuple[str, list[str]]]:
