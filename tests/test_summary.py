@@ -56,6 +56,7 @@ def test_nothing_is_compared_that_was_not_published_for_this_very_network():
     for summary in (small, other_head, ours):
         assert summary.published.parameters is None
         assert summary.published.multiply_adds is None
+    assert (small.card.slides, summarise_model("resnet18", ModelConfig("resnet18")).card.slides) == ("", "1.8 G")
     other_size = summarise_model("alexnet", ModelConfig("alexnet"), image_size_px=128)
     assert other_size.published.parameters == 61_100_840
     assert other_size.published.multiply_adds is None
@@ -95,13 +96,13 @@ def test_json_is_one_record_of_plain_values(capsys):
 def test_speed_and_memory_are_measured_for_inference_and_training(monkeypatch):
     monkeypatch.setattr(speed, "PASSES", (1, 1))
     model = ModelConfig("smallinception", aux=True)
-    found = speed.measure_here(speed.Probe(model, 10, 8, 2, "cpu"))
+    found = speed.measure_here(speed.Workload(model, 10, 8, 2, "cpu"))
     assert min(found.inference_images_per_second, found.training_images_per_second) > 0
     weights_mb = 4 * 648_822 / 1e6  # of float32, with auxiliary classifiers
     assert weights_mb < found.inference_memory_mb < 1.5 * weights_mb  # activations of two 8 px images are small
     assert 3 * weights_mb < found.training_memory_mb < 4 * weights_mb  # weights, gradients, momentum
     assert len(found.cells()) == 4
-    again = speed.measure_here(speed.Probe(model, 10, 8, 2, "cpu"))
+    again = speed.measure_here(speed.Workload(model, 10, 8, 2, "cpu"))
     assert again.inference_memory_mb == found.inference_memory_mb
     assert again.training_memory_mb == found.training_memory_mb
 
@@ -124,7 +125,7 @@ def test_too_little_memory_is_one_sentence_that_says_what_to_change(monkeypatch)
 
     monkeypatch.setattr(speed, "ProcessPoolExecutor", Killed)
     with pytest.raises(UserError, match=r"512 images of 299 px in vgg19; lower train\.batch_size"):
-        speed.measure(speed.Probe(ModelConfig("vgg19"), 1000, 299, 512, "cpu"))
+        speed.measure(speed.Workload(ModelConfig("vgg19"), 1000, 299, 512, "cpu"))
 
 
 def test_all_names_every_published_model_by_kind_and_year():

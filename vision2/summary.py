@@ -100,10 +100,10 @@ def _summary(name: str, config: Config, options: dict) -> ModelSummary:
     summary = summarise_model(name, config.model, image_size_px=size, num_classes=options["num_classes"])
     if not options["measure"]:
         return summary
-    from vision2.profiling.speed import measure, probe_of
+    from vision2.profiling.speed import measure, workload_for
 
     print(f"measuring {name} ...", file=sys.stderr, flush=True)
-    probe = probe_of(
+    workload = workload_for(
         config.model,
         summary.num_classes,
         summary.costs.image_size_px,
@@ -111,7 +111,7 @@ def _summary(name: str, config: Config, options: dict) -> ModelSummary:
         batch_size=train.batch_size,
         precision=train.precision,
     )
-    return replace(summary, measured=measure(probe))
+    return replace(summary, measured=measure(workload))
 
 
 if __name__ == "__main__":

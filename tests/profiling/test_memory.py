@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from vision2.profiling import dispatch, memory
-from vision2.profiling.memory import LiveTensors, peak_memory_mb
+from vision2.profiling.memory import LiveTensors, peak_tensor_mb
 
 IMAGES, WEIGHTS, OUTPUTS = 4 * 64 * 1000, 4 * 1000 * 500, 4 * 64 * 500
 
@@ -23,7 +23,7 @@ def linear():
 def test_inference_holds_the_weights_the_input_and_the_output(linear):
     layer, images = linear
     with torch.inference_mode():
-        assert peak_memory_mb(lambda: layer(images), [images, layer.weight]) == (IMAGES + WEIGHTS + OUTPUTS) / 1e6
+        assert peak_tensor_mb(lambda: layer(images), [images, layer.weight]) == (IMAGES + WEIGHTS + OUTPUTS) / 1e6
 
 
 def test_a_training_step_holds_weights_gradients_and_momentum_once(linear):
@@ -35,7 +35,7 @@ def test_a_training_step_holds_weights_gradients_and_momentum_once(linear):
         optimizer.step()
         optimizer.zero_grad()
 
-    peak = 1e6 * peak_memory_mb(step, [images, layer.weight])
+    peak = 1e6 * peak_tensor_mb(step, [images, layer.weight])
     assert 3 * WEIGHTS + IMAGES <= peak <= 3 * WEIGHTS + IMAGES + 16  # the loss and its gradient are one value each
 
 
@@ -64,7 +64,7 @@ def test_without_torchs_class_for_it_memory_is_unknown_and_nothing_breaks(linear
     try:
         importlib.reload(dispatch)
         importlib.reload(memory)
-        assert memory.peak_memory_mb(lambda: layer(images), [images, layer.weight]) is None
+        assert memory.peak_tensor_mb(lambda: layer(images), [images, layer.weight]) is None
     finally:
         monkeypatch.undo()
         importlib.reload(dispatch)

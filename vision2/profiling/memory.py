@@ -47,7 +47,7 @@ class LiveTensors(DispatchMode):
         return result
 
 
-def peak_memory_mb(run: Callable[[], object], tensors: Sequence[Tensor]) -> float | None:
+def peak_tensor_mb(run: Callable[[], object], tensors: Sequence[Tensor]) -> float | None:
     """The most memory while `run` runs twice, in 10^6 bytes; `tensors` exist before.
 
     Twice, because an optimizer makes its state in the first step. On CUDA this is what the allocator handed out, elsewhere

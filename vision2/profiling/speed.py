@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 from vision2.basics.errors import UserError
 from vision2.models.build import build_model
 from vision2.models.settings import ModelConfig
-from vision2.profiling.memory import peak_memory_mb
+from vision2.profiling.memory import peak_tensor_mb
 from vision2.training.precision import autocast, choose_device, choose_precision
 
 SMALL_IMAGE_PX = 64
@@ -29,7 +29,7 @@ SECONDS = 3.0  # after so long no further pass is begun
 
 
 @dataclass(frozen=True)
-class Probe:
+class Workload:
     """What to measure: a model on images of one size, in batches."""
 
     model: ModelConfig
@@ -61,10 +61,10 @@ class Measured:
         ]
 
 
-def probe_of(
+def workload_for(
     model: ModelConfig, num_classes: int, image_size_px: int, *, device: str, batch_size: int | None, precision: str
-) -> Probe:
-    """The probe for a run's settings: device and precision may be `auto`, the batch size may be left out.
+) -> Workload:
+    """The workload for a run's settings: device and precision may be `auto`, the batch size may be left out.
 
     Raises:
         UserError: for a device that is not available, or a precision that it does not train in.
@@ -75,10 +75,10 @@ def probe_of(
     # `auto` on a CPU may time both precisions, which takes longer than all that is measured here.
     wanted = "float32" if precision == "auto" and found.type != "cuda" else precision
     chosen = choose_precision(wanted, nn.Identity(), found, image_size_px)
-    return Probe(model, num_classes, image_size_px, batch_size, str(found), chosen)
+    return Workload(model, num_classes, image_size_px, batch_size, str(found), chosen)
 
 
-def measure(probe: Probe) -> Measured:
+def measure(workload: Workload) -> Measured:
     """Measure in a fresh process.
 
     Raises:
@@ -86,31 +86,31 @@ def measure(probe: Probe) -> Measured:
     """
     try:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            return pool.submit(measure_here, probe).result()
+            return pool.submit(measure_here, workload).result()
     except (BrokenProcessPool, torch.OutOfMemoryError, MemoryError) as error:
         raise UserError(
-            f"out of memory with {probe.batch_size} images of {probe.image_size_px} px in {probe.model.name};"
+            f"out of memory with {workload.batch_size} images of {workload.image_size_px} px in {workload.model.name};"
             " lower train.batch_size or dataset.image_size_px, or use measure=false"
         ) from error
 
 
-def measure_here(probe: Probe) -> Measured:
+def measure_here(workload: Workload) -> Measured:
     """Measure in this process: inference, then training, on random images."""
-    device, size = torch.device(probe.device), probe.image_size_px
-    network = build_model(probe.model, probe.num_classes, seed=0, image_size_px=size)
+    device, size = torch.device(workload.device), workload.image_size_px
+    network = build_model(workload.model, workload.num_classes, seed=0, image_size_px=size)
     network = network.to(device, memory_format=torch.channels_last)
-    images = torch.randn(probe.batch_size, 3, size, size, device=device).to(memory_format=torch.channels_last)
-    labels = torch.arange(probe.batch_size, device=device) % probe.num_classes
+    images = torch.randn(workload.batch_size, 3, size, size, device=device).to(memory_format=torch.channels_last)
+    labels = torch.arange(workload.batch_size, device=device) % workload.num_classes
     tensors = [images, labels, *network.parameters(), *network.buffers()]
     found = []
     for run in (
         _inference(network, images),
-        _training(network, images, labels, precision=probe.precision, aux_weight=probe.model.aux_weight),
+        _training(network, images, labels, precision=workload.precision, aux_weight=workload.model.aux_weight),
     ):
-        memory = peak_memory_mb(run, tensors)  # warms up too
+        memory = peak_tensor_mb(run, tensors)  # warms up too
         found += [_images_per_second(run, images), memory]
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
-    return Measured(name, probe.batch_size, probe.precision, *found)
+    return Measured(name, workload.batch_size, workload.precision, *found)
 
 
 def _inference(network: nn.Module, images: Tensor) -> Callable[[], None]:
