@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "report": {"runs", "stats", "pictures", "data"},
     "training": {"models", "data", "stats", "runs", "profiling.count"},
     "features": {"models", "data", "runs", "stats", "training", "profiling"},
-    "strategies": {"models", "data", "runs", "training", "features"},
+    "strategies": {"training", "features"},
     "profiling": {"models", "runs", "pictures", "training.precision"},
     "inference": {"models", "data", "runs", "pictures", "features", "training"},
     "config": {"models", "data", "strategies"},

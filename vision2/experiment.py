@@ -18,9 +18,9 @@ from vision2.runs.identity import identity_of
 from vision2.runs.records import RunRecord
 from vision2.runs.sittings import sittings_of
 from vision2.runs.tensorboard import TensorBoardTracker
+from vision2.runs.transfer_source import describe_lineage
 from vision2.stats.metrics import summarise_predictions
 from vision2.strategies import STRATEGIES
-from vision2.strategies.transfer_source import describe_lineage
 from vision2.training.checkpoint import load_checkpoint
 from vision2.training.fit import Fit, FitResult
 from vision2.training.parameter_plan import format_map, trainable_map

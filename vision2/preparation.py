@@ -22,7 +22,7 @@ from vision2.models.network import Network
 from vision2.models.settings import WeightsConfig
 from vision2.models.weights.load import WeightsReport, find_weights, load_weights
 from vision2.runs.records import RunRecord
-from vision2.strategies.transfer_source import lineage, preprocessing_note, scale_warning, source_checkpoint, trained_on
+from vision2.runs.transfer_source import lineage, preprocessing_note, scale_warning, source_checkpoint, trained_on
 from vision2.training.fit import Task
 from vision2.training.precision import choose_device
 

@@ -22,8 +22,8 @@ from vision2.data.settings import DatasetConfig
 from vision2.inference.load_network import load_network
 from vision2.runs.environment import environment
 from vision2.runs.records import RunRecord, plain
+from vision2.runs.transfer_source import trained_on
 from vision2.stats.metrics import summarise_predictions
-from vision2.strategies.transfer_source import trained_on
 from vision2.training.checkpoint import load_checkpoint
 from vision2.training.precision import choose_device
 from vision2.training.predictions import predict

@@ -12,7 +12,7 @@ from vision2.config.compose import compose_config, load_config
 from vision2.config.saved import config_of_checkpoint, config_of_run
 from vision2.experiment import run
 from vision2.jobs.evaluate import evaluate
-from vision2.strategies.transfer_source import lineage, preprocessing_note, scale_warning, source_checkpoint
+from vision2.runs.transfer_source import lineage, preprocessing_note, scale_warning, source_checkpoint
 from vision2.training.checkpoint import load_checkpoint
 
 TINY = ["dataset.fraction=0.1", "device=cpu", "dataset.image_size_px=16", "train.epochs=1", "train.warmup_epochs=0"]
