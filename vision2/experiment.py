@@ -16,11 +16,12 @@ from vision2.preparation import Prepared, check_resumable, prepare
 from vision2.runs.environment import environment
 from vision2.runs.identity import config_hash
 from vision2.runs.records import RunRecord
+from vision2.runs.status import begin
 from vision2.runs.tensorboard import TensorBoardTracker
 from vision2.stats.metrics import summarise_predictions
 from vision2.strategies import STRATEGIES
 from vision2.strategies.transfer_source import describe_lineage
-from vision2.training.checkpoint import load_checkpoint
+from vision2.training.checkpoint import load_last
 from vision2.training.fit import Fit, FitResult
 from vision2.training.parameter_plan import format_map, trainable_map
 from vision2.training.predictions import Predictions
@@ -41,12 +42,13 @@ def run(config: Config, create_run_dir: Callable[[], Path], command: str) -> dic
     """
     start = time.perf_counter()
     reset_peak_memory()
-    saved = load_checkpoint(Path(config.resume) / "last.pt") if config.resume else None
+    saved = load_last(config.resume)
     prepared = prepare(config, saved)
     fit = STRATEGIES[config.strategy.name].start(prepared.task)
     if saved:
         check_resumable(prepared.task, Path(config.resume), fit.epochs)
     record = RunRecord(create_run_dir())
+    begin(record, asdict(config), command, resumed=saved is not None)
     tracker = TensorBoardTracker(record.run_dir, resume_step=saved["state"]["epoch"] if saved else None)
     bars = ProgressBars(fit.epochs, done=saved["state"]["epoch"] if saved else 0)
     try:
@@ -81,8 +83,7 @@ def _introduce(prepared: Prepared, fit: Fit, record: RunRecord) -> None:
 
 
 def _record_start(prepared: Prepared, record: RunRecord, tracker: TensorBoardTracker, config: Config) -> None:
-    """Configuration and split, in the run folder and in TensorBoard, and a look at the first batch."""
-    record.write_config(asdict(config))
+    """The split in the run folder, the configuration in TensorBoard, and a look at the first batch."""
     record.write_split(prepared.task.data.split_record())
     tracker.log_text("configuration", asdict(config))
     images = next(iter(prepared.task.images["train"].epoch(1))).images[:SAMPLES_SHOWN]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from vision2.basics.atomic_write import append_line, writing
 from vision2.basics.errors import UserError
 
 LIST = ".vision2.jsonl"  # names of the files we wrote, one JSON string a line, relative to the folder
@@ -43,6 +44,15 @@ class WrittenFiles:
         if not self._list.exists():
             self._note([name for name in names if (self.folder / name).exists()])
 
+    @contextmanager
+    def all_or_none(self) -> Iterator[None]:
+        """What ends the block early (an error, a full disk, a signal) also removes what was written."""
+        try:
+            yield
+        except BaseException:
+            self.clear()
+            raise
+
     def clear(self) -> None:
         """Delete every file we wrote, and the list; folders and the user's files stay."""
         for name in self._listed():
@@ -63,16 +73,10 @@ class WrittenFiles:
 
     def _note(self, names: Iterable[str]) -> None:
         new = [name for name in names if name not in self._listed()]
-        if not new:
-            return
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with self._list.open("a", encoding="utf-8") as stream:  # appending: two commands may share a folder
-                stream.writelines(json.dumps(name) + "\n" for name in new)
-        except OSError as error:
-            raise UserError(
-                f"cannot write in {self.folder}: {error.strerror}; name another folder or make room there"
-            ) from error
+        if new:
+            with writing(self._list):
+                self.folder.mkdir(parents=True, exist_ok=True)
+            append_line(self._list, "\n".join(map(json.dumps, new)))  # appending: two commands may share a folder
 
     def _listed(self) -> list[str]:
         names = []
