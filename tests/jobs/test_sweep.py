@@ -126,7 +126,7 @@ def test_one_process_of_torchrun_is_an_ordinary_run(failing, tmp_path, monkeypat
         ("hydra/launcher=ray", "pip install hydra-ray-launcher"),
         ("hydra/sweeper=optuna", "pip install hydra-optuna-sweeper"),
         ("hydra/launcher=jobli", "unknown hydra/launcher 'jobli', did you mean 'joblib'?"),
-        ("hydra/sweeper=x", "unknown hydra/sweeper 'x'; allowed: ax, basic"),
+        ("hydra/sweeper=qqq", "unknown hydra/sweeper 'qqq'; allowed: ax, basic"),
     ],
 )
 def test_a_launcher_that_is_not_installed_names_its_package(word, told, tmp_path, monkeypatch, capsys):

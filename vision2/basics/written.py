@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -12,6 +12,24 @@ from vision2.basics.atomic_write import append_line, writing
 from vision2.basics.errors import UserError
 
 LIST = ".vision2.jsonl"  # names of the files we wrote, one JSON string a line, relative to the folder
+
+
+RUN_CONFIG, RUN_RECORDS = "config.yaml", frozenset({"summary.json", "split.json", "metrics.jsonl"})
+SWEEP_RECORD = "sweep.json"
+
+
+def is_run_folder(files: Collection[str]) -> bool:
+    """Whether a folder with files of these names is one that a run wrote, and nothing in it is the user's."""
+    return RUN_CONFIG in files and not RUN_RECORDS.isdisjoint(files)
+
+
+def names_in(text: str) -> list[str]:
+    """The names in a list of written files."""
+    names = []
+    for line in text.splitlines():
+        with suppress(ValueError):  # a line cut off by a kill
+            names.append(json.loads(line))
+    return [name for name in names if isinstance(name, str)]
 
 
 class WrittenFiles:
@@ -79,8 +97,4 @@ class WrittenFiles:
             append_line(self._list, "\n".join(map(json.dumps, new)))  # appending: two commands may share a folder
 
     def _listed(self) -> list[str]:
-        names = []
-        for line in self._list.read_text(encoding="utf-8").splitlines() if self._list.exists() else ():
-            with suppress(ValueError):  # a line cut off by a kill
-                names.append(json.loads(line))
-        return [name for name in names if isinstance(name, str)]
+        return names_in(self._list.read_text(encoding="utf-8")) if self._list.exists() else []
