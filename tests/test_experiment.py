@@ -149,14 +149,15 @@ def test_an_internal_error_keeps_its_trace_in_the_run_folder(tmp_path, monkeypat
     assert "Traceback" in (outcome.run_dir / "error.txt").read_text()
 
 
-def test_a_run_stopped_in_its_first_epoch_says_how_to_start_again(tmp_path, monkeypatch):
+def test_a_run_stopped_in_its_first_epoch_says_how_to_start_again_in_its_folder(tmp_path, monkeypatch):
     def stop(*_):
         raise Stopped(signal.SIGTERM)
 
     monkeypatch.setattr("vision2.training.epochs.EpochFit._epoch", stop)
     outcome = run_recorded(load_config([*TINY, f"output_dir={tmp_path}"]), "the command")
     assert outcome.exit_code == 143
-    assert outcome.error == "stopped; no epoch was finished. Start again with: the command"
+    again = f"python -m vision2.train resume={outcome.run_dir}"
+    assert outcome.error == f"stopped; no epoch was finished. Start again in the same folder with: {again}"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])

@@ -42,13 +42,14 @@ def run(overrides: list[str], options: dict) -> int:
 
     from vision2.basics.atomic_write import write_json
     from vision2.basics.written import WrittenFiles
+    from vision2.data.files.locations import data_name
     from vision2.features.advice import advise, as_text
     from vision2.features.evidence import measure_evidence
     from vision2.jobs.check_advice import check_advice
     from vision2.preparation import open_for_transfer
     from vision2.runs.records import plain
 
-    name = f"{config.dataset.name}-{config.model.name}.json"
+    name = f"{data_name(config.dataset.name, config.dataset.root)}-{config.model.name}.json"
     files = WrittenFiles(Path(config.output_dir).expanduser() / "advice", name)
     evidence = measure_evidence(
         *open_for_transfer(config),

@@ -18,7 +18,7 @@ from vision2.config.command import Option, run_command
 if TYPE_CHECKING:
     from vision2.config.schema import Config
 
-OPTIONS = {"out": Option(None, "where audit.txt, audit.json and audit.html go; by default output_dir/audit/DATASET")}
+OPTIONS = {"out": Option(None, "where audit.txt, audit.json and audit.html go; by default output_dir/audit/DATASET-ROOT")}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,9 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(config: Config, options: dict) -> None:
+    from vision2.data.files.locations import data_name
     from vision2.report.audit_page import FILES, write_audit
 
-    folder = Path(options["out"] or Path(config.output_dir) / "audit" / config.dataset.name)
+    name = data_name(config.dataset.name, config.dataset.root)
+    folder = Path(options["out"] or Path(config.output_dir) / "audit" / name).expanduser()
     text = write_audit(config.dataset, folder, seed=config.seed)
     print(f"{text}\nwritten: {folder}/{', '.join(FILES)}")
 

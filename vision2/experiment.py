@@ -17,11 +17,12 @@ from vision2.runs.environment import environment
 from vision2.runs.identity import identity_of
 from vision2.runs.records import RunRecord
 from vision2.runs.sittings import sittings_of
+from vision2.runs.status import begin
 from vision2.runs.tensorboard import TensorBoardTracker
 from vision2.runs.transfer_source import describe_lineage
 from vision2.stats.metrics import summarise_predictions
 from vision2.strategies import STRATEGIES
-from vision2.training.checkpoint import load_checkpoint
+from vision2.training.checkpoint import load_last
 from vision2.training.fit import Fit, FitResult
 from vision2.training.parameter_plan import format_map, trainable_map
 from vision2.training.predictions import Predictions
@@ -44,18 +45,18 @@ def run(config: Config, create_run_dir: Callable[[], Path], command: str) -> dic
     """
     start = time.perf_counter()
     reset_peak_memory()
-    saved = load_checkpoint(Path(config.resume) / "last.pt") if config.resume else None
+    saved = load_last(config.resume)
     prepared = prepare(config, saved)
     fit = STRATEGIES[config.strategy.name].start(prepared.task)
     if saved:
         check_resumable(prepared.task, Path(config.resume), fit.epochs)
     record = RunRecord(create_run_dir())
+    begin(record, asdict(config), command, resumed=saved is not None)
     tracker = TensorBoardTracker(record.run_dir, resume_step=saved["state"]["epoch"] if saved else None)
     bars = ProgressBars(fit.epochs, done=saved["state"]["epoch"] if saved else 0)
     try:
         _introduce(prepared, fit, record)
         sittings = sittings_of(config, saved)
-        record.write_config(asdict(replace(config, resume=None)))
         if saved:
             _warn_about_resuming(config, saved)
         else:

@@ -48,13 +48,15 @@ def run(config: Config, options: dict) -> None:
     from dataclasses import asdict
 
     from vision2.basics.atomic_write import write_json
+    from vision2.data.files.locations import data_name
     from vision2.features.learning_curves import as_text, check_shots, learning_curves, transfer_features
     from vision2.pictures.images import save_figure
     from vision2.pictures.learning_curve import learning_curve_figure
     from vision2.preparation import open_for_transfer
     from vision2.runs.records import plain
 
-    folder = Path(config.output_dir).expanduser() / "few_shot" / f"{config.dataset.name}-{config.model.name}"
+    name = f"{data_name(config.dataset.name, config.dataset.root)}-{config.model.name}"
+    folder = Path(config.output_dir).expanduser() / "few_shot" / name
     files = WrittenFiles(folder, "few_shot.json", "few_shot.png")
     data, network, untrained = open_for_transfer(config)
     check_shots(data.train.labels, data.classes, shots)

@@ -1,4 +1,4 @@
-"""python -m vision2.preview dataset=NAME model=NAME [split=train] [count=32] [out=preview.png] [key=value ...]
+"""python -m vision2.preview dataset=NAME model=NAME [split=train] [count=32] [out=FILE.png] [key=value ...]
 
 What the network really sees: its input turned back into pictures. For the training split each augmented image stands above
 its evaluation view.
@@ -23,7 +23,7 @@ MOST_IMAGES = 256
 OPTIONS = {
     "split": Option("train", "train | val | test"),
     "count": Option(32, f"images shown, at most {MOST_IMAGES}", int),
-    "out": Option("preview.png", "the picture that is written"),
+    "out": Option(None, "the picture that is written; by default preview-DATASET-ROOT-MODEL.png"),
 }
 
 
@@ -32,7 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(config: Config, options: dict) -> None:
-    split, count, out = options["split"], options["count"], Path(options["out"])
+    from vision2.data.files.locations import data_name
+
+    split, count = options["split"], options["count"]
+    default = f"preview-{data_name(config.dataset.name, config.dataset.root)}-{config.model.name}.png"
+    out = Path(options["out"] or default).expanduser()
     if split not in SPLITS:
         raise UserError(f"unknown split '{split}'{suggest(split, SPLITS)}")
     if not 1 <= count <= MOST_IMAGES:

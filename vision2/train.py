@@ -6,11 +6,13 @@ needs torch is imported where it is used, so that `--help` and mistakes are answ
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
@@ -39,9 +41,9 @@ def main() -> int:
         return _run(_parse_arguments())
     except UserError as error:
         return fail(error)
-    except KeyboardInterrupt:  # before or after a run; the run itself records how it was stopped
+    except KeyboardInterrupt as stop:  # before or after a run; the run itself records how it was stopped
         print("stopped by the user", file=sys.stderr)
-        return 128 + signal.SIGINT
+        return 128 + getattr(stop, "number", signal.SIGINT)
 
 
 def _parse_arguments() -> Namespace:
@@ -70,6 +72,7 @@ def _parse_arguments() -> Namespace:
 def _run(arguments: Namespace) -> int:
     if any(getattr(arguments, option) for option in ANSWERED_BY_HYDRA):
         return _hand_to_hydra(sys.argv[1:])
+    _refuse_torchrun()
     overrides = quote_overrides(arguments.overrides)
     check_overrides(overrides)
     node = compose_config(fixed_overrides(overrides))
@@ -83,6 +86,20 @@ def _run(arguments: Namespace) -> int:
     from vision2.jobs.run_job import report_outcome, run_recorded
 
     return report_outcome(run_recorded(config, _command(overrides)))
+
+
+def _refuse_torchrun() -> None:
+    """Each process of torchrun would train the whole run by itself.
+
+    Raises:
+        UserError: when this is one of several processes.
+    """
+    processes = os.environ.get("WORLD_SIZE", "1")
+    if processes != "1":
+        raise UserError(
+            f"torchrun started {processes} processes (WORLD_SIZE), but one run uses one process: type python -m vision2.train"
+            " without torchrun; several runs at once: -m hydra/launcher=joblib"
+        )
 
 
 def _config(node: DictConfig, overrides: Sequence[str]) -> Config:
@@ -101,41 +118,51 @@ def _sweep(overrides: Sequence[str], node: DictConfig, *, typed_m: bool) -> int:
 
     Returns:
         0, 1 when a job failed, 130 or 143 when the sweep was stopped.
+
+    Raises:
+        Stopped: when the user stops it before the first job or after the last one.
     """
     plan = plan_sweep(overrides, node)
 
     from vision2.jobs.signals import Stopped, stopping_on_signals
     from vision2.jobs.sweep import finish_sweep, run_before
+    from vision2.jobs.sweep_progress import printing_ends
 
-    source = None
-    if plan.first.strategy.source == "before":
-        source = run_before(plan.first, fixed_overrides(overrides))
-    folder = SweepFolder(create_sweep_dir(Path(node.output_dir)))
-    command = _command(["-m", *overrides] if typed_m else overrides)  # an experiment is a sweep without -m
-    folder.describe(command, asdict(plan.first.experiment), source)
-    print(f"{plan.jobs} jobs; their table and report go to {folder.path}", flush=True)
-    stopped = 0
-    try:
+    source, stopped = None, 0
+    with stopping_on_signals():
+        if plan.first.strategy.source == "before":
+            source = run_before(plan.first, fixed_overrides(overrides))
+        folder = SweepFolder(create_sweep_dir(Path(node.output_dir)))
+        command = _command(["-m", *overrides] if typed_m else overrides)  # an experiment is a sweep without -m
+        folder.describe(command, asdict(plan.first.experiment), source, jobs=plan.jobs)
+        print(f"{plan.jobs} jobs; their table and report go to {folder.path}", flush=True)
         places = [f"hydra.sweep.dir={folder.path}", "hydra.sweep.subdir=.", "hydra.sweeper.params=null"]
-        with stopping_on_signals():
-            _hand_to_hydra(["--multirun", *plan.overrides, *quote_overrides(places)], _sweep_job)
-    except Stopped as stop:
-        stopped = 128 + stop.number
-        print("sweep stopped; to resume it, run the same command with skip_finished=true", file=sys.stderr)
-    code = finish_sweep(folder, plan)
+        words = ["--multirun", *plan.overrides, *quote_overrides(places)]
+        try:
+            with printing_ends(folder, plan.jobs) if _has_launcher(node.hydra) else nullcontext():
+                _hand_to_hydra(words, lambda node: _sweep_job(node, folder))
+        except Stopped as stop:
+            stopped = 128 + stop.number
+            print("sweep stopped; to resume it, run the same command with skip_finished=true", file=sys.stderr)
+        code = finish_sweep(folder, plan)
     return stopped or code
 
 
-def _sweep_job(node: DictConfig) -> float | None:
+def _has_launcher(hydra: DictConfig) -> bool:
+    """Whether jobs run in processes of their own."""
+    return hydra.runtime.choices["hydra/launcher"] != "basic"
+
+
+def _sweep_job(node: DictConfig, folder: SweepFolder) -> float | None:
     """One job, in this process or another: all it needs is in its configuration and in the sweep's folder."""
     from vision2.jobs.sweep import sweep_job
 
     hydra = HydraConfig.get()
-    folder, overrides = SweepFolder(Path(hydra.sweep.dir)), list(hydra.overrides.task)
+    overrides = list(hydra.overrides.task)
     config = _config(node, overrides)
     if config.strategy.source == "before":
         config.strategy.source = folder.description()["source"] if config.strategy.pretrained else None
-    return sweep_job(config, _command(overrides), folder)
+    return sweep_job(config, _command(overrides), folder, number=hydra.job.num + 1, own_log=_has_launcher(hydra))
 
 
 def _command(overrides: Sequence[str]) -> str:

@@ -1,92 +1,137 @@
-"""A finished run answers a job only while settings, data and weights are the same."""
+"""The jobs of a sweep, with and without a launcher; a sweep that is stopped while it writes its report."""
 
 from __future__ import annotations
 
-import shutil
+import os
+import signal
+import sys
+from pathlib import Path
 
 import pytest
-from made_up_images import class_folders
 
+from vision2 import train
 from vision2.config.compose import load_config
-from vision2.config.saved import config_of_run
-from vision2.jobs.run_job import run_recorded
-from vision2.jobs.sweep import already_finished, run_before
+from vision2.jobs.signals import Stopped
+from vision2.jobs.sweep import sweep_job
+from vision2.jobs.sweep_progress import printing_ends
+from vision2.runs.sweep_folder import SweepFolder
 
-TINY = [
-    "dataset=folder",
-    "dataset.image_size_px=16",
-    "train.epochs=1",
-    "train.batch_size=8",
-    "device=cpu",
-    "skip_finished=true",
-]
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    monkeypatch.setattr("vision2.experiment._picture", lambda *_: None)
+TINY = ["dataset.fraction=0.05", "dataset.image_size_px=16", "train.epochs=1", "train.batch_size=16", "device=cpu"]
 
 
 @pytest.fixture
-def photos(tmp_path):
-    class_folders(tmp_path / "photos", ant=12, bee=12)
-    return tmp_path / "photos"
+def failing(monkeypatch):
+    """Jobs that end at once."""
+
+    def run(*_):
+        print("a line of the job")
+        raise MemoryError
+
+    monkeypatch.setattr("vision2.jobs.run_job.run", run)
 
 
-def config(photos, *overrides):
-    return load_config([*TINY, f"dataset.root={photos}", f"output_dir={photos.parent / 'outputs'}", *overrides])
+def typed(monkeypatch, folder, *words):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["train", *words])
+    return train.main()
 
 
-def test_the_same_settings_on_the_same_data_are_done_already(photos):
-    assert already_finished(config(photos)) is None
-    done = run_recorded(config(photos), "").run_dir
-    assert already_finished(config(photos)) == done
-    assert already_finished(config(photos, "seed=1")) is None
-    assert already_finished(config(photos, "train.epochs=2")) is None
+def test_jobs_are_numbered_by_their_sweep(failing, tmp_path, monkeypatch, capsys):
+    assert typed(monkeypatch, tmp_path, "-m", "seed=0,1,2") == 1
+    output = capsys.readouterr().out
+    assert [line.partition(":")[0] for line in output.splitlines() if line.startswith("job ")] == [
+        "job 1 of 3",
+        "job 2 of 3",
+        "job 3 of 3",
+    ]
+    (sweep,) = (tmp_path / "outputs" / "sweeps").iterdir()
+    assert [job["number"] for job in SweepFolder(sweep).jobs()] == [1, 2, 3]
 
 
-def test_swapped_class_folders_are_other_data(photos):
-    run_recorded(config(photos), "")
-    for old, new in (("ant", "x"), ("bee", "ant"), ("x", "bee")):
-        (photos / old).rename(photos / new)
-    assert already_finished(config(photos)) is None
+def test_under_a_launcher_each_job_is_one_line_and_its_output_a_log(failing, tmp_path, capsys):
+    folder = SweepFolder(tmp_path)
+    with printing_ends(folder, 2):
+        for number in (2, 1):
+            sweep_job(load_config([f"output_dir={tmp_path}"]), "the command", folder, number=number, own_log=True)
+    output = capsys.readouterr()
+    lines = output.out.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == ["1 of 2 jobs ended", "2 of 2 jobs ended"]
+    assert lines[0].startswith("1 of 2 jobs ended: job 2 failed: out of memory")
+    assert output.err == ""
+    assert (tmp_path / "job-1.log").read_text() == "a line of the job\n"
 
 
-@pytest.mark.parametrize("change", ["added", "removed"])
-def test_added_or_removed_images_are_other_data(photos, change):
-    run_recorded(config(photos), "")
-    first = next((photos / "ant").iterdir())
-    if change == "added":
-        shutil.copy(first, first.with_stem("another"))
-    else:
-        first.unlink()
-    assert already_finished(config(photos)) is None
+def test_a_log_that_cannot_be_written_fails_its_own_job_only(failing, tmp_path):
+    folder = SweepFolder(tmp_path)
+    (tmp_path / "job-1.log").mkdir()
+    for number in (1, 2):
+        sweep_job(load_config([f"output_dir={tmp_path}"]), "the command", folder, number=number, own_log=True)
+    errors = [job["error"].partition(" with ")[0] for job in folder.jobs()]
+    assert errors == [f"its log in {tmp_path} cannot be written", "out of memory"]
 
 
-def test_a_replaced_weights_file_is_another_start(photos):
-    source = run_recorded(config(photos), "").run_dir
-    file = photos.parent / "weights.pt"
-    shutil.copy(source / "best.pt", file)
-    words = ("strategy=finetune", f"weights.path={file}")
-    done = run_recorded(config(photos, *words), "").run_dir
-    assert already_finished(config(photos, *words)) == done
-    shutil.copy(run_recorded(config(photos, "seed=5"), "").run_dir / "best.pt", file)
-    assert already_finished(config(photos, *words)) is None
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_sweep_stopped_while_it_writes_its_report_says_so_and_leaves_no_half(number, code, tmp_path, monkeypatch, capsys):
+    from vision2.report import sections
+
+    written = []
+
+    def kill(document, material):
+        written.append(material.files.path("curves.png"))
+        written[0].write_bytes(b"half")
+        os.kill(os.getpid(), number)
+        pytest.fail("the signal did not arrive")
+
+    monkeypatch.setattr(sections, "add_curves", kill)
+    assert typed(monkeypatch, tmp_path, "-m", "seed=0", *TINY) == code
+    report = written[0].parent
+    assert not [path for path in report.rglob("*") if path.is_file()]
+    errors = capsys.readouterr().err
+    assert "stopped while the report was being written" in errors
+    assert f"python -m vision2.report {report.parent}" in errors
 
 
-def test_a_run_resumed_to_more_epochs_is_not_a_fresh_run_of_as_many(photos):
-    folder = run_recorded(config(photos), "").run_dir
-    run_recorded(config_of_run(str(folder), ["train.epochs=2"]), "")
-    assert already_finished(config(photos)) is None
-    assert already_finished(config(photos, "train.epochs=2")) is None
+def test_a_report_that_fails_leaves_no_half_of_itself(tmp_path, monkeypatch):
+    from vision2.basics.written import WrittenFiles
+
+    files = WrittenFiles(tmp_path)
+    (tmp_path / "mine.png").touch()
+    with pytest.raises(Stopped), files.all_or_none():
+        files.path("a.png").touch()
+        raise Stopped(signal.SIGTERM)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.png"]
 
 
-def test_the_run_to_transfer_from_is_made_once_and_again_when_its_data_changed(photos):
-    before = ["dataset=folder", "strategy=scratch", "seed=0", "train.batch_size=8", "device=cpu"]
-    job = config(photos)
-    job.experiment.before = before
-    job.experiment.before_root = str(photos)
-    first = run_before(job, [])
-    assert run_before(job, []) == first
-    next((photos / "bee").iterdir()).unlink()
-    assert run_before(job, []) != first
+@pytest.mark.parametrize("words", [[], ["-m", "seed=0,1"], ["experiment=smoke"]], ids=" ".join)
+def test_torchrun_is_refused_in_one_sentence(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert typed(monkeypatch, tmp_path, *words) == 2
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1 and "torchrun started 2 processes" in errors and "without torchrun" in errors
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_process_of_torchrun_is_an_ordinary_run(failing, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert typed(monkeypatch, tmp_path, *TINY) == 2
+    assert "out of memory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("hydra/launcher=joblib", "hydra/launcher=joblib needs the package hydra-joblib-launcher"),
+        ("hydra/launcher=submitit_local", "pip install hydra-submitit-launcher"),
+        ("hydra/launcher=submitit_slurm", "pip install hydra-submitit-launcher"),
+        ("hydra/launcher=ray", "pip install hydra-ray-launcher"),
+        ("hydra/sweeper=optuna", "pip install hydra-optuna-sweeper"),
+        ("hydra/launcher=jobli", "unknown hydra/launcher 'jobli', did you mean 'joblib'?"),
+        ("hydra/sweeper=qqq", "unknown hydra/sweeper 'qqq'; allowed: ax, basic"),
+    ],
+)
+def test_a_launcher_that_is_not_installed_names_its_package(word, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("vision2.config.plugins.find_spec", lambda name: None)
+    assert typed(monkeypatch, tmp_path, "-m", "seed=0,1", word) == 2
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1 and told in errors
+    assert not list(Path(tmp_path).iterdir())

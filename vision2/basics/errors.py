@@ -1,7 +1,8 @@
-"""The one exception for the mistakes of users, and the "did you mean" of every message."""
+"""The one exception for mistakes that users can correct, the "did you mean" of every message, and full disks."""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import TypeVar
@@ -19,6 +20,13 @@ class UserError(Exception):
 
 class TrainingDiverged(UserError):
     """The loss became NaN or infinite."""
+
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in DISK_FULL
 
 
 def suggest(given: str, allowed: Iterable[str]) -> str:

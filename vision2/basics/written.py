@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from vision2.basics.atomic_write import append_line, writing
 from vision2.basics.errors import UserError
 
 LIST = ".vision2.jsonl"  # names of the files we wrote, one JSON string a line, relative to the folder
+
+
+RUN_CONFIG, RUN_RECORDS = "config.yaml", frozenset({"summary.json", "split.json", "metrics.jsonl"})
+SWEEP_RECORD = "sweep.json"
+
+
+def is_run_folder(files: Collection[str]) -> bool:
+    """Whether a folder with files of these names is one that a run wrote, and nothing in it is the user's."""
+    return RUN_CONFIG in files and not RUN_RECORDS.isdisjoint(files)
+
+
+def names_in(text: str) -> list[str]:
+    """The names in a list of written files."""
+    names = []
+    for line in text.splitlines():
+        with suppress(ValueError):  # a line cut off by a kill
+            names.append(json.loads(line))
+    return [name for name in names if isinstance(name, str)]
 
 
 class WrittenFiles:
@@ -43,6 +62,15 @@ class WrittenFiles:
         if not self._list.exists():
             self._note([name for name in names if (self.folder / name).exists()])
 
+    @contextmanager
+    def all_or_none(self) -> Iterator[None]:
+        """What ends the block early (an error, a full disk, a signal) also removes what was written."""
+        try:
+            yield
+        except BaseException:
+            self.clear()
+            raise
+
     def clear(self) -> None:
         """Delete every file we wrote, and the list; folders and the user's files stay."""
         for name in self._listed():
@@ -63,20 +91,10 @@ class WrittenFiles:
 
     def _note(self, names: Iterable[str]) -> None:
         new = [name for name in names if name not in self._listed()]
-        if not new:
-            return
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with self._list.open("a", encoding="utf-8") as stream:  # appending: two commands may share a folder
-                stream.writelines(json.dumps(name) + "\n" for name in new)
-        except OSError as error:
-            raise UserError(
-                f"cannot write in {self.folder}: {error.strerror}; name another folder or make room there"
-            ) from error
+        if new:
+            with writing(self._list):
+                self.folder.mkdir(parents=True, exist_ok=True)
+            append_line(self._list, "\n".join(map(json.dumps, new)))  # appending: two commands may share a folder
 
     def _listed(self) -> list[str]:
-        names = []
-        for line in self._list.read_text(encoding="utf-8").splitlines() if self._list.exists() else ():
-            with suppress(ValueError):  # a line cut off by a kill
-                names.append(json.loads(line))
-        return [name for name in names if isinstance(name, str)]
+        return names_in(self._list.read_text(encoding="utf-8")) if self._list.exists() else []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from vision2.basics.errors import UserError, suggest
+from vision2.basics.errors import UserError, is_disk_full, suggest
 from vision2.config.checks import unknown_key
 from vision2.config.location import GROUPS
 
@@ -101,9 +101,11 @@ def run_command(
     except BrokenPipeError:
         return 0
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and not is_disk_full(error):
             raise
-        return fail(UserError(f"{error.filename}: {error.strerror}"))
+        place = f"{error.filename}: " if error.filename else ""
+        advice = "; free some space or write to another disk" if is_disk_full(error) else ""
+        return fail(UserError(f"{place}{error.strerror}{advice}"))
 
 
 def _help(doc: str, options: dict[str, Option], composes: object) -> str:

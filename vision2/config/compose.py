@@ -89,14 +89,19 @@ def load_without_data(overrides: Sequence[str]) -> Config:
     return load_config(overrides if chosen else ["dataset.image_size_px=null", *overrides])
 
 
+def refuse_interpolations(values: dict) -> None:
+    """Saved configurations are plain values: reading one resolves nothing, such as a variable of this machine."""
+    if "${" in repr(values):
+        raise UserError("this saved configuration holds an interpolation (${...}); saved ones hold plain values only")
+
+
 def from_dict(values: dict) -> Config:
     """A `Config` from the plain dict that a run folder or a checkpoint holds. Unknown keys are errors, not code.
 
     Raises:
         UserError: where the values do not fit the schema.
     """
-    if "${" in repr(values):
-        raise UserError("this saved configuration holds an interpolation (${...}); saved ones hold plain values only")
+    refuse_interpolations(values)
     try:
         return to_config(OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(values)))
     except OmegaConfBaseException as error:

@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from vision2.basics.errors import UserError, suggest
 from vision2.config.checks import LEAVES, section_problem, unknown_key, value_problem
 from vision2.config.location import GROUPS, options
+from vision2.config.plugins import plugin_problem
 from vision2.config.schema import Config
 
 BARE_ITEM = re.compile(r"""[^\[\]{},:'"]*[^\x00-\x7f][^\[\]{},:'"]*""")  # of a list or dict, with a non-ASCII letter
@@ -84,7 +85,7 @@ def _problems_of(override: str) -> list[str]:
     parsed = parse(override)
     key = parsed.key_or_group
     if parsed.is_hydra_override():
-        return []
+        return [problem for text in expand(override) if (problem := plugin_problem(key, parse(text).value()))]
     if parsed.is_delete():
         return [f"'~{key}' would remove a setting; give it a value instead"]
     values = [parse(text).value() for text in expand(override)]

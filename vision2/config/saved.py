@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from vision2.basics.errors import UserError
-from vision2.config.compose import from_dict
+from vision2.config.compose import from_dict, refuse_interpolations
 from vision2.config.overrides import parse
 from vision2.config.schema import Config
 
@@ -30,8 +32,10 @@ def config_of_run(folder: str, overrides: Sequence[str]) -> Config:
     file = run_dir / "config.yaml"
     if not run_dir.is_dir():
         raise UserError(f"resume={folder} is not a folder; name a run folder, e.g. outputs/digits/resnet20-scratch/...")
-    if not file.is_file() or not (run_dir / "last.pt").is_file():
-        raise UserError(f"resume={folder} holds no run with a finished epoch (config.yaml and last.pt); start it again")
+    if not file.is_file():
+        raise UserError(f"resume={folder} holds no run (no config.yaml); name a run folder, or start a new run")
+    if not (run_dir / "last.pt").is_file() and _is_completed(run_dir):
+        raise UserError(f"resume={folder} is a completed run whose last.pt is missing; start a new run, its result stays")
     try:
         saved = yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
@@ -40,6 +44,13 @@ def config_of_run(folder: str, overrides: Sequence[str]) -> Config:
         raise UserError(f"{file} holds no settings, so the run cannot be resumed; start it again")
     changes = _changes(overrides, CHANGES_ON_RESUME, "a resumed run", ignored=("resume",))
     return _changed(saved | {"resume": str(run_dir)}, changes)
+
+
+def _is_completed(run_dir: Path) -> bool:
+    """Whether there is a result to keep; a run that finished no epoch has none and may start anew."""
+    with suppress(OSError, ValueError, AttributeError):
+        return json.loads((run_dir / "summary.json").read_text(encoding="utf-8")).get("status") == "completed"
+    return False
 
 
 def config_of_checkpoint(saved: dict, node: DictConfig, overrides: Sequence[str]) -> Config:
@@ -65,6 +76,7 @@ def _changes(overrides: Sequence[str], allowed: Sequence[str], what: str, ignore
 
 
 def _changed(values: dict, changes: dict[str, object]) -> Config:
+    refuse_interpolations(values)
     node = OmegaConf.create(values)
     for key, value in changes.items():
         OmegaConf.update(node, key, value)

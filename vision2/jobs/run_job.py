@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import shlex
 import sys
-import traceback
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
+from filelock import FileLock
 
-from vision2.basics.atomic_write import write_text
-from vision2.basics.errors import UserError
 from vision2.config.command import USER_MISTAKE
 from vision2.config.schema import Config
 from vision2.experiment import run
 from vision2.jobs.evaluate import evaluate
+from vision2.jobs.failures import explain, internal_error
 from vision2.jobs.signals import Stopped, stopping_on_signals
-from vision2.runs.environment import environment
 from vision2.runs.records import RunRecord
-from vision2.runs.run_folder import check_can_write, create_run_dir
-
-TRACE_FILE = "error.txt"
+from vision2.runs.run_folder import check_can_write, create_run_dir, lock_run
+from vision2.runs.status import record_end
+from vision2.training.checkpoint import LAST
 
 
 @dataclass(frozen=True)
@@ -36,32 +32,42 @@ class Outcome:
 
 @dataclass
 class _Job:
-    """One job and its run directory, which is created only when there is something to write."""
+    """One job and its run folder, which is created (or, resumed, changed) only when there is something to write."""
 
     config: Config
     command: str
     run_dir: Path | None = None
+    lock: FileLock | None = None
+
+    def prepare(self) -> None:
+        """Refuse what cannot be written, before an hour of decoding; nothing is created or changed."""
+        if self.config.resume:
+            self.lock = lock_run(self._resumed())
+        else:
+            check_can_write(self.config.output_dir)
 
     def create_run_dir(self) -> Path:
-        if self.run_dir is None:
-            config = self.config
-            self.run_dir = (
-                Path(config.resume).expanduser().resolve()
-                if config.resume
-                else create_run_dir(config.output_dir, config.dataset.name, config.model.name, config.strategy.name)
-            )
+        config = self.config
+        if config.resume:
+            self.run_dir = self._resumed()
+        else:
+            self.run_dir = create_run_dir(config.output_dir, config.dataset.name, config.model.name, config.strategy.name)
+            self.lock = lock_run(self.run_dir)
         return self.run_dir
+
+    def _resumed(self) -> Path:
+        return Path(self.config.resume).expanduser().resolve()
 
     def interrupted(self, signal_number: int) -> Outcome:
         code = 128 + signal_number
         if self.run_dir is None:
             return Outcome("interrupted", None, code, "stopped before the run started; nothing was written")
         self._record("interrupted", None)
-        if (self.run_dir / "last.pt").exists():
-            override = shlex.quote(f"resume={self.run_dir}")
-            error = f"stopped; the last finished epoch is saved. Resume with: python -m vision2.train {override}"
+        resume = f"python -m vision2.train {shlex.quote(f'resume={self.run_dir}')}"
+        if (self.run_dir / LAST).exists():
+            error = f"stopped; the last finished epoch is saved. Resume with: {resume}"
         else:
-            error = f"stopped; no epoch was finished. Start again with: {self.command}"
+            error = f"stopped; no epoch was finished. Start again in the same folder with: {resume}"
         return Outcome("interrupted", self.run_dir, code, error)
 
     def failed(self, error: str, exit_code: int = USER_MISTAKE) -> Outcome:
@@ -69,16 +75,12 @@ class _Job:
             self._record("failed", error)
         return Outcome("failed", self.run_dir, exit_code, error)
 
+    def release(self) -> None:
+        if self.lock is not None:
+            self.lock.release()
+
     def _record(self, status: str, error: str | None) -> None:
-        """Write how the run ended; what an earlier summary says (a completed run may have been resumed) stays in it."""
-        record, config, before = RunRecord(self.run_dir), asdict(self.config), {}
-        with suppress(OSError, ValueError):
-            before = record.summary()
-        now = {"status": status, "error": error, "config": config}
-        with suppress(ValueError):  # a broken metrics.jsonl must not hide the error that is being reported
-            now["epochs_done"] = len(record.history())
-        with suppress(UserError):  # how the run ended matters more than that it cannot be written
-            record.write_summary({**before, **now, **environment(), "command": self.command})
+        record_end(RunRecord(self.run_dir), status, asdict(self.config), self.command, error)
 
 
 def run_recorded(config: Config, command: str) -> Outcome:
@@ -88,29 +90,18 @@ def run_recorded(config: Config, command: str) -> Outcome:
         with stopping_on_signals():
             if config.mode == "eval":
                 return Outcome("completed", None, 0, summary=evaluate(config))
-            if not config.resume:
-                check_can_write(config.output_dir)
+            job.prepare()
             summary = run(config, job.create_run_dir, command)
             return Outcome("completed", job.run_dir, 0, summary=summary)
     except Stopped as stop:
         return job.interrupted(stop.number)
-    except torch.OutOfMemoryError:
-        return job.failed(_memory_advice(config))
-    except UserError as error:
-        return job.failed(str(error))
     except Exception as error:
-        trace = job.create_run_dir() / TRACE_FILE
-        write_text(trace, traceback.format_exc())
-        text = f"internal error: {type(error).__name__}: {str(error)[:300]} (trace in {trace})"
-        return job.failed(text, exit_code=1)
-
-
-def _memory_advice(config: Config) -> str:
-    return (
-        f"out of memory with train.batch_size={config.train.batch_size or 'auto'}, dataset.image_size_px="
-        f"{config.dataset.image_size_px or 'auto'}, train.precision={config.train.precision}: halve the batch size and"
-        " double train.accumulate, use smaller images, or train.precision=bfloat16"
-    )
+        sentence = explain(error, config)
+        if sentence is not None:
+            return job.failed(sentence)
+        return job.failed(internal_error(error, job.run_dir), exit_code=1)
+    finally:
+        job.release()
 
 
 def report_outcome(outcome: Outcome) -> int:

@@ -6,18 +6,25 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from vision2.basics.errors import UserError
+from vision2.basics.text_table import as_text
+from vision2.config.command import USER_MISTAKE
 from vision2.config.compose import load_config
 from vision2.config.schema import Config
 from vision2.config.sweep_plan import SweepPlan
 from vision2.data.dataset import data_digest
 from vision2.jobs.run_job import Outcome, run_recorded, stop_if_interrupted
+from vision2.jobs.signals import Stopped
+from vision2.jobs.sweep_progress import output_to
 from vision2.models.weights.load import find_weights
 from vision2.preparation import wanted_weights
+from vision2.runs.groups import group_runs
 from vision2.runs.identity import finished_run
+from vision2.runs.read import read_run_folders
 from vision2.runs.sweep_folder import SweepFolder
 
 SHARED_WITH_BEFORE = ("model", "device", "dataset.cache", "dataset.workers", "train.precision")
@@ -62,8 +69,12 @@ def already_finished(config: Config) -> Path | None:
     return finished_run(Path(config.output_dir).expanduser() / config.dataset.name, asdict(config), current)
 
 
-def sweep_job(config: Config, command: str, folder: SweepFolder) -> float | None:
+def sweep_job(config: Config, command: str, folder: SweepFolder, *, number: int, own_log: bool = False) -> float | None:
     """Run one job of a sweep and record its outcome; returns the validation accuracy, for optimising sweepers.
+
+    Args:
+        number: of the job in its sweep, from 1.
+        own_log: its output goes to a file in the sweep's folder, because other jobs run at the same time.
 
     Raises:
         Stopped: to end the sweep when the user stopped the job.
@@ -71,12 +82,16 @@ def sweep_job(config: Config, command: str, folder: SweepFolder) -> float | None
     done = already_finished(config)
     if done is not None:
         outcome = Outcome("skipped", done, 0)
+    elif own_log:
+        outcome = Outcome("failed", None, USER_MISTAKE, f"its log in {folder.path} cannot be written")
+        with suppress(OSError), output_to(folder.path / f"job-{number}.log"):
+            outcome = run_recorded(config, command)
     else:
-        print(f"\njob {len(folder.jobs()) + 1}: {command}", flush=True)
+        print(f"\njob {number} of {folder.description().get('jobs')}: {command}", flush=True)
         outcome = run_recorded(config, command)
     run_dir = str(outcome.run_dir) if outcome.run_dir else None
-    folder.add({"command": command, "status": outcome.status, "error": outcome.error, "run": run_dir})
-    if outcome.error:
+    folder.add({"number": number, "command": command, "status": outcome.status, "error": outcome.error, "run": run_dir})
+    if outcome.error and not own_log:
         print(f"{outcome.status}: {outcome.error}", file=sys.stderr, flush=True)
     stop_if_interrupted(outcome)
     return outcome.summary["metrics"]["val"]["accuracy"] if outcome.summary else None
@@ -84,16 +99,35 @@ def sweep_job(config: Config, command: str, folder: SweepFolder) -> float | None
 
 def finish_sweep(folder: SweepFolder, plan: SweepPlan) -> int:
     """Print and write the table and the report of a sweep, and name every job that failed."""
-    from vision2.report.build import write_report
-
     jobs = folder.jobs()
     counts = Counter(job["status"] for job in jobs)
     shown = ", ".join(f"{count} {status}" for status, count in counts.items())
     print(f"\n{len(jobs)} of {plan.jobs} jobs: {shown}")
-    if any(job["run"] for job in jobs):
-        result = write_report(folder.path, language=plan.first.report.language)
-        print(result.text)
+    reported = _report(folder, plan.first.report.language) if any(job["run"] for job in jobs) else True
     bad = [job for job in jobs if job["status"] in ("failed", "interrupted")]
     for job in bad:
         print(f"{job['status']}: {job['command']}: {job['error']}", file=sys.stderr)
-    return 1 if bad or len(jobs) < plan.jobs else 0
+    return 1 if bad or len(jobs) < plan.jobs or not reported else 0
+
+
+def _report(folder: SweepFolder, language: str) -> bool:
+    """Write the report and print its table; where it cannot be written the table is printed all the same.
+
+    Raises:
+        Stopped: when the user stops it; no half report is left.
+    """
+    from vision2.report.build import write_report
+    from vision2.report.tables import PRINTED, table
+
+    again = shlex.join(["python", "-m", "vision2.report", str(folder.path)])
+    try:
+        print(write_report(folder.path, language=language).text)
+    except Stopped:
+        print(f"stopped while the report was being written; write it with: {again}", file=sys.stderr)
+        raise
+    except (UserError, OSError) as error:
+        runs, _ = read_run_folders(job["run"] for job in folder.jobs() if job["run"])
+        print(as_text(*table(group_runs(runs), columns=PRINTED)))
+        print(f"the report was not written: {error}. Write it with: {again}", file=sys.stderr)
+        return False
+    return True

@@ -42,7 +42,12 @@ def write_report(folder: str | Path, *, language: str = "en") -> Report:
         UserError: when there is no run to report, a comparison cannot be read, or a file of the user's is in the way.
     """
     material = _gather(Path(folder).expanduser(), language)
-    say, files = material.say, material.files
+    with material.files.all_or_none():
+        return _write(material)
+
+
+def _write(material: Material) -> Report:
+    say, files, language = material.say, material.files, material.language
     experiment = experiment_of(material)
     document = Document(_title(material, experiment), _subtitle(material), language)
     verdict = add_claim(document, material, experiment)

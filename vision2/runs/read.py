@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,9 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vision2.runs.records import CONFIG, METRICS, SUMMARY, look_up, read_history
+from vision2.runs.run_folder import is_locked
 from vision2.runs.sweep_folder import JOBS, SweepFolder
 
-STATUSES = ("completed", "failed", "interrupted")
+RUNNING, DIED = "running", "died"
+STATUSES = ("completed", "failed", "interrupted", DIED)
 
 
 class Problem(NamedTuple):
@@ -26,7 +29,7 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """One finished run, completed or not. Its history is read on first use."""
+    """One run that has ended, completed or not. Its history is read on first use."""
 
     path: Path
     summary: dict
@@ -110,13 +113,15 @@ def _moved(sweep: Path, run_dir: Path) -> Path:
 def _read_run(path: Path) -> Run:
     file = path / SUMMARY
     if not file.exists():
-        raise ValueError(f"no {SUMMARY}: still running, or killed")
+        raise ValueError(f"no {SUMMARY}: killed before it began, or made by an earlier version and still running")
     try:
         summary = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{SUMMARY} is not JSON") from error
     if not isinstance(summary, dict) or not isinstance(summary.get("config"), dict):
         raise ValueError(f"{SUMMARY} holds no configuration")
+    if summary.get("status") == RUNNING:
+        summary |= _died(path, summary)
     if summary.get("status") not in STATUSES:
         raise ValueError(f"{SUMMARY} has status {summary.get('status')!r}")
     metrics = summary.get("metrics")
@@ -125,6 +130,23 @@ def _read_run(path: Path) -> Run:
     run = Run(path, summary)
     read_history(path / METRICS)  # raises for a broken line; not kept, so that 200 runs stay small
     return run
+
+
+def _died(path: Path, summary: dict) -> dict:
+    """How to read a summary that still says running.
+
+    Raises:
+        ValueError: when that is true.
+    """
+    held = is_locked(path)
+    process = summary.get("process") or {}
+    if held is not False:
+        doubt = "" if held else ", or killed"
+        raise ValueError(
+            f"still running{doubt} (process {process.get('pid')} on {process.get('host')} since {process.get('started')})"
+        )
+    resume = shlex.join(["python", "-m", "vision2.train", f"resume={path}"])
+    return {"status": DIED, "error": f"its process was killed or crashed without a message; resume it with: {resume}"}
 
 
 def _splits(metrics: dict) -> Iterator[bool]:

@@ -9,9 +9,10 @@ from typing import Any
 
 import yaml
 
-from vision2.basics.atomic_write import write_json, write_text
+from vision2.basics.atomic_write import append_line, write_json, write_text
 
 CONFIG, SPLIT, METRICS, SUMMARY = "config.yaml", "split.json", "metrics.jsonl", "summary.json"
+EVENTS, ERROR = "events.out.tfevents.*", "error.txt"
 
 
 def plain(value: Any) -> Any:
@@ -53,6 +54,12 @@ class RunRecord:
     def __init__(self, run_dir: str | Path):
         self.run_dir = Path(run_dir)
 
+    def remove_earlier_attempt(self) -> None:
+        """Delete what an attempt that finished no epoch may have left, so that nothing of it is read as this run's."""
+        for pattern in (METRICS, "*.pt", EVENTS, ERROR):
+            for file in self.run_dir.glob(pattern):
+                file.unlink(missing_ok=True)
+
     def write_config(self, config: dict) -> None:
         write_text(self.run_dir / CONFIG, yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True))
 
@@ -63,9 +70,7 @@ class RunRecord:
         return json.loads((self.run_dir / SPLIT).read_text(encoding="utf-8"))
 
     def log_epoch(self, record: dict) -> None:
-        line = json.dumps(plain(record), allow_nan=False, ensure_ascii=False)
-        with (self.run_dir / METRICS).open("a", encoding="utf-8") as stream:
-            stream.write(line + "\n")
+        append_line(self.run_dir / METRICS, json.dumps(plain(record), allow_nan=False, ensure_ascii=False))
 
     def history(self) -> list[dict]:
         """The epochs so far, oldest first; a last line cut off by a kill is ignored."""

@@ -8,8 +8,12 @@ import secrets
 from datetime import datetime
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from vision2.basics.errors import UserError
 
+LOCK = ".lock"  # held while a process trains in the folder; the system frees it however the process ends
+PATIENCE_S = 0.5  # whoever only looks whether the lock is held keeps it for less
 ATTEMPTS = 100  # 65,536 names a second: a hundred collisions in a row mean something else is wrong
 
 
@@ -46,6 +50,39 @@ def check_can_write(output_dir: str | Path) -> None:
     if not present.is_dir() or not os.access(present, os.W_OK | os.X_OK):
         reason = "is not writable" if present.is_dir() else "is not a folder"
         raise UserError(f"cannot create a run folder in {place}: {present} {reason}; set output_dir=FOLDER")
+
+
+def lock_run(run_dir: Path) -> FileLock | None:
+    """Keep other processes from training in this folder until the lock is released; None where files cannot be locked.
+
+    Raises:
+        UserError: when another process is training in it.
+    """
+    lock = FileLock(run_dir / LOCK, thread_local=False, fallback_to_soft=False)
+    try:
+        lock.acquire(timeout=PATIENCE_S)
+    except Timeout as error:
+        raise UserError(
+            f"another process is training in {run_dir}; wait until it ends or stop it, then type the same command again"
+        ) from error
+    except OSError:
+        return None
+    return lock
+
+
+def is_locked(run_dir: Path) -> bool | None:
+    """Whether a process is training in this folder; None where that cannot be found out."""
+    if not (run_dir / LOCK).exists():
+        return False
+    lock = FileLock(run_dir / LOCK, thread_local=False, fallback_to_soft=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:
+        return None
+    lock.release()
+    return False
 
 
 def _safe(name: str) -> str:

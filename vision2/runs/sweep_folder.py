@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
+import sys
 from datetime import datetime
 from pathlib import Path
 
-from vision2.basics.atomic_write import write_json
+from vision2.basics.atomic_write import append_line, write_json
 from vision2.basics.errors import UserError
 
 SWEEPS, JOBS, WHAT = "sweeps", "jobs.jsonl", "sweep.json"
@@ -29,29 +30,38 @@ def create_sweep_dir(output_dir: Path) -> Path:
 
 
 class SweepFolder:
-    """Appends one line per job, so that jobs of one process or of many can share it."""
+    """Appends one line per job, so that jobs of one process or of many can share it.
+
+    A job that cannot be written (the disk is full) is kept in memory, for the table at the end of the sweep.
+    """
 
     def __init__(self, path: Path):
         self.path = path
+        self._unwritten: list[dict] = []
 
-    def describe(self, command: str, experiment: dict, source: Path | None = None) -> None:
-        """Record the command that repeats the sweep, its claim (a run reused as finished may state another), its `source`.
+    def describe(self, command: str, experiment: dict, source: Path | None = None, *, jobs: int | None = None) -> None:
+        """Record the command that repeats the sweep, its claim (a run reused as finished may state another), its jobs.
 
-        `source`: the run that the jobs transfer from, where an experiment trains one first.
+        Args:
+            source: the run that the jobs transfer from, where an experiment trains one first.
+            jobs: how many the sweep has.
         """
-        what = {"command": command, "experiment": experiment, "source": str(source) if source else None}
+        what = {"command": command, "experiment": experiment, "source": str(source) if source else None, "jobs": jobs}
         write_json(self.path / WHAT, what)
 
     def description(self) -> dict:
-        """{"command", "experiment", "source"} as recorded; {} for a folder that is not a sweep's."""
+        """{"command", "experiment", "source", "jobs"} as recorded; {} for a folder that is not a sweep's."""
         with contextlib.suppress(OSError, ValueError):
             return json.loads((self.path / WHAT).read_text(encoding="utf-8"))
         return {}
 
     def add(self, job: dict) -> None:
-        """`job` holds command, status, error and run (the run folder, or None)."""
-        with (self.path / JOBS).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(job, ensure_ascii=False) + "\n")
+        """`job` holds number, command, status, error and run (the run folder, or None)."""
+        try:
+            append_line(self.path / JOBS, json.dumps(job, ensure_ascii=False))
+        except UserError as error:
+            print(f"warning: {error}", file=sys.stderr, flush=True)
+            self._unwritten.append(job)
 
     def jobs(self) -> list[dict]:
         """The jobs recorded so far; a line cut off by a kill is ignored."""
@@ -59,4 +69,4 @@ class SweepFolder:
         for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
             with contextlib.suppress(ValueError):
                 found.append(json.loads(line))
-        return found
+        return found + self._unwritten

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 from pathlib import Path
 
@@ -11,13 +12,34 @@ from vision2.basics.atomic_write import replacing
 from vision2.basics.errors import UserError
 from vision2.models.weights.read import load_tensors
 
+LAST = "last.pt"
+FAILED_WRITE = ("PytorchStreamWriter", "inline_container")
 FORMAT = 2  # format 1 is still read, see vision2/models/weights/read.py
 
 
 def save_checkpoint(path: Path, content: dict) -> None:
-    """Write `content` so that a kill at any moment leaves the old file or the new one."""
+    """Write `content` so that a kill at any moment leaves the old file or the new one.
+
+    Raises:
+        UserError: where the file cannot be written, e.g. because the disk is full.
+    """
     with replacing(path) as temporary:
-        torch.save({"format": FORMAT, **content}, temporary)
+        try:
+            torch.save({"format": FORMAT, **content}, temporary)
+        except RuntimeError as error:  # torch's writer reports a failed write without its errno
+            if any(sign in str(error) for sign in FAILED_WRITE):
+                raise OSError(errno.ENOSPC, "the disk is full or its quota is used up") from error
+            raise
+
+
+def load_last(run_dir: str | Path | None) -> dict | None:
+    """The checkpoint to resume from; None for a new run and for one that was stopped before its first epoch ended.
+
+    Raises:
+        UserError: when the file is damaged.
+    """
+    path = Path(run_dir).expanduser() / LAST if run_dir else None
+    return load_checkpoint(path) if path and path.is_file() else None
 
 
 def load_checkpoint(path: str | Path) -> dict:
@@ -36,5 +58,7 @@ def load_checkpoint(path: str | Path) -> dict:
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
         raise UserError(f"{path} cannot be read as a checkpoint (damaged, or holding more than tensors)") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise UserError(f"{path} is no checkpoint of this program; files of weights alone go to weights.path=FILE")
+        raise UserError(
+            f"{path} is not a checkpoint of this program; a file that holds only weights is given with weights.path=FILE"
+        )
     return content

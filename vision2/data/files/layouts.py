@@ -11,6 +11,7 @@ from vision2.basics.errors import UserError, suggest
 from vision2.data.collection import PARTS, Collection, collect
 from vision2.data.files.listing import FileEntry, is_hidden, list_images
 from vision2.data.files.locations import existing_path
+from vision2.data.files.own_results import holds_results
 
 PART_NAMES = {
     **dict.fromkeys(("train", "training", "train_set", "training_set"), "train"),
@@ -132,7 +133,7 @@ def _refuse_empty_folders(root: Path, wrapper: tuple[str, ...], split: bool, cla
         entry.name
         for top in tops
         for entry in top.iterdir()
-        if entry.is_dir() and not is_hidden(entry.name) and entry.name not in classes
+        if entry.is_dir() and not is_hidden(entry.name) and entry.name not in classes and not holds_results(entry)
     )
     if empty:
         raise UserError(

@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from vision2.basics.errors import UserError
+from vision2.basics.written import LIST, is_run_folder
+from vision2.data.files.own_results import results_in_archive, written_in
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"})
 MAX_IMAGE_BYTES = 512 << 20  # a zip member that claims to be larger is no photograph but a decompression bomb
@@ -65,7 +67,7 @@ def is_image_name(name: str) -> bool:
 
 
 def list_images(root: Path) -> list[FileEntry]:
-    """Every image below `root` (a folder of any depth, or a zip), sorted by id.
+    """Every image below `root` (a folder of any depth, or a zip), sorted by id; results of ours among them are left out.
 
     Links to folders are followed once, so that a loop of links ends.
 
@@ -74,7 +76,7 @@ def list_images(root: Path) -> list[FileEntry]:
     """
     if root.is_file():
         return _list_zip(root)
-    found, seen = [], set()
+    found, seen, written = [], set(), set()
 
     def refuse(error: OSError) -> None:
         raise UserError(f"cannot read the folder {error.filename}: {error.strerror}; check its permissions") from error
@@ -86,16 +88,23 @@ def list_images(root: Path) -> list[FileEntry]:
             continue
         seen.add(real)
         here = Path(folder)
+        if here != root and is_run_folder(files):
+            folders.clear()
+            continue
+        if LIST in files:
+            written |= written_in(here)
         prefix = "" if here == root else here.relative_to(root).as_posix() + "/"
         found += [FileEntry(here / name, prefix + name) for name in files if is_image_name(name) and not is_hidden(name)]
-    return sorted(found, key=lambda entry: entry.id)
+    return sorted((entry for entry in found if entry.path not in written), key=lambda entry: entry.id)
 
 
 def _list_zip(path: Path) -> list[FileEntry]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [info.filename for info in archive.infolist() if not info.is_dir()]
-    except (zipfile.BadZipFile, OSError) as error:
+            is_result = results_in_archive(members, archive.read)
+    except (zipfile.BadZipFile, zlib.error, OSError) as error:
         raise UserError(f"cannot read {path} as a zip archive: {error}; give a folder or a complete zip") from error
-    kept = [name for name in members if is_image_name(name) and not any(is_hidden(part) for part in name.split("/"))]
+    images = [name for name in members if is_image_name(name) and not is_result(name)]
+    kept = [name for name in images if not any(is_hidden(part) for part in name.split("/"))]
     return [FileEntry(path, name, name) for name in sorted(kept)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -13,6 +14,14 @@ def cache_root(cache_dir: str | None) -> Path:
     """`dataset.cache_dir`, else $VISION2_CACHE, else ~/.cache/vision2. Not created."""
     given = cache_dir or os.environ.get("VISION2_CACHE")
     return Path(given).expanduser() if given else Path.home() / ".cache" / "vision2"
+
+
+def data_name(dataset: str, root: str | Path | None) -> str:
+    """A file name for results on a data set: `folder-1a2b3c4d`, so that results on another root do not replace them."""
+    if not root:
+        return dataset
+    place = str(Path(root).expanduser().resolve())
+    return f"{dataset}-{hashlib.sha256(place.encode(errors='surrogateescape')).hexdigest()[:8]}"
 
 
 def existing_path(given: str | Path, setting: str) -> Path:

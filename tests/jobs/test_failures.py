@@ -1,0 +1,75 @@
+"""What goes wrong in a job is one sentence that says what to do, wherever it happens."""
+
+from __future__ import annotations
+
+import errno
+
+import numpy as np
+import pytest
+import torch
+
+from vision2.config.compose import load_config
+from vision2.jobs import run_job
+from vision2.jobs.run_job import run_recorded
+
+CPU = (
+    "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate"
+    " 80000000000 bytes. Error code 12 (Cannot allocate memory)"
+)
+WINDOWS = "[enforce fail at alloc_cpu.cpp:116] data. DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."
+MPS = "MPS backend out of memory (MPS allocated: 9.0 GB, other allocations: 1 MB, max allowed: 9.07 GB)."
+
+
+def outcome_of(monkeypatch, error, *words):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(run_job, "evaluate" if "mode=eval" in words else "run", fail)
+    config = load_config(["train.batch_size=64", *[word for word in words if word != "mode=eval"]])
+    config.mode = "eval" if "mode=eval" in words else "train"
+    return run_recorded(config, "the command")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError(CPU),
+        RuntimeError(WINDOWS),
+        RuntimeError(MPS),
+        RuntimeError("CUDA error: out of memory"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        MemoryError(),
+        np._core._exceptions._ArrayMemoryError((10**6, 10**6), np.dtype("float32")),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ],
+    ids=lambda error: f"{type(error).__name__} {str(error)[:30]}",
+)
+@pytest.mark.parametrize("mode", ["mode=train", "mode=eval"])
+def test_out_of_memory_on_every_device_gets_the_same_advice(error, mode, monkeypatch, tmp_path):
+    outcome = outcome_of(monkeypatch, error, mode, f"output_dir={tmp_path / 'outputs'}")
+    assert outcome.exit_code == 2
+    assert "out of memory with train.batch_size=64" in outcome.error
+    assert "halve the batch size and double train.accumulate" in outcome.error
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_decoded_into_memory_may_be_what_does_not_fit(monkeypatch):
+    assert "dataset.cache=disk" in outcome_of(monkeypatch, MemoryError(), "dataset.cache=memory").error
+    assert "dataset.cache=disk" not in outcome_of(monkeypatch, MemoryError()).error
+
+
+def test_an_internal_error_of_an_evaluation_claims_no_run_folder(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "temporary"))
+    outcome = outcome_of(monkeypatch, ZeroDivisionError("division\nby zero"), "mode=eval", f"output_dir={tmp_path / 'out'}")
+    assert (outcome.exit_code, outcome.run_dir) == (1, None)
+    trace = tmp_path / "temporary" / "vision2-error.txt"
+    assert outcome.error == f"internal error: ZeroDivisionError: division by zero (trace in {trace})"
+    assert "Traceback" in trace.read_text()
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_error_whose_trace_cannot_be_written_is_still_one_sentence(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "file"))
+    outcome = outcome_of(monkeypatch, ZeroDivisionError("division by zero"), f"output_dir={tmp_path / 'out'}")
+    assert outcome.error == "internal error: ZeroDivisionError: division by zero (its trace could not be written)"

@@ -1,0 +1,68 @@
+"""What went wrong in a job, in one sentence: out of memory, a full disk, or an internal error and where its trace is."""
+
+from __future__ import annotations
+
+import errno
+import tempfile
+import traceback
+from pathlib import Path
+
+import torch
+
+from vision2.basics.atomic_write import write_text
+from vision2.basics.errors import UserError, is_disk_full
+from vision2.config.schema import Config
+from vision2.runs.records import ERROR
+
+# What allocators say where they raise no exception of their own: CPU (Linux, Windows), MPS, CUDA and its libraries.
+OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "MPS backend out of memory",
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+
+
+def explain(error: Exception, config: Config) -> str | None:
+    """The sentence for something the user can mend; None for an internal error."""
+    if isinstance(error, UserError):
+        return str(error)
+    if is_out_of_memory(error):
+        return _memory_advice(config)
+    if is_disk_full(error):
+        return f"{error.strerror or error}: free some space, or choose another disk with output_dir and dataset.cache_dir"
+    return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY):
+        return True
+    no_memory = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    return no_memory or isinstance(error, MemoryError | torch.OutOfMemoryError)
+
+
+def _memory_advice(config: Config) -> str:
+    cache = ", dataset.cache=disk" if config.dataset.cache == "memory" else ""
+    return (
+        f"out of memory with train.batch_size={config.train.batch_size or 'auto'}, dataset.image_size_px="
+        f"{config.dataset.image_size_px or 'auto'}, train.precision={config.train.precision}: halve the batch size and"
+        f" double train.accumulate, use smaller images{cache}, or train.precision=bfloat16"
+    )
+
+
+def internal_error(error: Exception, run_dir: Path | None) -> str:
+    """The sentence for an error of ours; its trace goes to the run folder, or else to the folder for temporary files."""
+    text = f"internal error: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    for folder in (run_dir, Path(tempfile.gettempdir())):
+        if folder is None:
+            continue
+        file = folder / (ERROR if folder == run_dir else f"vision2-{ERROR}")
+        try:
+            write_text(file, "".join(traceback.format_exception(error)))
+        except UserError:
+            continue
+        return f"{text} (trace in {file})"
+    return f"{text} (its trace could not be written)"
