@@ -78,6 +78,14 @@ def test_a_run_ends_in_one_sentence_and_its_earlier_files_stay(place, finished, 
     assert not list(finished.glob(".*.tmp"))
 
 
+def test_a_thread_that_finds_the_disk_full_prints_no_trace(tmp_path, monkeypatch, capfd):
+    """TensorBoard writes in a thread, whose trace Python would print."""
+    monkeypatch.setattr("tensorboard.compat.tensorflow_stub.io.gfile.GFile.write", raise_full)
+    outcome = run_recorded(load_config([*TINY, f"output_dir={tmp_path}"]), "the command")
+    assert outcome.error.startswith("the disk is full (No space left on device): free some space")
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_a_runtime_error_that_is_not_about_writing_stays_an_internal_error(tmp_path, monkeypatch):
     def broken(*_):
         raise RuntimeError("a bug")

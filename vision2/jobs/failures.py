@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import tempfile
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -33,8 +36,24 @@ def explain(error: Exception, config: Config) -> str | None:
     if is_out_of_memory(error):
         return _memory_advice(config)
     if is_disk_full(error):
-        return f"{error.strerror or error}: free some space, or choose another disk with output_dir and dataset.cache_dir"
+        return f"the disk is full ({error.strerror}): free some space, or choose another with output_dir and dataset.cache_dir"
     return None
+
+
+@contextmanager
+def no_traces_of_threads() -> Iterator[None]:
+    """Threads print no trace for a full disk: TensorBoard's writer reports it to the main thread too."""
+    previous = threading.excepthook
+
+    def report(thread: threading.ExceptHookArgs) -> None:
+        if thread.exc_value is None or not is_disk_full(thread.exc_value):
+            previous(thread)
+
+    threading.excepthook = report
+    try:
+        yield
+    finally:
+        threading.excepthook = previous
 
 
 def is_out_of_memory(error: BaseException) -> bool:

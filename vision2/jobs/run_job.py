@@ -13,7 +13,7 @@ from vision2.config.command import USER_MISTAKE
 from vision2.config.schema import Config
 from vision2.experiment import run
 from vision2.jobs.evaluate import evaluate
-from vision2.jobs.failures import explain, internal_error
+from vision2.jobs.failures import explain, internal_error, no_traces_of_threads
 from vision2.jobs.signals import Stopped, stopping_on_signals
 from vision2.runs.records import RunRecord
 from vision2.runs.run_folder import check_can_write, create_run_dir, lock_run
@@ -87,7 +87,7 @@ def run_recorded(config: Config, command: str) -> Outcome:
     """Run one job; whatever happens to it is one sentence, and is recorded in the run's own summary."""
     job = _Job(config, command)
     try:
-        with stopping_on_signals():
+        with stopping_on_signals(), no_traces_of_threads():
             if config.mode == "eval":
                 return Outcome("completed", None, 0, summary=evaluate(config))
             job.prepare()
