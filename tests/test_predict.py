@@ -155,7 +155,7 @@ def test_local_weights_keep_their_classifier_and_imagenets_class_names(tmp_path,
         name.replace("backbone.", "", 1) if name.startswith("backbone.") else name.replace("head.", "classifier.3."): tensor
         for name, tensor in network.state_dict().items()
     }
-    save_file(renamed, tmp_path / "weights.safetensors")
+    save_file(renamed, tmp_path / "mobilenet_imagenet.safetensors")
     words = ["model=mobilenet_v3_small", f"weights.path={tmp_path / 'weights.safetensors'}", "dataset.image_size_px=32"]
     assert main([*words, f"images={pictures / 'red'}", "format=json", "top=1"]) == 0
     record = json.loads(capsys.readouterr().out)
@@ -167,7 +167,7 @@ def test_local_weights_keep_their_classifier_and_imagenets_class_names(tmp_path,
 def test_weights_without_their_classifier_are_refused(tmp_path, pictures, capsys):
     network = build_model(ModelConfig("mobilenet_v3_small"), 1000, seed=3, image_size_px=32)
     body = {n.removeprefix("backbone."): t for n, t in network.state_dict().items() if n.startswith("backbone.")}
-    save_file(body, tmp_path / "weights.safetensors")
+    save_file(body, tmp_path / "mobilenet_imagenet.safetensors")
     words = ["model=mobilenet_v3_small", f"weights.path={tmp_path / 'weights.safetensors'}", f"images={pictures}"]
     assert main(words) == 2
     assert "classifier" in capsys.readouterr().err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -16,13 +16,10 @@ from vision2.data.augment.view import View
 from vision2.data.files.decode import BadImage, decode_entry
 from vision2.data.files.listing import FileEntry, list_images
 from vision2.data.files.locations import existing_path
-from vision2.inference.load_network import load_network
-from vision2.models.build import build_model
+from vision2.inference.load_network import trained_of_checkpoint, trained_of_weights
 from vision2.models.heads import is_differentiable
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig, WeightsConfig
-from vision2.models.weights.load import find_weights, load_weights
-from vision2.training.checkpoint import load_checkpoint
 
 THREADS = 4
 
@@ -40,6 +37,7 @@ class Predictor:
     source: str
     decode_px: int | None
     explainable: bool = True
+    are_named: bool = True  # else `classes` are numbers
 
     @property
     def device(self) -> torch.device:
@@ -64,33 +62,17 @@ class Predictions:
 
 def predictor_of_checkpoint(path: str, device: torch.device) -> Predictor:
     """The network of a checkpoint (or of the run folder that holds one); photographs are read as in its evaluation."""
-    checkpoint = load_checkpoint(path)
-    network = load_network(checkpoint, device)
-    decode_px = round(network.preprocessing.image_size_px / CROP_SHARE)
-    return Predictor(network, tuple(checkpoint["classes"]), str(path), decode_px, is_differentiable(network.head))
+    found = trained_of_checkpoint(path, device)
+    decode_px = round(found.network.preprocessing.image_size_px / CROP_SHARE)
+    return Predictor(found.network, found.classes, found.source, decode_px, is_differentiable(found.network.head))
 
 
 def predictor_of_weights(
     weights: WeightsConfig, model: ModelConfig, image_size_px: int | None, device: torch.device
 ) -> Predictor:
-    """A network with published or local weights and the classifier they come with.
-
-    Raises:
-        UserError: when the weights are not available, or have no classifier with known class names.
-    """
-    if weights.name == "none" and not weights.path:
-        raise UserError("weights.name=none would predict at random; name a published set or give weights.path=FILE")
-    source = find_weights(replace(weights, name="default") if weights.name == "auto" else weights, model)
-    if source.classes is None:
-        raise UserError(f"{source.name} has no classifier with known class names (ImageNet's 1000, or a checkpoint's)")
-    network = build_model(replace(model, aux=False), len(source.classes), seed=0, image_size_px=image_size_px)
-    report = load_weights(network, source, weights.min_coverage)
-    if any(name.startswith("head.") for name in report.kept):
-        raise UserError(f"{source.name} does not fill the classifier of {network.name}, so it would predict at random")
-    if image_size_px is not None:
-        network.preprocessing = network.preprocessing.at_size(image_size_px)
-    network = network.to(device, memory_format=torch.channels_last).eval()
-    return Predictor(network, source.classes, source.name, decode_px=None)
+    """A network with published or local weights and the classifier they come with; see `trained_of_weights`."""
+    found = trained_of_weights(weights, model, image_size_px, device)
+    return Predictor(found.network, found.classes, found.source, decode_px=None, are_named=found.are_named)
 
 
 def find_images(place: str) -> list[FileEntry]:

@@ -157,7 +157,7 @@ def test_a_larger_first_kernel_is_cropped_for_the_small_stem_and_said_so(tmp_pat
     imagenet = cheap_network(RESNET18, 1000, 224)
     with torch.no_grad():
         imagenet.backbone.conv1.weight.copy_(torch.arange(64 * 3 * 49).reshape(64, 3, 7, 7))
-    source = find_weights(saved(tmp_path / "w.pth", library_state(imagenet)), RESNET18)
+    source = find_weights(saved(tmp_path / "resnet18_imagenet.pth", library_state(imagenet)), RESNET18)
     assert source.classes == imagenet_classes()
     small = ModelConfig(name="resnet18", stem="small")
     network = meta_network(small, 10).to_empty(device="cpu")
