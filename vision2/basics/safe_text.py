@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 # Control, format (they can reverse a line's direction), surrogate (a file name that is not UTF-8), line and paragraph.
@@ -11,7 +12,7 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets take for 
 
 
 def printable(text: str) -> str:
-    r"""Control characters as escapes such as \x1b, so that they cannot move the cursor or break a line of a table."""
+    r"""Control characters as JSON's escapes such as \u001b, so that they cannot move the cursor or break a table."""
     return "".join(_escaped(letter) if _is_unprintable(letter) else letter for letter in text)
 
 
@@ -20,7 +21,7 @@ def _is_unprintable(letter: str) -> bool:
 
 
 def _escaped(letter: str) -> str:
-    return letter.encode("unicode_escape").decode("ascii")
+    return "\\u007f" if letter == "\x7f" else json.dumps(letter)[1:-1]  # 7f is ASCII, which json leaves as it is
 
 
 def spreadsheet_cell(text: str) -> str:

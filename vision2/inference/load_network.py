@@ -38,9 +38,7 @@ def trained_of_checkpoint(path: str, device: torch.device) -> Trained:
     return Trained(load_network(checkpoint, device), tuple(checkpoint["classes"]), str(path), file)
 
 
-def trained_of_weights(
-    weights: WeightsConfig, model: ModelConfig, image_size_px: int | None, device: torch.device
-) -> Trained:
+def trained_of_weights(weights: WeightsConfig, model: ModelConfig, image_size_px: int | None, device: torch.device) -> Trained:
     """A network with published or local weights and the classifier they come with.
 
     Raises:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,6 +24,8 @@ from vision2.models.network import Network
 from vision2.models.settings import ModelConfig, WeightsConfig
 
 THREADS = 4
+LISTS = (".txt", ".csv")  # endings of lists of images
+LIST_HEADINGS = ("image", "path", "file", "filename", "file_name")
 
 
 @dataclass(frozen=True)
@@ -76,18 +80,35 @@ def predictor_of_weights(
 
 
 def find_images(place: str) -> list[FileEntry]:
-    """The images at `place`: one file, everything below a folder, or a zip.
+    """The images at `place`: one file, everything below a folder or in a zip (sorted), or the lines of a list.
 
     Raises:
         UserError: when the place does not exist, or has no image in it.
     """
     path = existing_path(place, "images")
+    if path.suffix.lower() in LISTS and path.is_file():
+        return _listed(path)
     if path.is_file() and path.suffix.lower() != ".zip":
         return [FileEntry(path, path.name)]
     found = list_images(path)
     if not found:
         raise UserError(f"images={place} holds no images: no file there ends in .jpg, .png or another image suffix")
     return found
+
+
+def _listed(file: Path) -> list[FileEntry]:
+    """The first column of each line, relative to the list's own folder, in the list's order."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise UserError(f"images={file} cannot be read as a list ({error}); write one path per line, in UTF-8") from error
+    rows = csv.reader(lines) if file.suffix.lower() == ".csv" else ([line.strip()] for line in lines)
+    names = [row[0] for row in rows if row and row[0]]
+    if names and names[0].lower() in LIST_HEADINGS and not (file.parent / names[0]).exists():
+        names = names[1:]
+    if not names:
+        raise UserError(f"images={file} is an empty list; write the path of one image per line")
+    return [FileEntry(file.parent / name, name) for name in names]
 
 
 def predict_images(

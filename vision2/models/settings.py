@@ -25,4 +25,4 @@ class WeightsConfig:
     key: str | None = None  # which set of tensors to use where the file holds several, e.g. model_ema
     classes: str | None = None  # a file that names the classes of the head in weights.path, one a line; or imagenet
     sha256: str | None = None  # expected checksum of that file, the first 8 to 64 hexadecimal digits
-    min_coverage: float = number(0.9, 0.0, 1.0)  # smallest share of the backbone's parameters, and of its layers, that must load
+    min_coverage: float = number(0.9, 0.0, 1.0)  # smallest share of the backbone's parameters and layers that must load

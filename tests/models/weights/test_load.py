@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from pathlib import Path
 
 import pytest
 import torch
 from made_up_networks import cheap_network
-from safetensors.torch import save_file
+from weight_files import RESNET20, library_state, saved
 
 from vision2.basics.errors import UserError
 from vision2.basics.preprocessing import Preprocessing
@@ -18,25 +17,7 @@ from vision2.models.cards import card_for
 from vision2.models.settings import ModelConfig, WeightsConfig
 from vision2.models.weights.load import find_weights, imagenet_classes, load_weights
 
-RESNET20, RESNET18 = ModelConfig(name="resnet20"), ModelConfig(name="resnet18")
-
-
-def library_state(network) -> dict[str, torch.Tensor]:
-    """A network's tensors under the names its library gives them."""
-    state = network.state_dict()
-    return {n.replace("head.", f"{network.head_key}.").removeprefix("backbone."): t.clone() for n, t in state.items()}
-
-
-def saved(path: Path, content) -> WeightsConfig:
-    save_file(content, path) if path.suffix == ".safetensors" else torch.save(content, path)
-    return WeightsConfig(path=str(path))
-
-
-@pytest.fixture(scope="module")
-def resnet20():
-    network = build_model(RESNET20, 10, seed=1)
-    network.backbone.bn1.running_mean.fill_(0.25)
-    return network
+RESNET18 = ModelConfig(name="resnet18")
 
 
 @pytest.mark.parametrize("file", ["weights.pth", "weights.pt", "weights.safetensors"])

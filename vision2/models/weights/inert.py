@@ -13,30 +13,42 @@ import pickle
 import pickletools
 import sys
 import zipfile
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
-PLAIN_DATA = frozenset(
-    """argparse.Namespace builtins.bytearray builtins.complex builtins.frozenset builtins.object builtins.range builtins.set
-    builtins.slice _codecs.encode collections.Counter collections.OrderedDict collections.defaultdict collections.deque
-    copyreg._reconstructor datetime.date datetime.datetime datetime.timedelta datetime.timezone decimal.Decimal
-    fractions.Fraction functools.partial pathlib.Path pathlib.PosixPath pathlib.PurePath pathlib.PurePosixPath
-    pathlib.WindowsPath types.SimpleNamespace typing.Any uuid.UUID""".split()
-)
+PLAIN_DATA = {  # of the standard library: module -> classes that only hold values
+    "argparse": ("Namespace",),
+    "builtins": ("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "object", "range")
+    + ("set", "slice", "str", "tuple"),
+    "_codecs": ("encode",),
+    "collections": ("Counter", "OrderedDict", "defaultdict", "deque"),
+    "copyreg": ("_reconstructor",),
+    "datetime": ("date", "datetime", "timedelta", "timezone"),
+    "decimal": ("Decimal",),
+    "fractions": ("Fraction",),
+    "functools": ("partial",),
+    "pathlib": ("Path", "PosixPath", "PurePath", "PurePosixPath", "WindowsPath"),
+    "types": ("SimpleNamespace",),
+    "typing": ("Any",),
+    "uuid": ("UUID",),
+}
 OLD_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # as Python 2, and so pickle protocol 2, calls them
 WITH_TUPLE_STATE = ("numpy.", "functools.partial")  # restored from a tuple, which a dict cannot take
 LEGACY_PICKLES = 4  # before its tensors, a file from before torch 1.6 holds a magic number, a version, facts, the object
 
 
 class _Items:
-    """Stands for an instance of any class: a dict that keeps its items, and its attributes in `vars`."""
+    """Stands for an instance of any class: a dict that keeps its items, and its attributes in `vars`.
 
-    def __new__(cls, *_arguments: Any) -> OrderedDict:
-        return OrderedDict()
+    A Counter, because of the three dicts that torch's reader fills it is the one that takes the state of `__slots__` too.
+    """
+
+    def __new__(cls, *_arguments: Any) -> Counter:
+        return Counter()
 
 
 class _Opaque:
@@ -74,7 +86,8 @@ def load_inert(path: Path) -> Any:
 
 
 def _is_code(name: str) -> bool:
-    return name.partition(".")[0] in sys.stdlib_module_names and name not in PLAIN_DATA
+    module, _, last = name.rpartition(".")
+    return name.partition(".")[0] in sys.stdlib_module_names and last not in PLAIN_DATA.get(module, ())
 
 
 def _global_names(path: Path) -> Iterator[str]:

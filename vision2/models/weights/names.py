@@ -19,7 +19,7 @@ from vision2.models.network import Network
 from vision2.models.weights.shapes import fitted
 
 AVERAGED = re.compile(r"ema|averag|swa|teacher|(^|[._])avg([._]|$)")  # of training scripts, for the averaged weights
-WRAPPERS = frozenset("module _orig_mod model net network backbone encoder state_dict model_state_dict ema averaged".split())
+WRAPPERS = {"module", "_orig_mod", "model", "net", "network", "backbone", "encoder", "state_dict", "model_state_dict"}
 RIVAL = 0.9  # a prefix under which this share of the most matches are found names another set of weights
 HEADS = ("head", "fc", "linear", "classifier", "_fc", "last_linear", "output", "logits")  # usual names of a classifier
 KINDS = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
@@ -206,5 +206,3 @@ def _renamed(tensors: dict[str, Tensor], match: _Match, head: str | None) -> dic
     if "head.weight" in renamed and "head.bias" not in renamed:  # a layer without a bias adds nothing
         renamed["head.bias"] = renamed["head.weight"].new_zeros(len(renamed["head.weight"]))
     return renamed
-
-
