@@ -22,8 +22,20 @@ import torch
 
 PLAIN_DATA = {  # of the standard library: module -> classes that only hold values
     "argparse": ("Namespace",),
-    "builtins": ("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "object", "range")
-    + ("set", "slice", "str", "tuple"),
+    "builtins": (
+        "bytearray",
+        "bytes",
+        "complex",
+        "dict",
+        "float",
+        "frozenset",
+        "int",
+        "list",
+        "object",
+        "range",
+        "set",
+        "slice",
+    ),
     "_codecs": ("encode",),
     "collections": ("Counter", "OrderedDict", "defaultdict", "deque"),
     "copyreg": ("_reconstructor",),
