@@ -138,7 +138,7 @@ def test_a_file_of_weights_with_its_own_head_is_exported_as_it_is(tmp_path, caps
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "sentence"),
     [
         ([], "which checkpoint?"),
         (["checkpoint=absent.pt"], "no checkpoint at absent.pt"),
@@ -149,8 +149,8 @@ def test_a_file_of_weights_with_its_own_head_is_exported_as_it_is(tmp_path, caps
         (["checkpoint={folder}", "model=resnet18"], "unknown setting 'model=resnet18'"),
     ],
 )
-def test_mistakes_are_one_sentence_and_exit_code_2(words, told, run_folder, capsys):
+def test_mistakes_are_one_sentence_and_exit_code_2(words, sentence, run_folder, capsys):
     assert main([word.format(folder=run_folder) for word in words]) == 2
     errors = capsys.readouterr().err
-    assert told in errors
+    assert sentence in errors
     assert errors.count("\n") == 1

@@ -289,7 +289,7 @@ def test_a_contact_sheet_has_a_row_for_every_six_tiles():
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "sentence"),
     [
         (["images=nowhere", "checkpoint={checkpoint}"], "nowhere does not exist"),
         (["images={folder}", "checkpoint={checkpoint}"], "holds no images"),
@@ -308,7 +308,7 @@ def test_a_contact_sheet_has_a_row_for_every_six_tiles():
         (["images={picture}", "model=resnet18", "weights.name=IMAGENET1K_V1"], "resnet18-f37072fd.pth"),
     ],
 )
-def test_mistakes_are_one_sentence_and_exit_code_2(words, told, checkpoint, pictures, tmp_path, capsys):
+def test_mistakes_are_one_sentence_and_exit_code_2(words, sentence, checkpoint, pictures, tmp_path, capsys):
     folder = tmp_path / "nothing"
     folder.mkdir()
     (folder / "notes.txt").write_text("hello")
@@ -316,5 +316,5 @@ def test_mistakes_are_one_sentence_and_exit_code_2(words, told, checkpoint, pict
     given = {"checkpoint": checkpoint, "folder": folder, "picture": pictures / "red" / "a.png"}
     assert main([word.format(**given) for word in words]) == 2
     errors = capsys.readouterr().err
-    assert told in errors
+    assert sentence in errors
     assert errors.count("\n") == 1

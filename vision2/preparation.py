@@ -62,8 +62,9 @@ def prepare(config: Config, saved: dict | None = None) -> Prepared:
         weights = asdict(report) if report else None
         origin = {"weights": weights, "lineage": lineage(source.path if source else None, weights)}
     _report_leaks(config, data)
-    if report:
+    if not saved:
         _check_head_is_trained(report, config)
+    if report:
         _report_source(report, usual, size, data)
         _warn_about_seen_images(source.path.parent, config, data)
     network.to(device, memory_format=torch.channels_last if config.train.channels_last else torch.contiguous_format)
@@ -198,8 +199,12 @@ def _check_same_classes(data: Dataset, classes: list[str]) -> None:
         )
 
 
-def _check_head_is_trained(report: WeightsReport, config: Config) -> None:
+def _check_head_is_trained(report: WeightsReport | None, config: Config) -> None:
     """An untrained head guesses; with train.epochs=0 nothing trains it, unless a classifier is fitted on features."""
+    if report is None:
+        if config.train.epochs == 0:
+            print("warning: train.epochs=0 evaluates a random network; the figures are those of chance", flush=True)
+        return
     fitted = config.strategy.name == "feature_extraction" and config.strategy.classifier != "linear"
     if report.head_is_new and config.train.epochs == 0 and not fitted:
         raise UserError(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import numpy as np
 import pytest
 import torch
+from made_up_images import class_folders
 
 from vision2.basics.errors import UserError
 from vision2.config.compose import compose_config, load_config
@@ -73,6 +75,32 @@ def test_a_new_head_that_nothing_would_train_is_an_error(weights, tmp_path):
     with pytest.raises(UserError, match=r"train\.epochs=0 would evaluate an untrained head .*mode=eval weights\.path=FILE"):
         run(load_config(words), lambda: tmp_path / "run", "")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_random_network_that_nothing_would_train_is_said_aloud(tmp_path, capsys):
+    run(load_config([*TINY, "model=resnet20", "train.epochs=0"]), lambda: tmp_path, "")
+    assert "warning: train.epochs=0 evaluates a random network" in capsys.readouterr().out
+
+
+def test_validation_images_that_the_source_was_trained_on_are_counted_aloud(tmp_path, capsys):
+    for name, words in (("source", []), ("run", ["strategy=finetune", f"strategy.source={tmp_path / 'source'}", "seed=3"])):
+        (tmp_path / name).mkdir()
+        run(load_config([*TINY, "dataset.fraction=1", "model=resnet20", "train.epochs=1", *words]), lambda: tmp_path / name, "")  # noqa: B023
+    ids = {name: json.loads((tmp_path / name / "split.json").read_text())["splits"] for name in ("source", "run")}
+    seen = len(set(ids["source"]["train"]["ids"]) & set(ids["run"]["val"]["ids"]))
+    assert seen > 0
+    assert f"trained on {seen} of these {len(ids['run']['val']['ids'])} validation images" in capsys.readouterr().out
+
+
+def test_class_names_in_the_table_of_an_evaluation_are_no_formulas(tmp_path, weights):
+    class_folders(tmp_path / "photos", **{"=a": 4, "-b": 3})
+    (tmp_path / "names.txt").write_text("\n".join(["=a", "-b", *"cdefghij"]))
+    words = ["mode=eval", f"weights.path={weights}", f"weights.classes={tmp_path / 'names.txt'}", "model=resnet20"]
+    evaluate(load_config([*words, "dataset=folder", f"dataset.root={tmp_path / 'photos'}", "dataset.image_size_px=16"]))
+    (file,) = weights.parent.glob("evaluation-folder-*.csv")
+    rows = list(csv.DictReader(file.open()))
+    assert {row["class"] for row in rows} == {"'=a", "'-b"}
+    assert {row["image"][:2] for row in rows} == {"'=", "'-"}
 
 
 def test_a_checkpoint_is_evaluated_on_the_devices_there_are_whatever_trained_it(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ import torch
 from vision2.basics.atomic_write import write_json, write_text
 from vision2.basics.errors import UserError, suggest
 from vision2.basics.preprocessing import CROP_SHARE, Preprocessing
-from vision2.basics.safe_text import printable
+from vision2.basics.safe_text import printable, spreadsheet_cell
 from vision2.basics.text_table import as_csv
 from vision2.basics.written import WrittenFiles
 from vision2.config.checks import image_size_px
@@ -146,9 +146,17 @@ def _trained_on_copy(folder: Path, dataset: DatasetConfig) -> frozenset[str]:
 
 
 def _prediction_rows(split: Split, probabilities: np.ndarray, classes: Sequence[str]) -> list[list[str]]:
-    likeliest = probabilities.argmax(1)
+    likeliest, classes = probabilities.argmax(1), [spreadsheet_cell(name) for name in classes]
     return [
-        [split.name, name, classes[label], classes[top], f"{row[top]:.6f}", f"{row[label]:.6f}", str(int(top == label))]
+        [
+            split.name,
+            spreadsheet_cell(name),
+            classes[label],
+            classes[top],
+            f"{row[top]:.6f}",
+            f"{row[label]:.6f}",
+            str(int(top == label)),
+        ]
         for name, label, top, row in zip(split.ids, split.labels, likeliest, probabilities, strict=True)
     ]
 

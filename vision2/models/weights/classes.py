@@ -52,7 +52,7 @@ def says_imagenet(path: Path, content: dict[str, Any]) -> bool:
 
 
 def read_classes(file: str) -> tuple[str, ...]:
-    """The names in `weights.classes=FILE`: one a line, or a JSON list or dict; `imagenet` stands for its 1000.
+    """The names in `weights.classes=FILE`: one per line, or a JSON list or dict; `imagenet` stands for its 1000.
 
     Raises:
         UserError: for a file without class names.

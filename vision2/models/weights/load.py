@@ -156,7 +156,7 @@ def _head_for(
         return ("kept" if fits else f"new: the file's is for {outputs} classes"), named.tensors
     if known is None and outputs == len(classes):
         return (
-            f"new: nothing says which {outputs} classes the file's is for; weights.classes=FILE names them, one a line",
+            f"new: nothing says which {outputs} classes the file's is for; weights.classes=FILE names them, one per line",
             named.tensors,
         )
     if known is None or sorted(known) != sorted(classes):

@@ -63,7 +63,7 @@ def name_tensors(network: Network, tensors: dict[str, Tensor], key: str | None =
     if len(match.names) < len(wanted) and (ordered := _by_order(tensors, wanted)):
         match = ordered
         notes.append("the names are of another library; matched by their order, in which all shapes fit")
-    if match.others or (match.prefix and AVERAGED.search(match.prefix)):
+    if match.others or (match.prefix and AVERAGED.search(match.prefix.lower())):
         notes.append(_described(match))
     head = _head(tensors, match, network)
     return Named(_renamed(tensors, match, head), tuple(notes))
