@@ -13,6 +13,7 @@ from made_up_checkpoint import CLASSES, SIZE_PX, colour_checkpoint, cut_checkpoi
 from vision2.basics.written import LIST, WrittenFiles
 from vision2.export import main
 from vision2.inference import exported
+from vision2.training.checkpoint import load_checkpoint
 
 KINDS = {"onnx": "best.onnx", "torch_export": "best.pt2"}
 
@@ -122,8 +123,22 @@ def test_an_absent_package_is_named_with_what_to_install(run_folder, tmp_path, m
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_of_weights_with_its_own_head_is_exported_as_it_is(tmp_path, capsys):
+    torch.save(load_checkpoint(colour_checkpoint(tmp_path / "best.pt"))["model"], tmp_path / "weights.pth")
+    words = ["model=resnet20", f"weights.path={tmp_path / 'weights.pth'}", "format=torch_export", "dataset.image_size_px=16"]
+    assert main(words) == 0
+    assert "classes in order: 0, 1, 2 (numbers: nothing says which classes they are" in capsys.readouterr().out
+    assert torch.export.load(tmp_path / "weights.pt2").module()(torch.zeros(4, 3, 16, 16)).shape == (4, 3)
+    (tmp_path / "names.txt").write_text("\n".join(CLASSES))
+    assert main([*words, f"weights.classes={tmp_path / 'names.txt'}"]) == 0
+    assert "classes in order: blue, green, red\n" in capsys.readouterr().out
+    inside = {"vision2.json": ""}
+    torch.export.load(tmp_path / "weights.pt2", extra_files=inside)
+    assert json.loads(inside["vision2.json"])["classes"] == CLASSES
+
+
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "sentence"),
     [
         ([], "which checkpoint?"),
         (["checkpoint=absent.pt"], "no checkpoint at absent.pt"),
@@ -134,8 +149,8 @@ def test_an_absent_package_is_named_with_what_to_install(run_folder, tmp_path, m
         (["checkpoint={folder}", "model=resnet18"], "unknown setting 'model=resnet18'"),
     ],
 )
-def test_mistakes_are_one_sentence_and_exit_code_2(words, told, run_folder, capsys):
+def test_mistakes_are_one_sentence_and_exit_code_2(words, sentence, run_folder, capsys):
     assert main([word.format(folder=run_folder) for word in words]) == 2
     errors = capsys.readouterr().err
-    assert told in errors
+    assert sentence in errors
     assert errors.count("\n") == 1

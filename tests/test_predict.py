@@ -23,6 +23,7 @@ from vision2.models.settings import ModelConfig
 from vision2.models.weights.load import imagenet_classes
 from vision2.pictures.contact_sheet import Tile, contact_sheet
 from vision2.predict import main
+from vision2.training.checkpoint import load_checkpoint, save_checkpoint
 
 ORIENTATION_TAG = 0x0112
 
@@ -155,8 +156,12 @@ def test_local_weights_keep_their_classifier_and_imagenets_class_names(tmp_path,
         name.replace("backbone.", "", 1) if name.startswith("backbone.") else name.replace("head.", "classifier.3."): tensor
         for name, tensor in network.state_dict().items()
     }
-    save_file(renamed, tmp_path / "weights.safetensors")
-    words = ["model=mobilenet_v3_small", f"weights.path={tmp_path / 'weights.safetensors'}", "dataset.image_size_px=32"]
+    save_file(renamed, tmp_path / "mobilenet_imagenet.safetensors")
+    words = [
+        "model=mobilenet_v3_small",
+        f"weights.path={tmp_path / 'mobilenet_imagenet.safetensors'}",
+        "dataset.image_size_px=32",
+    ]
     assert main([*words, f"images={pictures / 'red'}", "format=json", "top=1"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["images"][0]["predictions"][0]["class"] == "tabby"  # class 281 of ImageNet
@@ -164,11 +169,103 @@ def test_local_weights_keep_their_classifier_and_imagenets_class_names(tmp_path,
     assert len(record["classes"]) == len(imagenet_classes()) == 1000
 
 
+def test_a_list_of_images_is_predicted_in_its_order_with_what_is_missing_counted(checkpoint, pictures, capsys):
+    for name, text in (
+        ("list.txt", "red/a.png\n\nblue/b.jpg\ngone.png\nblue/a.png\n"),
+        ("list.csv", "image,label\nred/a.png,x\nblue/b.jpg,y\ngone.png,\nblue/a.png,z\n"),
+    ):
+        (pictures / name).write_text(text)
+        assert main([f"checkpoint={checkpoint}", f"images={pictures / name}", "format=csv"]) == 0
+        printed = capsys.readouterr()
+        rows = list(csv.DictReader(io.StringIO(printed.out)))
+        assert [(row["image"], row["class"]) for row in rows] == [
+            ("red/a.png", "red"),
+            ("blue/b.jpg", "blue"),
+            ("blue/a.png", "blue"),
+        ]
+        assert "not readable: gone.png: cannot be read: No such file or directory" in printed.err
+        assert "skipped: 1 of 4 files cannot be read" in printed.err
+
+
+@pytest.mark.parametrize("ending", ["gif", "webp"])
+def test_of_an_animation_the_first_frame_is_predicted(checkpoint, tmp_path, capsys, ending):
+    frames = [Image.new("RGB", (16, 16), COLOURS[name]) for name in ("green", "red", "blue")]
+    frames[0].save(tmp_path / f"a.{ending}", save_all=True, append_images=frames[1:], duration=100)
+    assert main([f"checkpoint={checkpoint}", f"images={tmp_path}", "format=json"]) == 0
+    (image,) = json.loads(capsys.readouterr().out)["images"]
+    assert image["predictions"][0]["class"] == "green"
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_folders_in_folders_and_zips_come_in_the_order_of_their_names(checkpoint, pictures, tmp_path, capsys, kind):
+    names = ["b/deep/er/1.png", "a/2.png", "c.png", "a/10.png"]
+    place = tmp_path / "nested"
+    for name in names:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (16, 16), "red").save(place / name)
+    if kind == "zip":
+        with zipfile.ZipFile(tmp_path / "nested.zip", "w") as archive:
+            for name in names:
+                archive.write(place / name, name)
+        place = tmp_path / "nested.zip"
+    assert main([f"checkpoint={checkpoint}", f"images={place}", "format=csv"]) == 0
+    rows = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert [row["image"] for row in rows] == sorted(names)
+
+
+def test_more_classes_asked_for_than_there_are_gives_all_of_them(checkpoint, pictures, capsys):
+    assert main([f"checkpoint={checkpoint}", f"images={pictures}", "format=csv", "top=99"]) == 0
+    header = capsys.readouterr().out.splitlines()[0]
+    assert header == "image,class,probability,class_2,probability_2,class_3,probability_3"
+
+
+def test_hostile_names_reach_neither_the_terminal_nor_a_spreadsheet(tmp_path, capsys):
+    saved = load_checkpoint(colour_checkpoint(tmp_path / "best.pt"))
+    saved["classes"] = ["=1+1", "\x1b[31mgreen\nred", "-red"]
+    save_checkpoint(tmp_path / "best.pt", saved)
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name, colour in (("@a.png", "blue"), ("+b\x1b]0;x.png", "green"), ("c\u202egnp.png", "red")):
+        Image.new("RGB", (16, 16), COLOURS[colour]).save(folder / name)
+    out = tmp_path / "out"
+    assert main([f"checkpoint={tmp_path / 'best.pt'}", f"images={folder}", f"out={out}"]) == 0
+    printed = capsys.readouterr().out
+    assert not set(printed) & set("\x1b\u202e")
+    assert "\\u001b[31mgreen\\nred" in printed
+    rows = list(csv.DictReader(io.StringIO((out / "predictions.csv").read_text())))
+    assert [(row["image"], row["class"]) for row in rows] == [
+        ("'+b\\u001b]0;x.png", "\\u001b[31mgreen\\nred"),
+        ("'@a.png", "'=1+1"),
+        ("c\\u202egnp.png", "'-red"),
+    ]
+    record = json.loads((out / "predictions.json").read_text())
+    assert record["classes"] == saved["classes"]  # programs get the names as they are
+    assert [image["image"] for image in record["images"]] == sorted(file.name for file in folder.iterdir())
+
+
+def test_a_head_whose_classes_nothing_names_predicts_numbers_until_they_are_named(tmp_path, pictures, capsys):
+    saved = load_checkpoint(colour_checkpoint(tmp_path / "best.pt"))
+    torch.save(saved["model"], tmp_path / "weights.pth")
+    words = ["model=resnet20", f"weights.path={tmp_path / 'weights.pth'}", f"images={pictures / 'red'}", "format=csv"]
+    assert main(words) == 0
+    printed = capsys.readouterr()
+    assert next(csv.DictReader(io.StringIO(printed.out)))["class"] == "2"
+    assert "nothing says which 3 classes weights.pth predicts" in printed.err
+    (tmp_path / "names.txt").write_text("blue\ngreen\nred\n")
+    assert main([*words, f"weights.classes={tmp_path / 'names.txt'}"]) == 0
+    printed = capsys.readouterr()
+    assert next(csv.DictReader(io.StringIO(printed.out)))["class"] == "red"
+    assert "nothing says" not in printed.err
+    (tmp_path / "names.txt").write_text("blue\ngreen\n")
+    assert main([*words, f"weights.classes={tmp_path / 'names.txt'}"]) == 2
+    assert "names 2 classes, the classifier in weights.pth has 3" in capsys.readouterr().err
+
+
 def test_weights_without_their_classifier_are_refused(tmp_path, pictures, capsys):
     network = build_model(ModelConfig("mobilenet_v3_small"), 1000, seed=3, image_size_px=32)
     body = {n.removeprefix("backbone."): t for n, t in network.state_dict().items() if n.startswith("backbone.")}
-    save_file(body, tmp_path / "weights.safetensors")
-    words = ["model=mobilenet_v3_small", f"weights.path={tmp_path / 'weights.safetensors'}", f"images={pictures}"]
+    save_file(body, tmp_path / "mobilenet_imagenet.safetensors")
+    words = ["model=mobilenet_v3_small", f"weights.path={tmp_path / 'mobilenet_imagenet.safetensors'}", f"images={pictures}"]
     assert main(words) == 2
     assert "classifier" in capsys.readouterr().err
 
@@ -192,11 +289,12 @@ def test_a_contact_sheet_has_a_row_for_every_six_tiles():
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "sentence"),
     [
         (["images=nowhere", "checkpoint={checkpoint}"], "nowhere does not exist"),
         (["images={folder}", "checkpoint={checkpoint}"], "holds no images"),
         (["images={folder}/notes.txt", "checkpoint={checkpoint}"], "none of the 1 images can be read"),
+        (["images={folder}/empty.txt", "checkpoint={checkpoint}"], "is an empty list; write the path of one image per line"),
         (["images={picture}", "checkpoint=absent.pt"], "no checkpoint at absent.pt"),
         (["images={picture}", "checkpoint={folder}/notes.txt"], "cannot be read as a checkpoint"),
         (["checkpoint={checkpoint}"], "which images?"),
@@ -210,12 +308,13 @@ def test_a_contact_sheet_has_a_row_for_every_six_tiles():
         (["images={picture}", "model=resnet18", "weights.name=IMAGENET1K_V1"], "resnet18-f37072fd.pth"),
     ],
 )
-def test_mistakes_are_one_sentence_and_exit_code_2(words, told, checkpoint, pictures, tmp_path, capsys):
+def test_mistakes_are_one_sentence_and_exit_code_2(words, sentence, checkpoint, pictures, tmp_path, capsys):
     folder = tmp_path / "nothing"
     folder.mkdir()
     (folder / "notes.txt").write_text("hello")
+    (folder / "empty.txt").touch()
     given = {"checkpoint": checkpoint, "folder": folder, "picture": pictures / "red" / "a.png"}
     assert main([word.format(**given) for word in words]) == 2
     errors = capsys.readouterr().err
-    assert told in errors
+    assert sentence in errors
     assert errors.count("\n") == 1

@@ -2,6 +2,7 @@
 
     python -m vision2.export checkpoint=RUN_FOLDER                          ONNX, beside the checkpoint
     python -m vision2.export checkpoint=best.pt format=torch_export out=model.pt2
+    python -m vision2.export model=resnet20 weights.path=FILE weights.classes=NAMES.txt
 
 Input `images`: (N, 3, S, S) float32, normalised as the metadata says (any N). Output `probabilities`: (N, K), softmax.
 Classes and preprocessing are in the file: metadata_props of ONNX, vision2.json inside a .pt2 archive. ONNX needs the
@@ -13,10 +14,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vision2.basics.errors import UserError
+from vision2.basics.safe_text import printable
 from vision2.config.command import Option, run_command
 
+if TYPE_CHECKING:
+    from vision2.config.schema import Config
+    from vision2.inference.load_network import Trained
+
+CLASSES_SHOWN = 20
 SUFFIXES = {"onnx": ".onnx", "torch_export": ".pt2"}
 OPTIONS = {
     "checkpoint": Option(None, "a checkpoint or the run folder that holds it"),
@@ -27,66 +35,83 @@ OPTIONS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return run_command(argv, doc=__doc__, options=OPTIONS, run=run, composes=False)
+    return run_command(argv, doc=__doc__, options=OPTIONS, run=run, composes=configured)
 
 
-def run(options: dict) -> None:
+def configured(overrides: Sequence[str]) -> tuple[Config | None, list[str]]:
+    """The configuration where a model is named, and the overrides."""
+    if not overrides:
+        return None, []
+    from vision2.config.compose import load_without_data
+
+    return load_without_data(overrides), list(overrides)
+
+
+def run(given: tuple[Config | None, list[str]], options: dict) -> None:
     """Export, check, and only then put the file in its place.
 
     Raises:
-        UserError: for a bad checkpoint, missing packages, or a file that does not agree with the checkpoint.
+        UserError: for bad settings or weights, missing packages, or a file that does not agree with the network.
     """
-    if options["format"] not in SUFFIXES:
-        raise UserError(f"format is '{options['format']}', it must be {' or '.join(SUFFIXES)}")
-    if options["tolerance"] <= 0:
-        raise UserError(f"tolerance is {options['tolerance']:g}, it must be above 0")
-    if not options["checkpoint"]:
-        raise UserError("which checkpoint? give checkpoint=FILE or checkpoint=RUN_FOLDER")
+    config, overrides = given
+    check(overrides, options)
     import torch
 
     from vision2.basics.atomic_write import replacing
     from vision2.basics.written import WrittenFiles
-    from vision2.inference.exported import CHECKED_BATCHES, export_network
-    from vision2.inference.load_network import load_network
+    from vision2.inference import load_network
+    from vision2.inference.exported import export_network
     from vision2.models.heads import KNNHead
-    from vision2.training.checkpoint import load_checkpoint
 
-    checkpoint = load_checkpoint(options["checkpoint"])
-    network = load_network(checkpoint, torch.device("cpu"))
-    if isinstance(network.head, KNNHead):
+    device = torch.device("cpu")
+    if options["checkpoint"]:
+        trained = load_network.trained_of_checkpoint(options["checkpoint"], device)
+    else:
+        size = config.dataset.image_size_px
+        trained = load_network.trained_of_weights(config.weights, config.model, size, device)
+    if isinstance(trained.network.head, KNNHead):
         raise UserError(
             "this checkpoint classifies by its nearest training images, which cannot be exported; train with"
             " strategy.classifier=linear (or logistic, svm, mlp, ...)"
         )
-    out = destination(options)
+    out = destination(options, trained.file)
     files = WrittenFiles(out.parent, out.name)
     with replacing(out) as temporary:
-        worst = export_network(network, temporary, options["format"], metadata_of(checkpoint))
+        worst = export_network(trained.network, temporary, options["format"], metadata_of(trained))
         if not worst <= options["tolerance"]:
             raise UserError(
                 f"the exported network differs from the checkpoint by {worst:.2g} in a probability, more than"
                 f" tolerance={options['tolerance']:g}; no file was written"
             )
         files.path(out.name)
-    size, classes = network.preprocessing.image_size_px, len(checkpoint["classes"])
-    print(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)")
-    print(f"  {network.name}, input images (N, 3, {size}, {size}), output probabilities (N, {classes})")
-    print(
-        f"  largest difference from the checkpoint: {worst:.2g} over {sum(CHECKED_BATCHES)} images"
-        f" in batches of {' and '.join(map(str, CHECKED_BATCHES))}"
-    )
+    print(describe(trained, out, worst))
 
 
-def destination(options: dict) -> Path:
-    """Where the file goes.
+def check(overrides: Sequence[str], options: dict) -> None:
+    """Raises UserError, before anything is read."""
+    if options["format"] not in SUFFIXES:
+        raise UserError(f"format is '{options['format']}', it must be {' or '.join(SUFFIXES)}")
+    if options["tolerance"] <= 0:
+        raise UserError(f"tolerance is {options['tolerance']:g}, it must be above 0")
+    if options["checkpoint"] and overrides:
+        raise UserError(
+            *(
+                f"unknown setting '{o}' beside checkpoint=, which fixes the model and its weights; leave it out"
+                for o in overrides
+            )
+        )
+    if not options["checkpoint"] and not any(word.startswith(("weights.path=", "weights.name=")) for word in overrides):
+        raise UserError("which checkpoint? give checkpoint=FILE, checkpoint=RUN_FOLDER, or model=NAME weights.path=FILE")
+
+
+def destination(options: dict, source: Path) -> Path:
+    """Where the file goes: beside its source when nothing else is said.
 
     Raises:
         UserError: for a folder, and for a name that does not end as the format does.
     """
-    given = Path(options["checkpoint"]).expanduser()
-    checkpoint = given / "best.pt" if given.is_dir() else given
     suffix = SUFFIXES[options["format"]]
-    out = Path(options["out"]).expanduser() if options["out"] else checkpoint.with_suffix(suffix)
+    out = Path(options["out"]).expanduser() if options["out"] else source.with_suffix(suffix)
     if out.is_dir():
         raise UserError(f"out={options['out']} is a folder; name the file to write")
     if out.suffix != suffix:  # so that it cannot be the checkpoint either
@@ -94,14 +119,32 @@ def destination(options: dict) -> Path:
     return out
 
 
-def metadata_of(checkpoint: dict) -> dict:
+def metadata_of(trained: Trained) -> dict:
     """What a program that runs the file needs to prepare its input and to name its outputs."""
     return {
-        "classes": checkpoint["classes"],
-        "preprocessing": checkpoint["preprocessing"],
+        "classes": list(trained.classes),
+        "preprocessing": trained.network.preprocessing.to_dict(),
         "input": "RGB / 255, resized and cropped as in preprocessing, then (x - mean) / std; N x 3 x H x W float32",
-        "model": checkpoint["model_config"]["name"],
+        "model": trained.network.name,
     }
+
+
+def describe(trained: Trained, out: Path, worst: float) -> str:
+    """What was written, in which order its outputs come, and how well it was checked."""
+    from vision2.inference.exported import CHECKED_BATCHES
+
+    size, classes = trained.network.preprocessing.image_size_px, [printable(name) for name in trained.classes]
+    more = f" ... {classes[-1]}" if len(classes) > CLASSES_SHOWN else ""
+    named = "" if trained.are_named else " (numbers: nothing says which classes they are; weights.classes=FILE does)"
+    return "\n".join(
+        [
+            f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)",
+            f"  {trained.network.name}, input images (N, 3, {size}, {size}), output probabilities (N, {len(classes)})",
+            f"  classes in order: {', '.join(classes[:CLASSES_SHOWN])}{more}{named}",
+            f"  largest difference from the checkpoint: {worst:.2g} over {sum(CHECKED_BATCHES)} images"
+            f" in batches of {' and '.join(map(str, CHECKED_BATCHES))}",
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -4,8 +4,15 @@
     python -m vision2.predict model=mobilenet_v2 weights.name=IMAGENET1K_V1 images=PHOTO.jpg
     python -m vision2.predict model=mobilenet_v1 weights.path=FILE images=FOLDER out=FOLDER gradcam=true
 
-Class names and preprocessing are those of the checkpoint or of the weights. `images` is a file, a folder or a zip; what
-cannot be read is reported. With out=FOLDER: predictions.csv, predictions.json, contact_sheet.png, gradcam/*.png.
+Class names and preprocessing are those of the checkpoint or of the weights (numbers where the weights do not name their
+classes: weights.classes=FILE does). `images` is an image, a folder with any folders below it, a zip, or a list: a .txt with
+one path per line or a .csv with paths in its first column, relative to the list. Of an animation the first frame is used.
+Images are predicted in the order of their names, those of a list in its order; files that cannot be read are listed and
+counted, and the exit code is 0 as long as one can be read.
+
+CSV: image, class, probability, then class_2, probability_2, ... for the next most probable classes, up to `top` of them. A
+name that begins with = + - @ stands behind an apostrophe, so that no spreadsheet runs it; control characters are escaped.
+With out=FOLDER: predictions.csv, predictions.json, contact_sheet.png, gradcam/*.png.
 """
 
 from __future__ import annotations
@@ -15,6 +22,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vision2.basics.errors import UserError
+from vision2.basics.safe_text import printable
 from vision2.basics.written import WrittenFiles
 from vision2.config.command import Option, run_command
 
@@ -26,7 +34,7 @@ BATCH_SIZE = 32
 WITH_CHECKPOINT = ("device", "train.batch_size")  # settings that a checkpoint leaves open
 OPTIONS = {
     "checkpoint": Option(None, "a checkpoint or the run folder that holds it"),
-    "images": Option(None, "an image, a folder or a zip"),
+    "images": Option(None, "an image, a folder, a zip, or a list of images (.txt, .csv)"),
     "top": Option(5, "classes shown for each image", int),
     "format": Option("table", ", ".join(FORMATS)),
     "out": Option(None, "a folder for predictions.csv, predictions.json, contact_sheet.png"),
@@ -72,7 +80,15 @@ def run(given: tuple[Config, list[str]], options: dict) -> None:
     print(written_as(predictions, predictor, options["top"]).rstrip("\n"))
     if options["format"] == "csv":  # the other two list them
         for name, reason in predictions.unreadable.items():
-            print(f"not readable: {name}: {reason}", file=sys.stderr)
+            print(f"not readable: {printable(name)}: {reason}", file=sys.stderr)
+    if predictions.unreadable:
+        print(f"skipped: {len(predictions.unreadable):,} of {len(entries):,} files cannot be read", file=sys.stderr)
+    if not predictor.are_named:
+        print(
+            f"note: nothing says which {len(predictor.classes):,} classes {predictor.source} predicts, so they are numbers;"
+            " weights.classes=FILE names them, one per line",
+            file=sys.stderr,
+        )
     if files:
         shown = {"top": options["top"], "shown": options["shown"], "gradcam": options["gradcam"]}
         print(f"written: {output.write_files(files, predictor, predictions, **shown)}", file=sys.stderr)
@@ -83,7 +99,7 @@ def check(overrides: Sequence[str], options: dict) -> None:
     problems = []
     keys = [word.partition("=")[0] for word in overrides]
     if options["images"] is None:
-        problems.append("which images? give images=FILE, images=FOLDER or images=ZIP")
+        problems.append("which images? give images=FILE, images=FOLDER, images=ZIP or images=LIST.txt")
     fixed = [key for key in keys if key not in WITH_CHECKPOINT]
     if options["checkpoint"] and fixed:
         problems.append(f"the checkpoint fixes its model, classes and preprocessing; leave out {', '.join(fixed)}")

@@ -62,6 +62,8 @@ def prepare(config: Config, saved: dict | None = None) -> Prepared:
         weights = asdict(report) if report else None
         origin = {"weights": weights, "lineage": lineage(source.path if source else None, weights)}
     _report_leaks(config, data)
+    if not saved:
+        _check_head_is_trained(report, config)
     if report:
         _report_source(report, usual, size, data)
         _warn_about_seen_images(source.path.parent, config, data)
@@ -197,6 +199,20 @@ def _check_same_classes(data: Dataset, classes: list[str]) -> None:
         )
 
 
+def _check_head_is_trained(report: WeightsReport | None, config: Config) -> None:
+    """An untrained head guesses; with train.epochs=0 nothing trains it, unless a classifier is fitted on features."""
+    if report is None:
+        if config.train.epochs == 0:
+            print("warning: train.epochs=0 evaluates a random network; the figures are those of chance", flush=True)
+        return
+    fitted = config.strategy.name == "feature_extraction" and config.strategy.classifier != "linear"
+    if report.head_is_new and config.train.epochs == 0 and not fitted:
+        raise UserError(
+            f"train.epochs=0 would evaluate an untrained head (head {report.head}); train one with train.epochs=1 or more,"
+            " or use the file's own with mode=eval weights.path=FILE"
+        )
+
+
 def _report_source(report: WeightsReport, usual: Preprocessing, size: int, data: Dataset) -> None:
     note = preprocessing_note(report.preprocessing, usual)
     warning = scale_warning(report.preprocessing, size, data.train.images.fixed_size_px)
@@ -206,14 +222,16 @@ def _report_source(report: WeightsReport, usual: Preprocessing, size: int, data:
 
 
 def _warn_about_seen_images(run_dir: Path, config: Config, data: Dataset) -> None:
-    """A source that was trained on images of this test split makes the result look better than it is."""
-    seen = len(trained_on(run_dir, config.dataset).intersection(data.test.ids))
-    if seen:
-        print(
-            f"warning: the source was trained on {seen:,} of these {len(data.test):,} test images, so that the test figures"
-            " are too good; use the seed (and the split) of that run",
-            flush=True,
-        )
+    """A source that was trained on images of the test or validation split makes the result look better than it is."""
+    trained = trained_on(run_dir, config.dataset)
+    for name, split in (("test", data.test), ("validation", data.val)):
+        seen = len(trained.intersection(split.ids))
+        if seen:
+            print(
+                f"warning: the source was trained on {seen:,} of these {len(split):,} {name} images, so that the {name}"
+                " figures are too good; use the seed (and the split) of that run",
+                flush=True,
+            )
 
 
 def _report_leaks(config: Config, data: Dataset) -> None:

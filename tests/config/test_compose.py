@@ -101,6 +101,11 @@ def test_a_sweep_over_data_sets_may_hold_digits_beside_a_root(tmp_path):
         (["dataset=plants", "dataset.root=absent", "model=resnet18"], "dataset.root=absent does not exist"),
         (["mode=eval"], "mode=eval needs checkpoint=FILE"),
         (["weights.path=absent.pth"], "weights.path=absent.pth does not exist"),
+        (["weights.key=ema"], "weights.key says more about weights.path, which is not given; set weights.path=FILE"),
+        (
+            ["weights.path=.", "weights.classes=absent.txt"],
+            "weights.classes=absent.txt is not a file; write one class per line",
+        ),
         (["dataset.augment.mixup=0.2", "dataset.augment.cutmix=1"], "exclude each other"),
         (["weights.path=.", "weights.name=default", "strategy=finetune"], "both name weights"),
         (["weights.path=.", "weights.sha256=abc", "strategy=finetune"], "must be the 8 to 64 hexadecimal digits"),

@@ -128,6 +128,12 @@ def _weights(config: Config, facts) -> Iterator[str]:
         yield f"weights.path and weights.name={weights.name} both name weights; leave out weights.name"
     if weights.sha256 and not re.fullmatch("[0-9a-fA-F]{8,64}", weights.sha256):
         yield f"weights.sha256 is '{weights.sha256}', it must be the 8 to 64 hexadecimal digits that sha256sum prints"
+    for key in ("key", "classes"):
+        if getattr(weights, key) and not weights.path:
+            yield f"weights.{key} says more about weights.path, which is not given; set weights.path=FILE"
+    read = not config.checkpoint and not config.resume
+    if read and weights.classes and weights.classes != "imagenet" and not Path(weights.classes).expanduser().is_file():
+        yield f"weights.classes={weights.classes} is not a file; write one class per line into one, or give imagenet"
     if weights.sha256 and not weights.path:
         yield "weights.sha256 is the checksum of weights.path, which is not given; set weights.path=FILE"
 
@@ -154,8 +160,8 @@ def _training(config: Config) -> Iterator[str]:
 
 
 def _paths(config: Config) -> Iterator[str]:
-    if config.mode == "eval" and not config.checkpoint:
-        yield "mode=eval needs checkpoint=FILE, e.g. checkpoint=outputs/.../best.pt"
+    if config.mode == "eval" and not config.checkpoint and not config.weights.path:
+        yield "mode=eval needs checkpoint=FILE, e.g. checkpoint=outputs/.../best.pt, or weights.path=FILE with model=NAME"
     if config.checkpoint and config.mode != "eval":
         yield "checkpoint=FILE is only for mode=eval; to start from it use weights.path=FILE, to resume resume=FOLDER"
     before = config.strategy.source == "before"

@@ -58,7 +58,8 @@ def config_of_checkpoint(saved: dict, node: DictConfig, overrides: Sequence[str]
     changes = _changes(overrides, CHANGES_ON_EVAL, "an evaluation", ignored=("mode", "checkpoint"))
     if "dataset.image_size_px" in changes:
         raise UserError("an evaluation keeps the image size of its checkpoint; leave out dataset.image_size_px")
-    values = saved | {"mode": "eval", "checkpoint": node.checkpoint, "resume": None}
+    # Where it was trained says nothing about where it is evaluated.
+    values = saved | {"mode": "eval", "checkpoint": node.checkpoint, "resume": None, "device": "auto"}
     if changes.pop("dataset", None):
         chosen = OmegaConf.to_container(node.dataset, resolve=True)
         size = chosen["image_size_px"] or saved["dataset"]["image_size_px"]

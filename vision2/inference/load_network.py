@@ -1,6 +1,9 @@
-"""The network that a checkpoint holds, ready to predict."""
+"""The network that a checkpoint or a file of weights holds, ready to predict."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 
@@ -9,7 +12,60 @@ from vision2.basics.preprocessing import Preprocessing
 from vision2.models.build import build_model
 from vision2.models.cut import with_saved_head
 from vision2.models.network import Network
-from vision2.models.settings import ModelConfig
+from vision2.models.settings import ModelConfig, WeightsConfig
+from vision2.models.weights.load import find_weights, load_weights, outputs_of
+from vision2.training.checkpoint import load_checkpoint
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network in evaluation mode, the names of its outputs, and the file that it came from.
+
+    `are_named`: whether these are names of classes; else the file does not say them, and they are numbers.
+    """
+
+    network: Network
+    classes: tuple[str, ...]
+    source: str
+    file: Path
+    are_named: bool = True
+
+
+def trained_of_checkpoint(path: str, device: torch.device) -> Trained:
+    """The network of a checkpoint, or of the run folder that holds one."""
+    checkpoint, file = load_checkpoint(path), Path(path).expanduser()
+    file = file / "best.pt" if file.is_dir() else file
+    return Trained(load_network(checkpoint, device), tuple(checkpoint["classes"]), str(path), file)
+
+
+def trained_of_weights(weights: WeightsConfig, model: ModelConfig, image_size_px: int | None, device: torch.device) -> Trained:
+    """A network with published or local weights and the classifier they come with.
+
+    Raises:
+        UserError: when the weights are not available, or have no classifier: it would predict at random.
+    """
+    if weights.name == "none" and not weights.path:
+        raise UserError("weights.name=none would predict at random; name a published set or give weights.path=FILE")
+    source = find_weights(replace(weights, name="default") if weights.name == "auto" else weights, model)
+    outputs = outputs_of(source, model)
+    if outputs is None:
+        raise UserError(
+            f"{source.name} has no classifier on the features of {model.name}, so it would predict at random; name weights"
+            " that have one, or train one with strategy=feature_extraction"
+        )
+    classes = source.classes_of(outputs)
+    if classes is None and weights.classes:
+        raise UserError(
+            f"weights.classes={weights.classes} names {len(source.own_classes or ())} classes, the classifier in"
+            f" {source.name} has {outputs}; give a file with {outputs} names, one per line"
+        )
+    network = build_model(replace(model, aux=False), outputs, seed=0, image_size_px=image_size_px)
+    load_weights(network, source, weights.min_coverage)
+    if image_size_px is not None:
+        network.preprocessing = network.preprocessing.at_size(image_size_px)
+    network = network.to(device, memory_format=torch.channels_last).eval()
+    numbers = tuple(str(number) for number in range(outputs))
+    return Trained(network, classes or numbers, source.name, source.path, are_named=classes is not None)
 
 
 def load_network(checkpoint: dict, device: torch.device) -> Network:

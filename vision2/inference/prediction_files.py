@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from vision2.basics.atomic_write import write_text
+from vision2.basics.safe_text import printable, spreadsheet_cell
 from vision2.basics.text_table import as_text
 from vision2.basics.written import WrittenFiles
 from vision2.inference.predictor import Predictions, Predictor, network_inputs
@@ -29,29 +30,30 @@ def as_table(predictions: Predictions, predictor: Predictor, top: int) -> str:
     top = min(top, len(predictions.classes))
     rows = []
     for index, entry in enumerate(predictions.entries):
-        named = [f"{predictions.classes[label]} {share:.1%}" for label, share in predictions.top(index, top)]
-        rows.append([entry.id, *named])
+        named = [f"{printable(predictions.classes[label])} {share:.1%}" for label, share in predictions.top(index, top)]
+        rows.append([printable(entry.id), *named])
     headings = ["image", *(f"{rank}." for rank in range(1, top + 1))]
     size = predictor.network.preprocessing.image_size_px
     heading = f"{predictor.source}: {predictor.network.name}, {len(predictor.classes)} classes, {size} px"
     parts = [heading, as_text(headings, rows)]
     if predictions.unreadable:
-        parts.append("not readable:\n" + "\n".join(f"  {name}: {why}" for name, why in predictions.unreadable.items()))
+        lines = [f"  {printable(name)}: {why}" for name, why in predictions.unreadable.items()]
+        parts.append("not readable:\n" + "\n".join(lines))
     if len(predictions.entries) > 1:
         parts.append(as_text(*_folder_table(predictions)))
     return "\n\n".join(parts)
 
 
 def as_csv(predictions: Predictions, _predictor: Predictor, top: int) -> str:
-    """image, class and probability of the most probable, then those of the next ones."""
+    """Columns: image, class, probability (of the most probable class), then class_2, probability_2, ... up to `top`."""
     top = min(top, len(predictions.classes))
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     more = [name for rank in range(2, top + 1) for name in (f"class_{rank}", f"probability_{rank}")]
     writer.writerow(["image", "class", "probability", *more])
     for index, entry in enumerate(predictions.entries):
-        cells = [cell for label, p in predictions.top(index, top) for cell in (predictions.classes[label], f"{p:.6f}")]
-        writer.writerow([entry.id, *cells])
+        found = [(spreadsheet_cell(predictions.classes[label]), f"{p:.6f}") for label, p in predictions.top(index, top)]
+        writer.writerow([spreadsheet_cell(entry.id), *(cell for pair in found for cell in pair)])
     return stream.getvalue()
 
 
@@ -76,7 +78,8 @@ def as_json(predictions: Predictions, predictor: Predictor, top: int) -> str:
         "unreadable": [{"image": name, "reason": why} for name, why in predictions.unreadable.items()],
         "folders": folders(predictions),
     }
-    return json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
+    return "\n".join(map(printable, text.split("\n"))) + "\n"  # its escapes are those of JSON
 
 
 def folders(predictions: Predictions) -> list[dict]:
@@ -101,9 +104,9 @@ def _folder_table(predictions: Predictions) -> tuple[list[str], list[list[str]]]
     rows = []
     for row in folders(predictions):
         common = list(row["predicted"].items())[:MOST_COMMON]
-        named = ", ".join(f"{name} {count / row['n']:.1%}" for name, count in common)
+        named = ", ".join(f"{printable(name)} {count / row['n']:.1%}" for name, count in common)
         right = "-" if row["right"] is None else f"{row['right']} ({row['right'] / row['n']:.1%})"
-        rows.append([row["folder"], str(row["n"]), named, right])
+        rows.append([printable(row["folder"]), str(row["n"]), named, right])
     return ["folder", "images", "mostly taken for", "right by the folder's name"], rows
 
 
@@ -137,10 +140,10 @@ def _write_pictures(
     maps = _maps(predictor, images, [label for label, _ in first]) if gradcam and predictor.explainable else None
     tiles = []
     for position, (entry, picture, (label, share)) in enumerate(zip(entries, pictures, first, strict=True)):
-        name = predictions.classes[label]
-        tiles.append(Tile(picture, entry.id, f"{share:.0%} {name}", share))
+        name, file = printable(predictions.classes[label]), printable(entry.id)
+        tiles.append(Tile(picture, file, f"{share:.0%} {name}", share))
         if maps is not None:
-            tiles.append(Tile(maps[position], entry.id, f"Grad-CAM: {name}"))
+            tiles.append(Tile(maps[position], file, f"Grad-CAM: {name}"))
             save_picture(maps[position], files.path(f"gradcam/{_inside(entry.id)}.png"))
     save_picture(contact_sheet(tiles), files.path(FILES[-1]))
     return maps is not None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,15 +18,14 @@ from vision2.data.augment.view import View
 from vision2.data.files.decode import BadImage, decode_entry
 from vision2.data.files.listing import FileEntry, list_images
 from vision2.data.files.locations import existing_path
-from vision2.inference.load_network import load_network
-from vision2.models.build import build_model
+from vision2.inference.load_network import trained_of_checkpoint, trained_of_weights
 from vision2.models.heads import is_differentiable
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig, WeightsConfig
-from vision2.models.weights.load import find_weights, load_weights
-from vision2.training.checkpoint import load_checkpoint
 
 THREADS = 4
+LISTS = (".txt", ".csv")  # endings of lists of images
+LIST_HEADINGS = ("image", "path", "file", "filename", "file_name")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Predictor:
     source: str
     decode_px: int | None
     explainable: bool = True
+    are_named: bool = True  # else `classes` are numbers
 
     @property
     def device(self) -> torch.device:
@@ -64,48 +66,49 @@ class Predictions:
 
 def predictor_of_checkpoint(path: str, device: torch.device) -> Predictor:
     """The network of a checkpoint (or of the run folder that holds one); photographs are read as in its evaluation."""
-    checkpoint = load_checkpoint(path)
-    network = load_network(checkpoint, device)
-    decode_px = round(network.preprocessing.image_size_px / CROP_SHARE)
-    return Predictor(network, tuple(checkpoint["classes"]), str(path), decode_px, is_differentiable(network.head))
+    found = trained_of_checkpoint(path, device)
+    decode_px = round(found.network.preprocessing.image_size_px / CROP_SHARE)
+    return Predictor(found.network, found.classes, found.source, decode_px, is_differentiable(found.network.head))
 
 
 def predictor_of_weights(
     weights: WeightsConfig, model: ModelConfig, image_size_px: int | None, device: torch.device
 ) -> Predictor:
-    """A network with published or local weights and the classifier they come with.
-
-    Raises:
-        UserError: when the weights are not available, or have no classifier with known class names.
-    """
-    if weights.name == "none" and not weights.path:
-        raise UserError("weights.name=none would predict at random; name a published set or give weights.path=FILE")
-    source = find_weights(replace(weights, name="default") if weights.name == "auto" else weights, model)
-    if source.classes is None:
-        raise UserError(f"{source.name} has no classifier with known class names (ImageNet's 1000, or a checkpoint's)")
-    network = build_model(replace(model, aux=False), len(source.classes), seed=0, image_size_px=image_size_px)
-    report = load_weights(network, source, weights.min_coverage)
-    if any(name.startswith("head.") for name in report.kept):
-        raise UserError(f"{source.name} does not fill the classifier of {network.name}, so it would predict at random")
-    if image_size_px is not None:
-        network.preprocessing = network.preprocessing.at_size(image_size_px)
-    network = network.to(device, memory_format=torch.channels_last).eval()
-    return Predictor(network, source.classes, source.name, decode_px=None)
+    """A network with published or local weights and the classifier they come with; see `trained_of_weights`."""
+    found = trained_of_weights(weights, model, image_size_px, device)
+    return Predictor(found.network, found.classes, found.source, decode_px=None, are_named=found.are_named)
 
 
 def find_images(place: str) -> list[FileEntry]:
-    """The images at `place`: one file, everything below a folder, or a zip.
+    """The images at `place`: one file, everything below a folder or in a zip (sorted), or the lines of a list.
 
     Raises:
         UserError: when the place does not exist, or has no image in it.
     """
     path = existing_path(place, "images")
+    if path.suffix.lower() in LISTS and path.is_file():
+        return _listed(path)
     if path.is_file() and path.suffix.lower() != ".zip":
         return [FileEntry(path, path.name)]
     found = list_images(path)
     if not found:
         raise UserError(f"images={place} holds no images: no file there ends in .jpg, .png or another image suffix")
     return found
+
+
+def _listed(file: Path) -> list[FileEntry]:
+    """The first column of each line, relative to the list's own folder, in the list's order."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise UserError(f"images={file} cannot be read as a list ({error}); write one path per line, in UTF-8") from error
+    rows = csv.reader(lines) if file.suffix.lower() == ".csv" else ([line.strip()] for line in lines)
+    names = [row[0] for row in rows if row and row[0]]
+    if names and names[0].lower() in LIST_HEADINGS and not (file.parent / names[0]).exists():
+        names = names[1:]
+    if not names:
+        raise UserError(f"images={file} is an empty list; write the path of one image per line")
+    return [FileEntry(file.parent / name, name) for name in names]
 
 
 def predict_images(

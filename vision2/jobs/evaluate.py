@@ -1,4 +1,4 @@
-"""`mode=eval checkpoint=...`: metrics of a saved network, with the class list and preprocessing of its checkpoint."""
+"""`mode=eval`: metrics of a saved network, with the classes and preprocessing of its checkpoint or file of weights."""
 
 from __future__ import annotations
 
@@ -9,46 +9,48 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from vision2.basics.atomic_write import write_json, write_text
 from vision2.basics.errors import UserError, suggest
-from vision2.basics.preprocessing import CROP_SHARE
+from vision2.basics.preprocessing import CROP_SHARE, Preprocessing
+from vision2.basics.safe_text import printable, spreadsheet_cell
 from vision2.basics.text_table import as_csv
 from vision2.basics.written import WrittenFiles
+from vision2.config.checks import image_size_px
 from vision2.config.schema import Config
 from vision2.data.batches import Batches
 from vision2.data.dataset import Split, data_digest, open_dataset, open_everything
 from vision2.data.settings import DatasetConfig
-from vision2.inference.load_network import load_network
+from vision2.inference.load_network import Trained, trained_of_checkpoint, trained_of_weights
+from vision2.models.network import Network
 from vision2.runs.environment import environment
 from vision2.runs.records import RunRecord, plain
 from vision2.runs.transfer_source import trained_on
 from vision2.stats.metrics import summarise_predictions
-from vision2.training.checkpoint import load_checkpoint
 from vision2.training.precision import choose_device
 from vision2.training.predictions import predict
 
 BATCH_SIZE = 64
+CLASSES_SHOWN = 3
 PREDICTION_COLUMNS = ("split", "image", "class", "predicted", "probability", "probability_of_class", "right")
 
 
 def evaluate(config: Config) -> dict:
-    """Metrics of `config.checkpoint`; also written beside the checkpoint, with the prediction for each image.
+    """Metrics of `config.checkpoint`, or of the file in `config.weights` with its own head.
 
-    The run's own data are evaluated on its validation and test splits, other data on all their images (or on the parts
-    `val` and `test` that they come with).
+    Also written beside that file, with the prediction for each image. The run's own data evaluated on its validation and
+    test splits, other data on all their images (or on the parts `val` and `test` that they come with).
 
     Raises:
-        UserError: for an unusable checkpoint or a data set whose classes are not the checkpoint's.
+        UserError: for an unusable file, a head that nothing trained, or a data set whose classes are not the file's.
     """
-    path = Path(config.checkpoint).expanduser()
-    folder = path if path.is_dir() else path.parent
-    checkpoint = load_checkpoint(config.checkpoint)
     device = choose_device(config.device)
-    network = load_network(checkpoint, device)
-    classes = tuple(checkpoint["classes"])
-    splits = _splits(config, folder, classes, store_px=round(network.preprocessing.image_size_px / CROP_SHARE))
-    files = _Files(folder, config, splits)
+    trained = _trained(config, device)
+    network = trained.network
+    classes, splits = _splits(config, trained)
+    network.preprocessing = _preprocessing(config, network, splits)
+    files = _Files(config, trained, splits)
     metrics, rows = {}, []
     for name, split in splits.items():
         batches = Batches(
@@ -63,7 +65,8 @@ def evaluate(config: Config) -> dict:
         found = predict(network, batches)
         metrics[name] = summarise_predictions(*found)
         rows += _prediction_rows(split, found.probabilities, classes)
-    result = {"status": "completed", "checkpoint": config.checkpoint, "classes": list(classes), "metrics": metrics}
+    evaluated = config.checkpoint or str(trained.file)
+    result = {"status": "completed", "checkpoint": evaluated, "classes": list(classes), "metrics": metrics}
     write_text(files.path(".csv"), as_csv(PREDICTION_COLUMNS, rows))
     write_json(files.path(".json"), plain(result | {"dataset": asdict(config.dataset)} | environment()))
     print(f"written: {files.path('.json')}, and the prediction for each image in {files.path('.csv').name}")
@@ -73,27 +76,64 @@ def evaluate(config: Config) -> dict:
 class _Files:
     """Where an evaluation is written: its name carries the data, so that two data sets never share a file."""
 
-    def __init__(self, folder: Path, config: Config, splits: dict[str, Split]):
+    def __init__(self, config: Config, trained: Trained, splits: dict[str, Split]):
         digest = hashlib.blake2b("\n".join(split.name + i for split in splits.values() for i in split.ids).encode())
         place = str(Path(config.dataset.root).expanduser().resolve()) if config.dataset.root else ""
         digest.update(place.encode())
-        self.stem = f"evaluation-{config.dataset.name}-{digest.hexdigest()[:8]}"
-        self.files = WrittenFiles(folder, *(self.stem + suffix for suffix in (".csv", ".json")))
+        weights = "" if config.checkpoint else f"-{trained.file.stem}"  # several may share a folder
+        self.stem = f"evaluation-{config.dataset.name}-{digest.hexdigest()[:8]}{weights}"
+        self.files = WrittenFiles(trained.file.parent, *(self.stem + suffix for suffix in (".csv", ".json")))
 
     def path(self, suffix: str) -> Path:
         return self.files.path(self.stem + suffix)
 
 
-def _splits(config: Config, folder: Path, classes: Sequence[str], *, store_px: int) -> dict[str, Split]:
-    """What is evaluated, with labels in the checkpoint's order of classes."""
-    trained = trained_on(folder, config.dataset) or _trained_on_copy(folder, config.dataset)
-    if trained or not config.dataset.root:  # the run's own data, or a set that has no place of its own
+def _trained(config: Config, device: torch.device) -> Trained:
+    if config.checkpoint:
+        return trained_of_checkpoint(config.checkpoint, device)
+    return trained_of_weights(config.weights, config.model, image_size_px(config), device)
+
+
+def classes_of(trained: Trained, own: Sequence[str]) -> list[str]:
+    """The classes of the network's outputs. Where the file does not name them they are the data set's, in its order.
+
+    Raises:
+        UserError: where the file does not name them and has another number of them.
+    """
+    if trained.are_named:
+        return list(trained.classes)
+    if len(own) != len(trained.classes):
+        raise UserError(
+            f"{trained.source} has a head for {len(trained.classes)} classes and the data set has {len(own)}; name the file's"
+            " with weights.classes=FILE, one per line, or give the data set it was trained on"
+        )
+    print(
+        f"warning: nothing says which classes {trained.source} predicts; they are taken in the data set's order"
+        f" ({', '.join(map(printable, own[:CLASSES_SHOWN]))}...); weights.classes=FILE names them, one per line",
+        flush=True,
+    )
+    return list(own)
+
+
+def _preprocessing(config: Config, network: Network, splits: dict[str, Split]) -> Preprocessing:
+    """A file of weights is used as in training from it: images of one fixed size are seen whole."""
+    preprocessing = network.preprocessing
+    fixed = all(split.images.fixed_size_px is not None for split in splits.values())
+    return preprocessing if config.checkpoint or not fixed else replace(preprocessing, resize_px=preprocessing.image_size_px)
+
+
+def _splits(config: Config, trained: Trained) -> tuple[list[str], dict[str, Split]]:
+    """The classes of the network's outputs, and what is evaluated, with labels in their order."""
+    store_px, folder = round(trained.network.preprocessing.image_size_px / CROP_SHARE), trained.file.parent
+    seen = trained_on(folder, config.dataset) or _trained_on_copy(folder, config.dataset)
+    if seen or not config.dataset.root:  # the run's own data, or a set that has no place of its own
         data = open_dataset(config.dataset, seed=config.seed, store_px=store_px)
         own, splits = data.classes, {"val": data.val, "test": data.test}
-        _check_not_trained_on(splits, trained)
+        _check_not_trained_on(splits, seen)
     else:
         own, splits = open_everything(config.dataset, store_px=store_px)
-    return {name: in_classes_of(split, own, classes) for name, split in splits.items()}
+    classes = classes_of(trained, own)
+    return classes, {name: in_classes_of(split, own, classes) for name, split in splits.items()}
 
 
 def _trained_on_copy(folder: Path, dataset: DatasetConfig) -> frozenset[str]:
@@ -106,9 +146,17 @@ def _trained_on_copy(folder: Path, dataset: DatasetConfig) -> frozenset[str]:
 
 
 def _prediction_rows(split: Split, probabilities: np.ndarray, classes: Sequence[str]) -> list[list[str]]:
-    likeliest = probabilities.argmax(1)
+    likeliest, classes = probabilities.argmax(1), [spreadsheet_cell(name) for name in classes]
     return [
-        [split.name, name, classes[label], classes[top], f"{row[top]:.6f}", f"{row[label]:.6f}", str(int(top == label))]
+        [
+            split.name,
+            spreadsheet_cell(name),
+            classes[label],
+            classes[top],
+            f"{row[top]:.6f}",
+            f"{row[label]:.6f}",
+            str(int(top == label)),
+        ]
         for name, label, top, row in zip(split.ids, split.labels, likeliest, probabilities, strict=True)
     ]
 

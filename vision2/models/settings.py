@@ -21,6 +21,8 @@ class ModelConfig:
 @dataclass
 class WeightsConfig:
     name: str = "auto"  # auto (what the strategy needs) | none | default | a published set, e.g. IMAGENET1K_V2
-    path: str | None = None  # a local .pth or .safetensors file, or a checkpoint of vision2
+    path: str | None = None  # a local .pth or .safetensors file (or the index of several), or a checkpoint of vision2
+    key: str | None = None  # which set of tensors to use where the file holds several, e.g. model_ema
+    classes: str | None = None  # a file that names the classes of the head in weights.path, one per line; or imagenet
     sha256: str | None = None  # expected checksum of that file, the first 8 to 64 hexadecimal digits
-    min_coverage: float = number(0.9, 0.0, 1.0)  # smallest share of the backbone's parameters that must load
+    min_coverage: float = number(0.9, 0.0, 1.0)  # smallest share of the backbone's parameters and layers that must load

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from pathlib import Path
 
 import pytest
 import torch
 from made_up_networks import cheap_network
-from safetensors.torch import save_file
+from weight_files import RESNET20, library_state, saved
 
 from vision2.basics.errors import UserError
 from vision2.basics.preprocessing import Preprocessing
@@ -18,25 +17,7 @@ from vision2.models.cards import card_for
 from vision2.models.settings import ModelConfig, WeightsConfig
 from vision2.models.weights.load import find_weights, imagenet_classes, load_weights
 
-RESNET20, RESNET18 = ModelConfig(name="resnet20"), ModelConfig(name="resnet18")
-
-
-def library_state(network) -> dict[str, torch.Tensor]:
-    """A network's tensors under the names its library gives them."""
-    state = network.state_dict()
-    return {n.replace("head.", f"{network.head_key}.").removeprefix("backbone."): t.clone() for n, t in state.items()}
-
-
-def saved(path: Path, content) -> WeightsConfig:
-    save_file(content, path) if path.suffix == ".safetensors" else torch.save(content, path)
-    return WeightsConfig(path=str(path))
-
-
-@pytest.fixture(scope="module")
-def resnet20():
-    network = build_model(RESNET20, 10, seed=1)
-    network.backbone.bn1.running_mean.fill_(0.25)
-    return network
+RESNET18 = ModelConfig(name="resnet18")
 
 
 @pytest.mark.parametrize("file", ["weights.pth", "weights.pt", "weights.safetensors"])
@@ -157,7 +138,7 @@ def test_a_larger_first_kernel_is_cropped_for_the_small_stem_and_said_so(tmp_pat
     imagenet = cheap_network(RESNET18, 1000, 224)
     with torch.no_grad():
         imagenet.backbone.conv1.weight.copy_(torch.arange(64 * 3 * 49).reshape(64, 3, 7, 7))
-    source = find_weights(saved(tmp_path / "w.pth", library_state(imagenet)), RESNET18)
+    source = find_weights(saved(tmp_path / "resnet18_imagenet.pth", library_state(imagenet)), RESNET18)
     assert source.classes == imagenet_classes()
     small = ModelConfig(name="resnet18", stem="small")
     network = meta_network(small, 10).to_empty(device="cpu")

@@ -92,6 +92,7 @@ def timm_card(name: str) -> ModelCard:
     """
     import timm
 
+    name = current_name(name)
     base, _, tag = name.partition(".")
     if not timm.is_model(base):
         raise UserError(f"timm has no model '{base}'{suggest(base, timm.list_models())}")
@@ -112,6 +113,20 @@ def timm_card(name: str) -> ModelCard:
         min_size_px=LEAST_PX,
         weights=tuple(tags),
     )
+
+
+def current_name(name: str) -> str:
+    """What timm calls a model today: `vit_base_patch16_224_in21k` is `vit_base_patch16_224.augreg_in21k`.
+
+    Raises:
+        UserError: for a model that timm has removed.
+    """
+    from timm.models._registry import get_deprecated_models  # not exported, but the only table of old names
+
+    renamed = get_deprecated_models()
+    if name in renamed and renamed[name] is None:
+        raise UserError(f"timm has removed {name}; choose another model, `timm.list_models()` lists them")
+    return renamed.get(name, name)
 
 
 def preprocessing_of(config) -> Preprocessing:

@@ -26,6 +26,7 @@ class Published(NamedTuple):
     path: Path
     sha256: str
     preprocessing: Preprocessing
+    is_imagenet: bool  # its head is for ImageNet's 1000 classes
 
 
 def published_file(card: ModelCard, name: str) -> Published:
@@ -60,7 +61,7 @@ def _torchvision_file(card: ModelCard, name: str) -> Published:
     )
     if card.family in INPUT_TRANSFORMED:
         preprocessing = card.preprocessing
-    return Published(f"torchvision {card.name} {name}", path, sha256, preprocessing)
+    return Published(f"torchvision {card.name} {name}", path, sha256, preprocessing, is_imagenet=True)
 
 
 def _timm_file(card: ModelCard, tag: str) -> Published:
@@ -74,7 +75,7 @@ def _timm_file(card: ModelCard, tag: str) -> Published:
         path, sha256 = _from_hugging_face(config.hf_hub_id, config.hf_hub_filename, card.name)
     else:
         path, sha256 = _from_hub(config.url, card.name)
-    return Published(f"timm {architecture}.{tag}", path, sha256, preprocessing_of(config))
+    return Published(f"timm {architecture}.{tag}", path, sha256, preprocessing_of(config), "in1k" in tag)
 
 
 def _from_hub(url: str, model: str) -> tuple[Path, str]:

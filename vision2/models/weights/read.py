@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import pickle
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,23 @@ import torch
 from torch import Tensor
 
 from vision2.basics.errors import UserError
+from vision2.models.weights.inert import load_inert
 
-WRAPPERS = ("state_dict", "model_state_dict", "model")  # keys under which training scripts keep the tensors
-PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
-READ_ERRORS = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError, AttributeError)
+INDEX = ".index.json"  # ends the name of the table of contents of weights that are split into several files
+IN_FOLDER = ("best.pt", f"model.safetensors{INDEX}", "model.safetensors", f"pytorch_model.bin{INDEX}", "pytorch_model.bin")
+HEADER = "__metadata__"  # key under which the text in a safetensors header is handed on
+ASIDE = re.compile("optim|(lr_)?sched|scaler|callbacks|loops|rng")  # parts of a training checkpoint without weights
+READ_ERRORS = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError, AttributeError, TypeError)
 
 
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def sha256_of(*paths: Path) -> str:
+    """Of one file, or of several as if they were one."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def checked_sha256(path: Path, wanted: str | None) -> str:
@@ -30,7 +40,7 @@ def checked_sha256(path: Path, wanted: str | None) -> str:
     Raises:
         UserError: when it is another file.
     """
-    found = sha256_of(path)
+    found = sha256_of(path, *(shards_of(path) if path.name.endswith(INDEX) else ()))
     if wanted and not found.startswith(wanted.lower()):
         raise UserError(
             f"{path} is not the file it should be: its sha256 begins with {found[:12]}, expected {wanted[:12]};"
@@ -39,18 +49,29 @@ def checked_sha256(path: Path, wanted: str | None) -> str:
     return found
 
 
-def read_file(path: Path) -> dict[str, Any]:
-    """The dict in a `.safetensors` file, or in a file that `torch.save` wrote, with tensors on the CPU.
+def file_at(place: Path) -> Path:
+    """The file of weights at `place`, which is a file or a folder with one of the usual names in it.
 
     Raises:
-        UserError: for a damaged file, and for one that contains more than tensors and plain values.
+        UserError: when there is none.
     """
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+    names = IN_FOLDER if place.is_dir() else ()
+    path = next((place / name for name in names if (place / name).is_file()), place / IN_FOLDER[0] if names else place)
+    if not path.is_file():
+        raise UserError(f"weights.path={place}: {path} does not exist")
+    return path
 
-            return load_file(path)
-        content = load_tensors(path)
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The dict in a `.safetensors` file, in a file that `torch.save` wrote, or in all files of an index; on the CPU.
+
+    Raises:
+        UserError: for a damaged file, and for one that names code.
+    """
+    if path.name.endswith(INDEX):
+        return {name: value for shard in shards_of(path) for name, value in read_file(shard).items()}
+    try:
+        content = _read_safetensors(path) if path.suffix == ".safetensors" else load_tensors(path)
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} is damaged or contains code besides tensors, which is never run; save it again with"
@@ -67,11 +88,38 @@ def read_file(path: Path) -> dict[str, Any]:
     return content
 
 
+def _read_safetensors(path: Path) -> dict[str, Any]:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as stored:
+        content: dict[str, Any] = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - no mapping
+        return content | {HEADER: dict(stored.metadata() or {})}
+
+
+def shards_of(index: Path) -> list[Path]:
+    """The files that an index names, all in its folder.
+
+    Raises:
+        UserError: for a damaged index, a name outside its folder, and an absent file.
+    """
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{index} is not an index of weights (no weight_map); download it again") from error
+    for name in names:
+        if Path(name).name != name or not (index.parent / name).is_file():
+            raise UserError(f"{index.name} names {name}, which is not in {index.parent}; put all of its files there")
+    return [index.parent / name for name in names]
+
+
 def load_tensors(path: Path) -> Any:
     """What `torch.save` wrote, on the CPU; nothing in it is executed, and torch's warnings about old files are not shown."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError:
+            content = load_inert(path)
     return _with_current_names(content) if isinstance(content, dict) and content.get("format") == 1 else content
 
 
@@ -87,22 +135,30 @@ def _with_current_names(checkpoint: dict[str, Any]) -> dict[str, Any]:
 
 
 def tensors_of(content: dict[str, Any], path: Path) -> dict[str, Tensor]:
-    """The tensors in a file's dict, without the wrappers and prefixes that training scripts put around them.
+    """All tensors in a file's dict, in their order, as float32; the names carry the keys of the dicts around them.
 
     Raises:
         UserError: when there are none.
     """
-    for key in WRAPPERS:
-        if isinstance(content.get(key), dict):
-            content = content[key]
-            break
-    tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
+    tensors = dict(_flattened(content, ""))
     if not tensors:
         raise UserError(f"{path} contains no tensors; its keys are {', '.join(map(str, list(content)[:5])) or 'none'}")
-    for prefix in PREFIXES:
-        if all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
     return tensors
+
+
+def _flattened(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
+        if value.layout == torch.strided and not value.is_quantized:
+            yield name, value.detach().float() if value.is_floating_point() else value.detach()
+    elif isinstance(value, dict):
+        dot = f"{name}." if name else ""
+        saved_whole = vars(value) if hasattr(value, "__dict__") else {}  # a module: torch.save(model, FILE)
+        for part in ("_parameters", "_buffers", "_modules"):
+            if isinstance(saved_whole.get(part), dict):
+                yield from _flattened(saved_whole[part], name)
+        for key, inside in value.items():
+            if isinstance(key, str) and not (isinstance(inside, dict) and ASIDE.match(key)):
+                yield from _flattened(inside, dot + key)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,128 @@
+"""How much of a network was loaded, said in full, and when that is too little."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from vision2.basics.errors import UserError
+from vision2.basics.preprocessing import Preprocessing
+from vision2.models.network import Network
+
+if TYPE_CHECKING:
+    from vision2.models.weights.load import WeightsSource
+
+SHOWN = 3  # names in a message
+STATISTICS = ("running_mean", "running_var")
+
+
+@dataclass(frozen=True)
+class WeightsReport:
+    """What was loaded. Totals are of the backbone: all but the head, the auxiliary classifiers and batch counters."""
+
+    source: str
+    sha256: str
+    tensors_loaded: int
+    tensors_total: int
+    parameters_loaded: int
+    parameters_total: int
+    layers_loaded: int  # modules of which every tensor was loaded, running statistics included
+    layers_total: int
+    adapted: tuple[str, ...]  # changed to fit
+    dropped: tuple[str, ...]  # in the file, not used
+    kept: tuple[str, ...]  # in the network, not in the file: they keep their random start
+    head: str  # begins with `kept` or `new`
+    notes: tuple[str, ...]  # which set of the file, by which names, by which rules
+    preprocessing: Preprocessing
+
+    @property
+    def coverage(self) -> float:
+        """The smaller of the shares of parameters and of layers."""
+        return min(self.parameters_loaded / self.parameters_total, self.layers_loaded / self.layers_total)
+
+    @property
+    def head_is_new(self) -> bool:
+        return self.head.startswith("new")
+
+    def describe(self) -> str:
+        """One line for the terminal, one about the head, more when something did not fit as it was."""
+        lines = [
+            f"weights: {self.source} (sha256 {self.sha256[:12]}), {self.tensors_loaded} of {self.tensors_total} backbone"
+            f" tensors, {self.parameters_loaded:,} of {self.parameters_total:,} parameters",
+            f"  head: {self.head}",
+            *(f"  {note}" for note in self.notes),
+        ]
+        for text, names in (("adapted", self.adapted), ("dropped", self.dropped), ("new, random", self.kept)):
+            if names:
+                lines.append(f"  {text}: {_some(names)}")
+        return "\n".join(lines)
+
+
+def report_of(
+    network: Network,
+    source: WeightsSource,
+    given: Mapping[str, Tensor],
+    fitting: Mapping[str, Tensor],
+    *,
+    adapted: Mapping[str, str],
+    head: str,
+    notes: Sequence[str],
+) -> WeightsReport:
+    """Args: `given` are all tensors of the file by our names, `fitting` those that are used, `adapted` the rules applied."""
+    aside = tuple(p for stage in ("head", "aux") for p in network.stages.get(stage, ()))
+    parameters = dict(network.named_parameters())
+    counted = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
+    backbone = [name for name in counted if not name.startswith(aside)]
+    layers = {name.rpartition(".")[0] for name in backbone}
+    incomplete = {name.rpartition(".")[0] for name in backbone if name not in fitting}
+    return WeightsReport(
+        source=source.name,
+        sha256=source.sha256,
+        tensors_loaded=sum(name in fitting for name in backbone),
+        tensors_total=len(backbone),
+        parameters_loaded=sum(parameters[n].numel() for n in backbone if n in parameters and n in fitting),
+        parameters_total=sum(parameters[n].numel() for n in backbone if n in parameters),
+        layers_loaded=len(layers - incomplete),
+        layers_total=len(layers),
+        adapted=tuple(adapted),
+        dropped=tuple(name for name in given if name not in fitting),
+        kept=tuple(name for name in counted if name not in fitting),
+        head=head,
+        notes=(*notes, *(f"{name}: {rule}" for name, rule in adapted.items())),
+        preprocessing=source.preprocessing,
+    )
+
+
+def check_complete(network: Network, report: WeightsReport, min_coverage: float) -> None:
+    """Raises UserError when too little would be loaded, or the first layer or statistics of loaded layers would not."""
+    if report.coverage < min_coverage or report.parameters_loaded == 0:
+        raise UserError(
+            f"{report.source} fills {report.coverage:.1%} of the backbone of {network.name}, {min_coverage:.0%} is required"
+            f" (missing: {_some(report.kept)}; not used: {_some(report.dropped)});"
+            " if the file is for this model, lower weights.min_coverage"
+        )
+    first = next((name for name, parameter in network.named_parameters() if parameter.ndim == 4), None)
+    if first in report.kept:
+        raise UserError(
+            f"{report.source} has no first layer that fits {network.name} ({first}; kernels for 1, 3 or 4 channels do);"
+            " a random one would make the others useless: name another file with weights.path=FILE"
+        )
+    missing = set(report.kept)
+    without = [
+        name
+        for name in report.kept
+        if name.endswith(STATISTICS) and f"{name.rpartition('.')[0]}.weight" not in missing and not name.startswith("head.")
+    ]
+    if without:
+        raise UserError(
+            f"{report.source} lacks running statistics of {network.name} ({_some(without)}), without which its layers give"
+            " other values than in training: save model.state_dict(), which holds them, and name that with weights.path=FILE"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more if names else "none"
