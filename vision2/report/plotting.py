@@ -42,7 +42,7 @@ def add_legend(axes: Axes, styles: Mapping[str, str] | None = None) -> None:
     handles += [Line2D([], [], color="#444444", linestyle=style, linewidth=1.3) for style in styles or ()]
     labels += (styles or {}).values()
     if len(labels) <= LABELS_INSIDE:
-        axes.legend(fontsize=7, framealpha=0.8)
+        axes.legend(handles, labels, fontsize=7, framealpha=0.8)
         return
     columns = 2 if max(map(len, labels)) <= LABEL_IN_TWO_COLUMNS else 1
     axes.figure.set_figheight(axes.figure.get_figheight() + LEGEND_ROW * -(-len(labels) // columns))
