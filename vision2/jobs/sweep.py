@@ -15,6 +15,8 @@ from vision2.config.schema import Config
 from vision2.config.sweep_plan import SweepPlan
 from vision2.jobs.run_job import Outcome, run_recorded, stop_if_interrupted
 from vision2.runs.identity import config_hash, finished_run
+from vision2.runs.read import read_runs
+from vision2.runs.sweep_curves import link_curves
 from vision2.runs.sweep_folder import SweepFolder
 
 SHARED_WITH_BEFORE = ("model", "device", "dataset.cache", "dataset.workers", "train.precision")
@@ -84,6 +86,8 @@ def finish_sweep(folder: SweepFolder, plan: SweepPlan) -> int:
     shown = ", ".join(f"{count} {status}" for status, count in counts.items())
     print(f"\n{len(jobs)} of {plan.jobs} jobs: {shown}")
     if any(job["run"] for job in jobs):
+        if link_curves(folder.path, read_runs(folder.path)[0]):
+            print(f"curves of these runs: tensorboard --logdir {shlex.quote(str(folder.path))}")
         result = write_report(folder.path, language=plan.first.report.language)
         print(result.text)
     bad = [job for job in jobs if job["status"] in ("failed", "interrupted")]

@@ -15,6 +15,7 @@ from vision2.report.settings import ExperimentConfig
 from vision2.report.texts import Say
 from vision2.runs.read import Run
 from vision2.runs.sweep_folder import SweepFolder
+from vision2.stats.intervals import Estimate
 from vision2.stats.verdict import CONTRADICTED, INCONCLUSIVE, SUPPORTED
 
 SENTENCES = {
@@ -117,9 +118,17 @@ def _row(finding: Finding, say: Say, *, spanish: bool) -> list[str]:
         )
         gap, pairs = _gap(metric, difference.mean), str(difference.n)
         if judgement.reason == "interval":
-            interval = f"{_gap(metric, difference.low)} … {_gap(metric, difference.high)}"
+            interval = _interval(metric, difference)
     word = say("refused") if finding.ambiguous else say(judgement.verdict)
     return [_sentence(finding, say, spanish=spanish), a, b, gap, interval, pairs, word, _remark(finding, say)]
+
+
+def _interval(metric: str, difference: Estimate) -> str:
+    """Student's interval knows no bounds, but no two shares differ by more than 1."""
+    low, high = difference.low, difference.high
+    if is_share(metric):
+        low, high = max(low, -1.0), min(high, 1.0)
+    return f"{_gap(metric, low)} … {_gap(metric, high)}"
 
 
 def _ran(runs: Sequence[Run], say: Say) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from vision2.pictures.plots import colour
 from vision2.report.plotting import add_legend, in_percent, new_axes
@@ -95,6 +95,7 @@ def gradient_norms(groups: Sequence[Group], say: Say) -> Figure | None:
     if not drawn:
         return None
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set(xlabel=say("input → output"), ylabel=say("gradient norm"))
