@@ -53,7 +53,7 @@ def result(folder: Path, runs: list, language: str) -> str:
     text = (folder / "report" / "report.md").read_text()
     verdict = re.search(r"^\*\*.*$", text, re.MULTILINE)
     comparisons, results, more = tables(text)[:3]
-    results = [row + [others[TRAIN_ACCURACY]] for row, others in zip(results, more, strict=True)]
+    results = [[*row, others[TRAIN_ACCURACY]] for row, others in zip(results, more, strict=True)]
     measured = f"{MEASURED[language]}: `{command_of(runs)}`; {len(runs)} {RUNS[language]}, {time_of(runs)}, {size_of(runs)}."
     return "\n\n".join([verdict.group(0), markdown(comparisons), markdown(results), measured])
 
