@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 GUIDES = {"es": ROOT / "docs" / "clase.es.md", "en": ROOT / "docs" / "lecture.md"}
 MEASURED = {"en": "Measured", "es": "Medido"}
 RUNS = {"en": "runs", "es": "corridas"}
-SHOWN = (0, 1, 2, 4)  # configuration, n, test accuracy, train accuracy; the page has the rest
+TRAIN_ACCURACY = 2  # of the columns behind the page's fold, beside all those before it
 FOLDER = re.compile(r"=(?:/[\w.-]+)+/([\w.-]+)")  # folders of the measuring machine: their last name is enough
 
 
@@ -52,8 +52,8 @@ def result(folder: Path, runs: list, language: str) -> str:
     write_report(folder, language=language)
     text = (folder / "report" / "report.md").read_text()
     verdict = re.search(r"^\*\*.*$", text, re.MULTILINE)
-    comparisons, results = tables(text)[:2]
-    results = [[row[index] for index in SHOWN] for row in results]
+    comparisons, results, more = tables(text)[:3]
+    results = [[*row, others[TRAIN_ACCURACY]] for row, others in zip(results, more, strict=True)]
     measured = f"{MEASURED[language]}: `{command_of(runs)}`; {len(runs)} {RUNS[language]}, {time_of(runs)}, {size_of(runs)}."
     return "\n\n".join([verdict.group(0), markdown(comparisons), markdown(results), measured])
 

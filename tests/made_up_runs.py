@@ -27,7 +27,7 @@ def configuration(**changes) -> dict:
     config = copy.deepcopy(CONFIG)
     for key, value in changes.items():
         section, _, name = key.rpartition(".")
-        (config[section] if section else config)[name] = value
+        (config.setdefault(section, {}) if section else config)[name] = value
     return config
 
 

@@ -5,13 +5,17 @@ How one of them runs from the command to its page: tests/test_cli.py.
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from itertools import product
+
 import pytest
 
 from vision2.config.compose import compose_config, to_config
 from vision2.config.location import options
-from vision2.config.overrides import check_overrides
+from vision2.config.overrides import check_overrides, expand
 from vision2.config.sweep_plan import fixed_overrides, plan_sweep
 from vision2.report.comparisons import parse_comparisons
+from vision2.runs.records import look_up
 
 EXPERIMENTS = options("experiment")
 
@@ -38,3 +42,22 @@ def test_every_experiment_can_be_planned_on_digits_without_a_download(name):
     plan = plan_sweep(overrides, compose_config(overrides))
     assert plan.jobs >= 1
     assert plan.first.dataset.name == "digits"
+
+
+@pytest.mark.parametrize("budget", ["lite", "full"])
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_fixes_its_seeds_and_compares_one_configuration_with_one(name, budget):
+    """Each side of a comparison matches one job per seed and pair: a mean over several would be refused."""
+    overrides = [f"experiment={name}", f"budget={budget}", *(["dataset.root=."] if name == "final_project" else [])]
+    plan = plan_sweep(overrides, compose_config(overrides))
+    stated = plan.first.experiment
+    (seeds,) = (word for word in plan.overrides if word.startswith("seed="))
+    assert seeds == f"seed={stated.seeds}" and stated.seeds.replace(",", "").isdigit()
+    shared = [word for word in plan.overrides if word != seeds]
+    configs = [asdict(to_config(compose_config([*job, "seed=0"]))) for job in product(*map(expand, shared))]
+    for comparison in parse_comparisons(stated.comparisons):
+        for side in (comparison.a, comparison.b):
+            wanted = {key: value if isinstance(value, list) else [value] for key, value in side.items()}
+            jobs = [config for config in configs if all(look_up(config, key) in wanted[key] for key in wanted)]
+            pairs = [tuple(str(look_up(config, key)) for key in comparison.pair_on) for config in jobs]
+            assert pairs and len(set(pairs)) == len(pairs), f"{side} matches {len(jobs)} jobs of one seed"

@@ -12,16 +12,20 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_up_runs import break_run, configuration, make_run
 from PIL import Image
 
 from vision2.basics.errors import UserError
 from vision2.basics.written import LIST
+from vision2.pictures.images import CELL_PX, captioned_grid, save_figure
 from vision2.report.__main__ import main
 from vision2.report.build import write_report
-from vision2.report.claim import HOW_TO_READ, REASONS, SENTENCES
+from vision2.report.claim import HOW_TO_READ, REASONS, SECOND_LOOK, SENTENCES
 from vision2.report.sections import COSTS
+from vision2.report.sections import HOW_TO_READ as HOW_TO_READ_RESULTS
+from vision2.report.seeds import WHAT_VARIES
 from vision2.report.tables import COLUMNS
 from vision2.report.texts import spanish
 from vision2.runs.sweep_folder import SweepFolder
@@ -186,7 +190,8 @@ def test_the_page_speaks_spanish(folder):
 
 
 def test_every_text_of_a_report_has_its_spanish_with_the_same_gaps():
-    said = {HOW_TO_READ, *SENTENCES, *SENTENCES.values(), *REASONS.values()}
+    said = {HOW_TO_READ, SECOND_LOOK, HOW_TO_READ_RESULTS, *SENTENCES, *SENTENCES.values(), *REASONS.values()}
+    said |= set(WHAT_VARIES.values())
     said |= {name for name, _ in COLUMNS} | {label for _, label, _ in COSTS}
     for file in sorted((PACKAGE / "report").glob("*.py")):
         for call in ast.walk(ast.parse(file.read_text())):
@@ -204,7 +209,54 @@ def test_a_folder_of_runs_that_are_no_experiment_has_a_page_too(tmp_path):
     make_run(tmp_path, "a", configuration())
     report = write_report(tmp_path)
     assert report.verdict is None
-    assert "no single experiment" in Page(report.page.read_text()).text
+    text = Page(report.page.read_text()).text
+    assert "90.00 %" in text and "claim" not in text and "that failed" not in text, "sections about nothing"
+
+
+def test_an_experiment_without_a_claim_has_no_claim_section(tmp_path):
+    make_run(tmp_path, "a", configuration(experiment={"name": "trial", "comparisons": []}))
+    assert "claim" not in Page(write_report(tmp_path).page.read_text()).text
+
+
+def test_the_title_says_experiment_models_data_and_date(folder, tmp_path):
+    assert "<h1>degradation: plain56, resnet56 on digits, 20" in write_report(folder).page.read_text()
+    for number in range(6):
+        make_run(tmp_path / "b", f"20260504-12000{number}-ab", configuration(**{"model.name": f"net{number}"}))
+    assert "<h1>net0, net1, net2, net3 and 2 more on digits, 2026-05-04</h1>" in write_report(tmp_path / "b").page.read_text()
+
+
+def test_the_table_begins_with_few_columns_and_has_the_rest_behind_a_fold(folder):
+    page = Page(write_report(folder).page.read_text())
+    labels = [attributes["data-label"] for attributes in page.attributes["td"]]
+    first = labels[labels.index("configuration") :][:6]
+    assert first == ["configuration", "network, weights, data", "n", "test accuracy", "interval over", "configuration"]
+    assert len(page.attributes["details"]) == 1 and "peak memory MB" not in labels and "seconds" in labels
+    fold = page.text.index("More columns")
+    assert page.text.index("81.00 %") < fold < page.text.index("40.80 M")
+    for words in ("plain56, random start, digits", "resnet56, random start, digits"):
+        assert words in page.text
+
+
+def test_a_grid_of_pictures_is_cut_into_cells_that_wrap_and_empty_cells_are_dropped(tmp_path):
+    run = make_run(tmp_path, "a", configuration())
+    (run / "artifacts").mkdir()
+    seven = [np.full((8, 8, 3), 30 * number, np.uint8) for number in range(7)]
+    save_figure(captioned_grid(seven, ["a → b"] * 7), run / "artifacts" / "mistakes_confident.png")
+    save_figure(captioned_grid(seven[:6], ["a → b"] * 6), run / "artifacts" / "gradcam.png")
+    pieces = Page(write_report(tmp_path).page.read_text()).attributes["img"]
+    sizes = [
+        Image.open(io.BytesIO(base64.b64decode(piece["src"].partition("base64,")[2]))).size
+        for piece in pieces
+        if "mistakes" in piece["alt"] or "Grad-CAM" in piece["alt"]
+    ]
+    assert sizes == [CELL_PX] * 7 + [(3 * CELL_PX[0], CELL_PX[1])] * 2
+
+
+def test_a_caption_that_repeats_an_axis_is_only_read_aloud(folder):
+    html = write_report(folder).page.read_text()
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", html)
+    assert captions == ["plain56", "resnet56", "plain56: most confident mistakes", "resnet56: most confident mistakes"]
+    assert {"Loss", "Accuracy", "Calibration"} <= {attributes["alt"] for attributes in Page(html).attributes["img"]}
 
 
 def test_runs_without_epochs_artifacts_or_test_figures_are_shown_with_what_they_have(tmp_path):

@@ -2,6 +2,7 @@ import pytest
 from made_up_runs import configuration, make_run
 
 from vision2.basics.errors import UserError
+from vision2.report.build import write_report
 from vision2.report.comparisons import judge_runs, parse_comparisons
 from vision2.runs.read import read_runs
 from vision2.stats.intervals import newcombe_difference
@@ -143,9 +144,49 @@ def test_several_pairs_of_a_seed_count_once_and_only_what_both_sides_have(tmp_pa
     found, _ = read_runs(tmp_path)
     by_seed, by_both = parse_comparisons([CLAIM, CLAIM | {"pair_on": ["dataset.fraction"]}])
     (of_seed,), (of_both,) = (judge_runs(found, [comparison]).findings for comparison in (by_seed, by_both))
-    assert (of_seed.judgement.difference.n, of_both.judgement.difference.n) == (2, 2)
+    assert of_both.judgement.difference.n == 2
     assert of_both.judgement.difference.mean == pytest.approx((0.04 + 0.08) / 2)
-    assert of_seed.judgement.difference.mean == pytest.approx((0.04 + 0.08 + 0.2 * (0.55 - 0.1)) / 2)  # unlike images compared
+    assert of_seed.judgement.reason == "ambiguous", "unlike images would be compared"
+
+
+def test_a_side_of_several_configurations_per_seed_is_refused_with_the_keys_that_differ(tmp_path):
+    """As with lite and full runs in one folder: their mean would be the result of no experiment."""
+    stated = {"name": "degradation", "claim": "Deeper is better.", "comparisons": [CLAIM]}
+    for model in ("resnet56", "plain56"):
+        for epochs, fraction in ((3, 0.1), (182, 1.0)):
+            for seed in (0, 1):
+                changes = {"model.name": model, "seed": seed, "train.epochs": epochs, "dataset.fraction": fraction}
+                config = configuration(**changes, experiment=stated)
+                make_run(tmp_path, f"{model}-{epochs}-{seed}", config, accuracy=0.5 + 0.1 * (model == "resnet56"))
+    verdict = judge_runs(read_runs(tmp_path)[0], parse_comparisons([CLAIM]))
+    (finding,) = verdict.findings
+    assert (verdict.overall, finding.judgement.reason) == ("inconclusive", "ambiguous")
+    assert finding.ambiguous == ("dataset.fraction (1.0 | 0.1)", "train.epochs (182 | 3)")
+    report = write_report(tmp_path)
+    sentence = "refused: a side matches several configurations per seed, which differ in dataset.fraction (1.0 | 0.1)"
+    for text in (report.text, (report.page.parent / "report.md").read_text().replace("\\", "")):
+        assert sentence in text and "pair_on" in text
+    assert write_report(tmp_path, language="es").verdict == "inconclusive"
+
+
+def test_the_rows_of_a_claim_name_what_ran(tmp_path):
+    stated = {"name": "t", "claim": "Transfer beats scratch.", "comparisons": [CLAIM]}
+    for model, weights in (("resnet56", {"source": "/x/resnet56_imagenet.safetensors"}), ("plain56", None)):
+        make_run(tmp_path, model, configuration(**{"model.name": model}, experiment=stated), weights=weights)
+    page = (write_report(tmp_path).page.parent / "report.md").read_text()
+    assert "90.00 % (resnet56, resnet56_imagenet.safetensors, digits)" in page
+    assert "90.00 % (plain56, random start, digits)" in page
+
+
+@pytest.mark.parametrize(("planned", "second"), [("0,1", True), ("0,1,2", False), ("", False)])
+def test_seeds_beyond_those_of_the_experiment_are_called_a_second_look(tmp_path, planned, second):
+    stated = {"name": "t", "claim": "Deeper is better.", "comparisons": [CLAIM], "seeds": planned}
+    for model in ("resnet56", "plain56"):
+        for seed in range(3):
+            config = configuration(**{"model.name": model, "seed": seed}, experiment=stated)
+            make_run(tmp_path, f"{model}-{seed}", config, accuracy=0.8)
+    page = (write_report(tmp_path).page.parent / "report.md").read_text()
+    assert ("A second look: the experiment fixes the seeds 0, 1 before measuring; 2 were added later." in page) == second
 
 
 def test_metrics_can_be_read_from_the_epochs(tmp_path):

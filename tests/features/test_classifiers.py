@@ -9,6 +9,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from vision2.basics.errors import UserError
 from vision2.features.classifiers import FITS, Labelled, fit_classifier
 from vision2.models.heads import PRIOR_IMAGES, empty_head
+from vision2.stats.metrics import summarise_predictions
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +115,11 @@ def test_a_class_without_a_training_image_is_never_predicted_and_breaks_nothing(
     others = test.labels != 3
     assert (predicted != 3).all()
     assert float((predicted == test.labels)[others].double().mean()) > 0.85
+
+
+def test_few_neighbours_do_not_reach_a_top_five_accuracy_that_they_cannot_know(digits):
+    """One neighbour votes for one class; the other nine tie, and four of them share the remaining places."""
+    train, val, test = digits
+    head = fit_classifier("knn", train, val, num_classes=10, seed=0, neighbours=1).head
+    found = summarise_predictions(head.probabilities(test.features).numpy(), test.labels.numpy())
+    assert found["top5"] == pytest.approx(found["accuracy"] + (1 - found["accuracy"]) * 4 / 9)

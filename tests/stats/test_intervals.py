@@ -57,3 +57,15 @@ def test_pairs_must_match():
 def test_difference_of_proportions_of_newcombe_1998_table():
     # Newcombe 1998 (Statistics in Medicine 17:873), table II, method 10: 56/70 - 48/80 gives 0.0524 to 0.3339.
     assert newcombe_difference(56 / 70, 70, 48 / 80, 80) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+def test_overlapping_test_sets_widen_the_interval_as_nadeau_and_bengio_do():
+    # 1, 2, 3: s = 1, t(0.975, 2) = 4.302653; variance factor 1/3 + 1/4, half width 4.302653 * sqrt(7/12) = 3.286210.
+    found = mean_interval([1, 2, 3], test_to_train=0.25)
+    assert (found.std, found.high) == pytest.approx((1, 2 + 3.286210), abs=1e-5)
+    assert paired_difference([2, 3, 5], [1, 1, 2], test_to_train=0.25) == pytest.approx(found)
+
+
+@pytest.mark.parametrize(("values", "repeated"), [([0.1, 0.1, 0.1], True), ([0.1, 0.1001], False), ([0.1], False)])
+def test_equal_values_are_one_observation_repeated(values, repeated):
+    assert mean_interval(values).repeated is repeated

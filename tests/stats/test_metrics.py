@@ -60,3 +60,56 @@ def test_a_thousand_classes_make_no_table_of_a_million_numbers():
     probabilities = np.full((2, 1000), 1e-3)
     found = summarise_predictions(probabilities, np.array([0, 1]))
     assert found["confusion"] is None and found["accuracy"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("row", "label", "expected"),
+    [
+        ([1, 0, 0, 0, 0, 0, 0, 0, 0, 0], 3, 4 / 9),  # one neighbour: nine classes share four places
+        ([1, 0, 0, 0, 0, 0, 0, 0, 0, 0], 0, 1.0),
+        ([0.1] * 10, 3, 0.5),  # nothing known
+        ([0.2, 0.2, 0.2, 0.2, 0.1, 0.1, 0, 0, 0, 0], 5, 0.5),  # one place left for two
+        ([0.2, 0.2, 0.2, 0.2, 0.2, 0, 0, 0, 0, 0], 9, 0.0),
+    ],
+)
+def test_top_five_counts_ties_by_expectation(row, label, expected):
+    found = summarise_predictions(np.array([row]), np.array([label]))
+    assert found["top5"] == pytest.approx(expected)
+
+
+def test_top_five_of_ties_is_the_mean_over_random_orders():
+    stream = np.random.default_rng(0)
+    probabilities, labels = stream.integers(0, 4, (30, 12)) / 10, stream.integers(0, 12, 30)
+    orders = [probabilities + stream.uniform(0, 1e-6, probabilities.shape) for _ in range(2000)]
+    drawn = [np.mean([label in row.argsort()[-5:] for row, label in zip(order, labels, strict=True)]) for order in orders]
+    assert summarise_predictions(probabilities, labels)["top5"] == pytest.approx(np.mean(drawn), abs=0.005)
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 1], [0, 1, 2], [1, 1, 1], [2]])
+def test_one_class_only_predicted_has_figures_as_scikit_learn_defines_them(labels):
+    labels, probabilities = np.array(labels), np.tile([0.1, 0.7, 0.2], (len(labels), 1))
+    found, guess = summarise_predictions(probabilities, labels), np.ones(len(labels), int)
+    assert found["accuracy"] == pytest.approx(reference.accuracy_score(labels, guess))
+    assert found["balanced_accuracy"] == pytest.approx(
+        reference.recall_score(labels, guess, labels=np.unique(labels), average="macro")
+    )
+    assert found["macro_f1"] == pytest.approx(reference.f1_score(labels, guess, average="macro", zero_division=0))
+    assert found["per_class"][1]["predicted"] == len(labels)
+    assert [row["predicted"] for row in found["per_class"]] == [0, len(labels), 0]
+    assert np.isfinite([found[key] for key in ("loss", "ece", "accuracy_low", "accuracy_high")]).all()
+
+
+def test_two_classes_all_right_have_an_interval_that_stays_below_certainty():
+    found = summarise_predictions(np.array([[1.0, 0.0], [0.0, 1.0]] * 10), np.array([0, 1] * 10))
+    assert [found[key] for key in ("accuracy", "balanced_accuracy", "macro_f1", "accuracy_high")] == [1, 1, 1, 1]
+    assert (found["loss"], found["ece"], found["confusion"]) == (0, 0, [[10, 0], [0, 10]])
+    assert found["accuracy_low"] == pytest.approx(20 / (20 + 1.959964**2), abs=1e-6)  # Wilson 1927 at p = 1: n / (n + z^2)
+    assert "top5" not in found
+
+
+@pytest.mark.parametrize(("label", "right"), [(0, 1.0), (1, 0.0)])
+def test_one_image_has_every_figure(label, right):
+    found = summarise_predictions(np.array([[0.6, 0.4]]), np.array([label]))
+    assert [found[key] for key in ("accuracy", "balanced_accuracy", "n")] == [right, right, 1]
+    assert found["macro_f1"] == right and found["ece"] == pytest.approx(abs(right - 0.6))
+    assert found["accuracy_high"] - found["accuracy_low"] > 0.7, "one image says next to nothing"

@@ -26,3 +26,26 @@ def test_two_shares_are_judged_by_the_noise_of_their_images():
     assert judge_shares(0.8, 70, 0.6, 80) == "supported"
     assert judge_shares(0.6, 80, 0.8, 70) == "contradicted"
     assert judge_shares(0.8, 7, 0.6, 8) == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "margin", "expected"),
+    [
+        (4, 5, 0, "supported"),
+        (5, 5, 0, "contradicted"),
+        (6, 5, 0, "contradicted"),
+        (5, 5, -1, "supported"),
+        (6, 5, -1, "supported"),
+    ],
+)
+def test_equal_counts_contradict_a_claim_of_fewer(a, b, margin, expected):
+    judgement = judge_pairs([a], [b], better="lower", margin=margin, exact=True)
+    assert (judgement.verdict, judgement.reason) == (expected, "exact")
+    assert judgement.firmly_contradicted == (expected == "contradicted")
+
+
+def test_a_difference_that_only_independent_test_sets_would_show_is_inconclusive():
+    # Differences 0.10, 0.12, 0.14: mean 0.12, half width 4.302653 * 0.02 * sqrt(1/3 + 2.5) = 0.1448 > 0.12.
+    a, b = [0.90, 0.92, 0.94], [0.80, 0.80, 0.80]
+    assert judge_pairs(a, b).verdict == "supported"
+    assert judge_pairs(a, b, test_to_train=2.5).verdict == "inconclusive"

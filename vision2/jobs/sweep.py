@@ -24,7 +24,8 @@ from vision2.models.weights.load import find_weights
 from vision2.preparation import wanted_weights
 from vision2.runs.groups import group_runs
 from vision2.runs.identity import finished_run
-from vision2.runs.read import read_run_folders
+from vision2.runs.read import read_run_folders, read_runs
+from vision2.runs.sweep_curves import link_curves
 from vision2.runs.sweep_folder import SweepFolder
 
 SHARED_WITH_BEFORE = ("model", "device", "dataset.cache", "dataset.workers", "train.precision")
@@ -103,6 +104,8 @@ def finish_sweep(folder: SweepFolder, plan: SweepPlan) -> int:
     counts = Counter(job["status"] for job in jobs)
     shown = ", ".join(f"{count} {status}" for status, count in counts.items())
     print(f"\n{len(jobs)} of {plan.jobs} jobs: {shown}")
+    if link_curves(folder.path, read_runs(folder.path)[0]):
+        print(f"curves of these runs: tensorboard --logdir {shlex.quote(str(folder.path))}")
     reported = _report(folder, plan.first.report.language) if any(job["run"] for job in jobs) else True
     bad = [job for job in jobs if job["status"] in ("failed", "interrupted")]
     for job in bad:

@@ -21,7 +21,7 @@ def confusion_figure(
     """A figure of its own, outside pyplot; see `draw_confusion`."""
     from matplotlib.figure import Figure
 
-    side = min(3 + 0.35 * len(classes), 9)
+    side = min(2.4 + 0.28 * len(classes), 9)
     figure = Figure(figsize=(side, side), layout="constrained", dpi=110)
     draw_confusion(figure.add_subplot(), confusion, classes, words=words)
     return figure

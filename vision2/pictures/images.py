@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 CELL_WIDTH, CELL_HEIGHT, GAP = 1.7, 2.1, 0.06  # inches, of a picture with its caption
+GRID_DPI = 110
+CELL_PX = (187, 231)  # the same in pixels: a page cuts a grid at them
 
 
 def collect_images(batches, wanted: Sequence[int]) -> Tensor:
@@ -90,7 +92,7 @@ def captioned_grid(pictures: Sequence[np.ndarray], captions: Sequence[str], colu
 
     columns = max(1, min(columns, len(pictures)))
     rows = -(-len(pictures) // columns)
-    figure = Figure(figsize=(CELL_WIDTH * columns, CELL_HEIGHT * rows), dpi=110)
+    figure = Figure(figsize=(CELL_WIDTH * columns, CELL_HEIGHT * rows), dpi=GRID_DPI)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     for index, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):

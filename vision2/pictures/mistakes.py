@@ -31,7 +31,7 @@ class Mistake:
 
     def caption(self) -> str:
         names = f"{_short(self.truth)} → {_short(self.predicted)}"
-        return f"{names}\n{self.confidence:.0%}  (p={self.true_probability:.2g})"
+        return f"{names}\n{100 * self.confidence:.0f} % / {100 * self.true_probability:.2g} %"
 
 
 def find_mistakes(

@@ -11,7 +11,7 @@ from vision2.basics.atomic_write import write_text
 from vision2.basics.errors import UserError
 from vision2.basics.written import WrittenFiles
 from vision2.report import sections
-from vision2.report.claim import add_claim, experiment_of
+from vision2.report.claim import add_claim, experiment_of, refusals
 from vision2.report.data_notes import add_data_notes
 from vision2.report.document import Document
 from vision2.report.material import Material
@@ -20,8 +20,10 @@ from vision2.report.settings import ExperimentConfig
 from vision2.report.tables import TABLE_FILES, write_table
 from vision2.report.texts import translator
 from vision2.runs.groups import group_runs
-from vision2.runs.read import read_runs
+from vision2.runs.read import Run, read_runs
+from vision2.runs.records import SUMMARY
 
+NAMED_IN_TITLE = 4
 HTML, MARKDOWN = "report.html", "report.md"
 MARK = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # of our pages
 
@@ -60,12 +62,13 @@ def _write(material: Material) -> Report:
     sections.add_pictures(document, material)
     sections.add_training(document, material)
     sections.add_provenance(document, material)
-    text = write_table(files, material.groups, say)
+    text = write_table(files, material.groups, say, metric=material.metric)
     for name in (MARKDOWN, HTML):
         write_text(files.path(name), render(name, **vars(document)))
     page = files.folder / HTML
     lines = [text, *(f"{problem.path}: {problem.reason}" for problem in material.problems)]
     lines += [f"{say('verdict')}: {say(verdict.overall)}"] if verdict else []
+    lines += refusals(verdict, say)
     lines.append(say("page: {path}", path=page))
     return Report(page, "\n".join(lines), verdict.overall if verdict else None)
 
@@ -92,9 +95,24 @@ def _own_files(out: Path) -> WrittenFiles:
 
 
 def _title(material: Material, experiment: ExperimentConfig | None) -> str:
-    if experiment and experiment.name:
-        return experiment.name.replace("_", " ")
-    return material.say("Runs of {folder}", folder=material.folder.resolve().name)
+    """The experiment, then models, data and date."""
+    say, named = material.say, experiment and experiment.name and experiment.name.replace("_", " ")
+    models, data = (_few(material, key) for key in ("model.name", "dataset.name"))
+    what = say("{models} on {data}, {date}", models=models, data=data, date=max(map(_day, material.runs)))
+    return f"{named}: {what}" if named else what
+
+
+def _few(material: Material, key: str) -> str:
+    names = list(dict.fromkeys(str(run.get(key)) for run in material.runs if run.get(key))) or ["?"]
+    more = len(names) - NAMED_IN_TITLE
+    text = ", ".join(names[:NAMED_IN_TITLE])
+    return material.say("{names} and {count} more", names=text, count=more) if more > 0 else text
+
+
+def _day(run: Run) -> str:
+    """The date of a run by its folder's name, or of its summary where the folder was renamed."""
+    found = re.match(r"(\d{4})(\d\d)(\d\d)-\d{6}", run.path.name)
+    return "-".join(found.groups()) if found else f"{datetime.fromtimestamp((run.path / SUMMARY).stat().st_mtime):%Y-%m-%d}"
 
 
 def _subtitle(material: Material) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import math
+import re
+from collections.abc import Sequence
 from dataclasses import fields
 
 from vision2.report.comparisons import Finding, Verdict, judge_runs, parse_comparisons
 from vision2.report.document import Banner, Document, Table, Text
 from vision2.report.material import Material
+from vision2.report.scores import is_share, what_ran
+from vision2.report.seeds import WHAT_VARIES
 from vision2.report.settings import ExperimentConfig
-from vision2.report.tables import is_share
 from vision2.report.texts import Say
+from vision2.runs.read import Run
 from vision2.runs.sweep_folder import SweepFolder
+from vision2.stats.intervals import Estimate
 from vision2.stats.verdict import CONTRADICTED, INCONCLUSIVE, SUPPORTED
 
 SENTENCES = {
@@ -23,14 +27,21 @@ REASONS = {
     "one_pair": "one pair only: another seed could reverse it",
     "no_pairs": "no pair of runs to compare",
     "no_spread": "the seed changed nothing, so the pairs are one observation",
+    "ambiguous": "refused: a side matches several configurations per seed",
 }
 HOW_TO_READ = (
     "How to read it: runs are paired by seed; the interval is Student's 95 % confidence interval of the mean paired "
     "difference. A claim is supported only when every comparison's whole interval lies on the claimed side, "
     "contradicted when one lies on the other side (at a level corrected for the number of comparisons), and "
-    "inconclusive otherwise."
+    "inconclusive otherwise. Where each seed draws its own split, the interval is that of the corrected resampled t-test "
+    "(Nadeau and Bengio 2003), because the test images of the seeds overlap."
+)
+SECOND_LOOK = (
+    "A second look: the experiment fixes the seeds {planned} before measuring; {added} were added later. Seeds added because "
+    "a verdict was undecided make chance differences look decided, so confirm it with new seeds only."
 )
 UNPAIRED_NAMED = 5
+KEYS_NAMED = 5
 
 
 def experiment_of(material: Material) -> ExperimentConfig | None:
@@ -45,26 +56,40 @@ def experiment_of(material: Material) -> ExperimentConfig | None:
 
 
 def add_claim(document: Document, material: Material, experiment: ExperimentConfig | None) -> Verdict | None:
-    """Add the section; returns the verdict, or None when there is no claim with comparisons."""
+    """Add the section, where there is a claim; returns the verdict, or None when nothing can be judged."""
     say, spanish = material.say, material.language == "es"
-    if experiment is None:
-        none = "These runs belong to no single experiment, so there is no claim to judge."
-        document.add(say("The claim"), Text(say(none)))
+    if experiment is None or not experiment.claim:
         return None
     verdict = judge_runs(material.runs, parse_comparisons(experiment.comparisons))
     note = (spanish and experiment.note_es) or experiment.note
-    headings = [say("comparison"), "a", "b", say("difference"), say("95 % interval"), say("pairs"), say("verdict"), ""]
+    headings = [say("comparison"), "a", "b", say("difference (points)"), say("95 % interval")]
+    headings += [say("pairs"), say("verdict"), say("remark")]
     document.add(
         say("The claim"),
         Text((spanish and experiment.claim_es) or experiment.claim),
         _banner(verdict, say),
         Table(headings, [_row(finding, say, spanish=spanish) for finding in verdict.findings]),
+        _second_look(material, experiment) if verdict.findings else None,
         Text(say(HOW_TO_READ), quiet=True) if verdict.findings else None,
         Text(say("What this cannot show: {note}", note=note)) if note else None,
         Text(_what_was_run(material)),
         Text(say("Source: {source}", source=experiment.source), quiet=True) if experiment.source else None,
     )
     return verdict if verdict.findings else None
+
+
+def _second_look(material: Material, experiment: ExperimentConfig) -> Text | None:
+    """Seeds beyond those that the experiment fixed before measuring."""
+    planned = re.findall(r"\d+", experiment.seeds)
+    run = {str(run.seed) for run in material.runs if run.completed}
+    added = sorted(run - set(planned), key=int) if planned else []
+    return Text(material.say(SECOND_LOOK, planned=", ".join(planned), added=", ".join(added))) if added else None
+
+
+def refusals(verdict: Verdict | None, say: Say) -> list[str]:
+    """One sentence for each comparison that cannot be judged."""
+    found = verdict.findings if verdict else ()
+    return [f"{_sentence(finding, say, spanish=False)}: {_refusal(finding, say)}" for finding in found if finding.ambiguous]
 
 
 def _what_was_run(material: Material) -> str:
@@ -87,20 +112,27 @@ def _row(finding: Finding, say: Say, *, spanish: bool) -> list[str]:
     difference = judgement.difference
     a, b, gap, interval, pairs = "-", "-", "-", "-", "0"
     if difference is not None:
-        a, b, gap = _number(metric, finding.mean_a), _number(metric, finding.mean_b), _gap(metric, difference.mean)
-        pairs = str(difference.n)
-        if judgement.reason != "exact" and not math.isnan(difference.low):
-            interval = f"{_gap(metric, difference.low)} … {_gap(metric, difference.high)}"
-    return [
-        _sentence(finding, say, spanish=spanish),
-        a,
-        b,
-        gap,
-        interval,
-        pairs,
-        say(judgement.verdict),
-        _remark(finding, say),
-    ]
+        a, b = (
+            f"{_number(metric, mean)} ({_ran(runs, say)})"
+            for mean, runs in zip((finding.mean_a, finding.mean_b), finding.runs, strict=True)
+        )
+        gap, pairs = _gap(metric, difference.mean), str(difference.n)
+        if judgement.reason == "interval":
+            interval = _interval(metric, difference)
+    word = say("refused") if finding.ambiguous else say(judgement.verdict)
+    return [_sentence(finding, say, spanish=spanish), a, b, gap, interval, pairs, word, _remark(finding, say)]
+
+
+def _interval(metric: str, difference: Estimate) -> str:
+    """Student's interval knows no bounds, but no two shares differ by more than 1."""
+    low, high = difference.low, difference.high
+    if is_share(metric):
+        low, high = max(low, -1.0), min(high, 1.0)
+    return f"{_gap(metric, low)} … {_gap(metric, high)}"
+
+
+def _ran(runs: Sequence[Run], say: Say) -> str:
+    return "; ".join(dict.fromkeys(what_ran(run, say) for run in runs))
 
 
 def _sentence(finding: Finding, say: Say, *, spanish: bool) -> str:
@@ -114,11 +146,15 @@ def _sentence(finding: Finding, say: Say, *, spanish: bool) -> str:
 
 def _remark(finding: Finding, say: Say) -> str:
     metric, margin, judgement = finding.comparison.metric, finding.comparison.margin, finding.judgement
+    if finding.ambiguous:
+        return _refusal(finding, say)
     parts = [say("margin {margin}", margin=_gap(metric, margin))] if margin else []
     if judgement.reason in REASONS:
         parts.append(say(REASONS[judgement.reason]))
-    elif judgement.reason == "interval" and judgement.verdict == INCONCLUSIVE:
-        parts.append(say("the interval includes the margin") if margin else say("the interval includes zero"))
+    elif judgement.reason == "interval":
+        if judgement.verdict == INCONCLUSIVE:
+            parts.append(say("the interval includes the margin") if margin else say("the interval includes zero"))
+        parts.append(say(WHAT_VARIES[finding.effect.what], count=judgement.difference.n))
     if finding.test_noise:
         low, high = (_gap(metric, value) for value in finding.test_noise)
         parts.append(say("test-image noise only: {low} to {high}", low=low, high=high))
@@ -128,6 +164,13 @@ def _remark(finding: Finding, say: Say) -> str:
     return "; ".join(parts)
 
 
+def _refusal(finding: Finding, say: Say) -> str:
+    """What was matched, what differs, and what to type."""
+    keys = ", ".join(finding.ambiguous[:KEYS_NAMED]) + (" …" if len(finding.ambiguous) > KEYS_NAMED else "")
+    how = "{reason}, which differ in {keys}; add a key to a or b, or name it in pair_on, or report one sweep's folder"
+    return say(how, reason=say(REASONS["ambiguous"]), keys=keys)
+
+
 def _number(metric: str, value: float, sign: str = "") -> str:
     if is_share(metric):
         return f"{100 * value:{sign}.2f} %"
@@ -135,5 +178,5 @@ def _number(metric: str, value: float, sign: str = "") -> str:
 
 
 def _gap(metric: str, value: float) -> str:
-    """A difference with its sign; of shares in percentage points."""
+    """A difference with its sign; of shares in percentage points, without the unit."""
     return _number(metric, value, "+").removesuffix(" %")

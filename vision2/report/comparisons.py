@@ -10,6 +10,7 @@
 
 Runs are paired by seed and judged by `stats.verdict`. With `pair_on` a seed has several pairs (on the same images, so they
 are not repetitions): their mean counts as one pair. Parameters and multiply-adds are facts, not samples: one pair decides.
+A side that matches several configurations in one pair (lite and full together) is refused, never averaged.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from statistics import fmean
 from typing import Any
 
 from vision2.basics.errors import UserError, suggest
-from vision2.runs.groups import group_runs
+from vision2.report.seeds import SeedEffect, seed_effect, split_of
+from vision2.runs.groups import configuration, group_runs
 from vision2.runs.read import Run, as_number
 from vision2.runs.records import look_up
 from vision2.stats.intervals import newcombe_difference
-from vision2.stats.verdict import Judgement, judge_claim, judge_pairs
+from vision2.stats.verdict import INCONCLUSIVE, Judgement, judge_claim, judge_pairs
 
 TEST_ACCURACY = "metrics.test.accuracy"
 EXACT = ("parameters", "multiply_adds")
@@ -55,6 +57,9 @@ class Finding:
     mean_b: float = math.nan
     test_noise: tuple[float, float] | None = None  # Newcombe interval, for one pair of test accuracies; never decides
     unpaired: tuple[str, ...] = ()  # runs of either side without a partner
+    ambiguous: tuple[str, ...] = ()  # what differs between the configurations that one side matches: not judged
+    runs: tuple[Sequence[Run], Sequence[Run]] = ((), ())  # of a and of b, those that were compared
+    effect: SeedEffect | None = None  # what the seed changed between the pairs
 
 
 @dataclass(frozen=True)
@@ -95,15 +100,30 @@ def judge_runs(runs: Iterable[Run], comparisons: Sequence[Comparison]) -> Verdic
 
 def _find(runs: Sequence[Run], comparison: Comparison, comparisons: int) -> Finding:
     sides = [_by_pair(runs, chosen, comparison) for chosen in (comparison.a, comparison.b)]
+    ambiguous = tuple(dict.fromkeys(key for side in sides for same in side.values() for key in _differences(same)))
+    if ambiguous:
+        return Finding(comparison, Judgement(INCONCLUSIVE, "ambiguous"), ambiguous=ambiguous)
     keys = [key for key in sides[0] if key in sides[1]]
     unpaired = tuple(run.path.name for side in sides for key in side if key not in keys for run in side[key])
-    a, b = (_by_seed({key: side[key] for key in keys}, comparison.metric) for side in sides)
-    stated = {"better": comparison.better, "margin": comparison.margin, "exact": comparison.metric in EXACT}
-    judgement = judge_pairs(a, b, **stated, comparisons=comparisons)
+    a, b = compared = tuple([side[key][0] for key in keys] for side in sides)
+    effect = max((_effect(side, comparison.metric) for side in compared), key=lambda effect: effect.test_to_train)
+    judgement = judge_pairs(
+        *(_by_seed(keys, side, comparison.metric) for side in compared),
+        better=comparison.better,
+        margin=comparison.margin,
+        exact=comparison.metric in EXACT,
+        comparisons=comparisons,
+        test_to_train=effect.test_to_train,
+    )
     if not keys:
         return Finding(comparison, judgement, unpaired=unpaired)
-    pair = [run for side in sides for run in side[keys[0]]] if len(keys) == 1 else []
-    return Finding(comparison, judgement, fmean(a), fmean(b), _test_noise(comparison, pair), unpaired)
+    means = [fmean(_by_seed(keys, side, comparison.metric)) for side in compared]
+    noise = _test_noise(comparison, [*a, *b] if len(keys) == 1 else [])
+    return Finding(comparison, judgement, *means, noise, unpaired, runs=compared, effect=effect)
+
+
+def _effect(runs: Sequence[Run], metric: str) -> SeedEffect:
+    return seed_effect(list({run.seed: run for run in runs}.values()), split_of(metric))
 
 
 def _by_pair(runs: Sequence[Run], chosen: dict[str, Any], comparison: Comparison) -> dict[tuple, list[Run]]:
@@ -116,15 +136,26 @@ def _by_pair(runs: Sequence[Run], chosen: dict[str, Any], comparison: Comparison
     return side
 
 
+def _differences(runs: Sequence[Run]) -> list[str]:
+    """`key (value | value)` of what tells the configurations of several runs apart; [] for a single run."""
+    if len(runs) < 2:
+        return []
+    configs = [configuration(run) for run in runs]
+    keys = [key for key in configs[0] if len({repr(config.get(key)) for config in configs}) > 1]
+    if not keys:  # the same settings, transferred from different runs
+        return ["strategy.source"]
+    return [f"{key} ({' | '.join(dict.fromkeys(str(config.get(key)) for config in configs))})" for key in keys]
+
+
 def _matches(found: Any, wanted: Any) -> bool:
     return found in wanted if isinstance(wanted, list) else found == wanted
 
 
-def _by_seed(pairs: dict[tuple, list[Run]], metric: str) -> list[float]:
-    """One value per seed, in the order of `pairs`: several runs of a seed are not repetitions, so their mean counts."""
+def _by_seed(keys: Sequence[tuple], runs: Sequence[Run], metric: str) -> list[float]:
+    """One value per seed, in order: the mean of its pairs, which share images and so are not repetitions."""
     seeds: dict[Any, list[float]] = {}
-    for (seed, *_), runs in pairs.items():
-        seeds.setdefault(seed, []).append(fmean(number_of(run, metric) for run in runs))
+    for (seed, *_), run in zip(keys, runs, strict=True):
+        seeds.setdefault(seed, []).append(number_of(run, metric))
     return [fmean(values) for values in seeds.values()]
 
 

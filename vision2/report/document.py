@@ -26,17 +26,25 @@ class Banner(NamedTuple):
 
 
 class Table(NamedTuple):
+    """On a phone each row is a card; with `fold`, a few words, the table is behind them until it is asked for."""
+
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
+    fold: str = ""
     kind = "table"
 
 
 class Picture(NamedTuple):
-    """A PNG file in the report's folder; `wide` takes the whole line, and scrolls where that is too narrow to read."""
+    """A PNG file in the report's folder.
+
+    `caption` is shown below it, or only read aloud where the picture says the same (`quiet`). A picture of equal cells
+    wraps in pieces of `cell` (width, height) pixels.
+    """
 
     path: Path
     caption: str
-    wide: bool = False
+    quiet: bool = False
+    cell: tuple[int, int] | None = None
 
 
 class Gallery(NamedTuple):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vision2.basics.written import WrittenFiles
-from vision2.pictures.images import save_figure
+from vision2.pictures.images import CELL_PX, save_figure
 from vision2.report.document import Picture, Text
 from vision2.report.figures import LINES_AT_MOST
 from vision2.report.texts import Say
@@ -38,9 +38,9 @@ class Material:
 
     @cached_property
     def metric(self) -> tuple[str, str]:
-        """Dotted key and name of the metric that ranks configurations: accuracy on the best split any run has."""
-        candidates = [(f"metrics.{split}.accuracy", f"{split} accuracy") for split in ("test", "val", "train")]
-        known = (found for found in candidates if any(group.values(found[0]) for group in self.groups))
+        """Name and dotted key of the metric that ranks configurations: accuracy on the best split any run has."""
+        candidates = [(f"{split} accuracy", f"metrics.{split}.accuracy") for split in ("test", "val", "train")]
+        known = (found for found in candidates if any(group.values(found[1]) for group in self.groups))
         return next(known, candidates[0])
 
     @cached_property
@@ -55,7 +55,7 @@ class Material:
 
     def best(self, count: int) -> list[Group]:
         """The best configurations, in the order they were run."""
-        key, _ = self.metric
+        _, key = self.metric
         done = [group for group in self.groups if group.runs]
         ranked = sorted(done, key=lambda group: -float(np.mean(group.values(key) or [-1.0])))[:count]
         return [group for group in done if group in ranked]
@@ -64,21 +64,27 @@ class Material:
         """A translated sentence on how to read what it accompanies."""
         return Text(self.say(text, **values), quiet=True)
 
-    def picture(self, name: str, figure: Figure | None, caption: str) -> list[Picture]:
-        """Write a figure as `<name>.png`: a list of one picture, or empty for no figure, so that galleries add up."""
+    def picture(self, name: str, figure: Figure | None, caption: str, *, quiet: bool = True) -> list[Picture]:
+        """Write a figure as `<name>.png`: a list of one picture, or empty for no figure, so that galleries add up.
+
+        `quiet`: the axes say what the caption says, so it is only for those who do not see the picture.
+        """
         if figure is None:
             return []
         path = self.files.path(f"{name}.png")
         save_figure(figure, path)
-        return [Picture(path, caption)]
+        return [Picture(path, caption, quiet)]
 
-    def copy(self, source: Path, name: str, caption: str, *, wide: bool) -> list[Picture]:
-        """The same of a picture that a run left: copied, so that the report's folder can be shared alone."""
+    def copy(self, source: Path, name: str, caption: str, *, cells: int = 0) -> list[Picture]:
+        """The same of a picture that a run left: copied, so that the report's folder can be shared alone.
+
+        `cells`: how many pictures of a `captioned_grid` stay together when a narrow page wraps it; 0 for no grid.
+        """
         if not source.is_file():
             return []
         path = self.files.path(f"{name}.png")
         path.write_bytes(source.read_bytes())
-        return [Picture(path, caption, wide)]
+        return [Picture(path, caption, cell=(cells * CELL_PX[0], CELL_PX[1]) if cells else None)]
 
 
 def _validation(run: Run) -> float:

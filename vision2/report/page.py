@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
+import io
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from vision2.basics.text_table import as_markdown
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 def render(template: str, **values: object) -> str:
@@ -22,6 +27,28 @@ def data_uri(data: bytes | Path, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
+def pieces(picture: Path, cell: tuple[int, int] | None) -> list[str]:
+    """A picture as addresses of its cells, row by row without empty ones; whole when it is not made of such cells."""
+    if cell is None:
+        return [data_uri(picture)]
+    from PIL import Image as images
+
+    with images.open(picture) as opened:
+        whole = opened.convert("RGB")
+    width, height = min(cell[0], whole.width), cell[1]
+    if whole.width % width or whole.height % height:
+        return [data_uri(picture)]
+    corners = [(x, y) for y in range(0, whole.height, height) for x in range(0, whole.width, width)]
+    cut = [whole.crop((x, y, x + width, y + height)) for x, y in corners]
+    return [_png_uri(piece) for piece in cut if piece.getextrema() != ((255, 255),) * 3]
+
+
+def _png_uri(picture: Image) -> str:
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    return data_uri(stream.getvalue())
+
+
 @cache
 def _templates() -> Environment:
     templates = Environment(
@@ -31,5 +58,5 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {"data_uri": data_uri, "markdown_table": as_markdown}
+    templates.filters |= {"data_uri": data_uri, "pieces": pieces, "markdown_table": as_markdown}
     return templates

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from vision2.pictures.confusion import confusion_figure
-from vision2.report import figures
+from vision2.report import curves, figures
 from vision2.report.document import Document, Gallery, Picture, Table, Text, Verbatim
 from vision2.report.material import Material
-from vision2.report.tables import table
+from vision2.report.tables import figures as figures_of
+from vision2.report.tables import named, others, ranking
 from vision2.runs.groups import Group, varying_keys
 from vision2.runs.sweep_folder import SweepFolder
 
@@ -27,12 +28,18 @@ COSTS = (
     ("parameters", "parameters (millions)", 1e6),
     ("seconds", "seconds", 1.0),
 )
+HOW_TO_READ = (
+    "Mean over seeds ± standard deviation [95 % interval]. A single run, or runs that are all identical, are shown with the "
+    "interval of the images (Wilson), several with Student's interval over seeds. Where each seed draws its own split, the "
+    "test images of the seeds overlap: that interval is the corrected resampled t-test's (Nadeau and Bengio 2003). At "
+    "chance: the interval of the run's images includes the accuracy of always answering the most frequent class."
+)
 ENVIRONMENT = ("device", "precision", "processor", "cpus", "platform", "versions", "git")
 
 
 def add_results(document: Document, material: Material) -> None:
     """The table, what failed, and each configuration's numbers as a picture."""
-    say, note, groups, (metric, name) = material.say, material.note, material.groups, material.metric
+    say, note, groups, (name, metric) = material.say, material.note, material.groups, material.metric
     overview = figures.overview(material.best(OVERVIEW_AT_MOST), metric, say(name))
     gallery = material.picture("overview", overview, say(name))
     swept = [key for key in varying_keys(groups) if any(key in group.named_by for group in groups)]
@@ -40,21 +47,22 @@ def add_results(document: Document, material: Material) -> None:
         figure = figures.response(groups, key, metric, say(name))
         gallery += material.picture(f"by-{key.replace('.', '-')}", figure, say("Accuracy against {key}", key=key))
     older = [run.path.name for group in groups for run in group.superseded]
-    named = ", ".join(older[:NAMED_AT_MOST]) + (" …" if len(older) > NAMED_AT_MOST else "")
+    left_out = ", ".join(older[:NAMED_AT_MOST]) + (" …" if len(older) > NAMED_AT_MOST else "")
+    done = [group for group in groups if group.runs]
+    rest = named(done, say).beside(figures_of(done, others(material.metric), say))
     document.add(
         say("Results"),
-        Table(*table([group for group in groups if group.runs], say)),
-        note(
-            "Mean over seeds ± standard deviation [95 % confidence interval]; n is the number of runs. A single run has no"
-            " interval over seeds."
-        ),
-        Text(say("Older runs of the same configuration and seed, left out: {runs}", runs=named)) if older else None,
+        Table(*ranking(done, material.metric, say)),
+        note(HOW_TO_READ),
+        Table(*rest, fold=say("More columns: validation, training, loss, size, time")),
+        Text(say("Older runs of the same configuration and seed, left out: {runs}", runs=left_out)) if older else None,
         Gallery(gallery),
-        note("Points are single runs, bars 95 % confidence intervals over seeds.") if gallery else None,
+        note("Points are single runs; bars are the 95 % intervals of the table.") if gallery else None,
     )
 
 
 def add_failures(document: Document, material: Material) -> None:
+    """No section when every run was completed and read."""
     say = material.say
     rows = [
         [run.path.name, f"{run.summary['status']}: {run.summary.get('error') or '-'}"]
@@ -62,33 +70,30 @@ def add_failures(document: Document, material: Material) -> None:
         if not run.completed
     ]
     rows += [[problem.path.name, problem.reason] for problem in material.problems]
-    document.add(
-        say("Runs that failed or could not be read"),
-        Table([say("run"), say("reason")], rows) if rows else Text(say("Every run was completed and read.")),
-    )
+    document.add(say("Runs that failed or could not be read"), Table([say("run"), say("reason")], rows))
 
 
 def add_curves(document: Document, material: Material) -> None:
     say, groups = material.say, material.shown
-    gallery = material.picture("loss", figures.learning_curves(groups, "loss", say), say("Loss"))
-    gallery += material.picture("accuracy", figures.learning_curves(groups, "accuracy", say), say("Accuracy"))
+    gallery = material.picture("loss", curves.learning_curves(groups, "loss", say), say("Loss"))
+    gallery += material.picture("accuracy", curves.learning_curves(groups, "accuracy", say), say("Accuracy"))
     done = sum(bool(group.runs) for group in material.groups)
     best = "Shown: the {count} best of {all} configurations. The table has all of them."
     document.add(
         say("Learning curves"),
         material.note(best, count=len(groups), all=done) if len(groups) < done else None,
         Gallery(gallery),
-        material.note("Solid: validation, dashed: training; bands from the lowest to the highest seed."),
+        material.note("Bands reach from the lowest to the highest seed."),
     )
     document.add(
         say("Gradient norm by depth"),
-        Gallery(material.picture("gradients", figures.gradient_norms(groups, say), say("gradient norm"))),
-        material.note("Norm of the gradient of each stage, from input to output. Solid: first epoch, dashed: last."),
+        Gallery(material.picture("gradients", curves.gradient_norms(groups, say), say("gradient norm"))),
+        material.note("Norm of the gradient of each stage, from input to output."),
     )
 
 
 def add_costs(document: Document, material: Material) -> None:
-    say, (metric, name) = material.say, material.metric
+    say, (name, metric) = material.say, material.metric
     gallery: list[Picture] = []
     for cost, label, scale in COSTS:
         axes = {"xlabel": say(label), "ylabel": say(name), "scale": scale}
@@ -108,7 +113,7 @@ def add_classes(document: Document, material: Material) -> None:
         if found and len(found[0][1]) <= CLASSES_IN_CONFUSION:
             total = np.sum([confusion for confusion, _ in found], axis=0)
             figure = confusion_figure(total, found[0][1], words=(say("true"), say("predicted")))
-            matrices += material.picture(f"confusion-{number}", figure, group.label)
+            matrices += material.picture(f"confusion-{number}", figure, group.label, quiet=False)
     by_classes: dict[tuple, list[Group]] = {}  # runs on other data are not comparable
     for group in material.shown:
         by_classes.setdefault(tuple(group.runs[0].get("classes") or ()), []).append(group)
@@ -126,8 +131,8 @@ def add_classes(document: Document, material: Material) -> None:
 def add_pictures(document: Document, material: Material) -> None:
     """What the runs left in their artifacts folders: mistakes, Grad-CAM, first-layer filters."""
     say, note = material.say, material.note
-    mistakes = _copied(material, "mistakes_confident", "{label}: most confident mistakes")
-    mistakes += _copied(material, "mistakes_worst", "{label}: worst of the other mistakes (highest loss)")
+    mistakes = _copied(material, "mistakes_confident", "{label}: most confident mistakes", cells=1)
+    mistakes += _copied(material, "mistakes_worst", "{label}: worst of the other mistakes (highest loss)", cells=1)
     how = (
         "Test images of the best run of each configuration. Above each: true → predicted class, its probability, and the "
         "probability of the true class."
@@ -137,18 +142,18 @@ def add_pictures(document: Document, material: Material) -> None:
         "Grad-CAM (Selvaraju et al. 2017): each image, the map of the predicted class, and that of the true class or, where "
         "the network was right, of the runner-up."
     )
-    maps = _copied(material, "gradcam", "{label}: Grad-CAM")
+    maps = _copied(material, "gradcam", "{label}: Grad-CAM", cells=3)
     document.add(say("Where the networks look"), note(how), Gallery(maps))
-    filters = _copied(material, "filters", "{label}: filters", wide=False)
+    filters = _copied(material, "filters", "{label}: filters")
     how = "Each filter is stretched over its own range of values."
     document.add(say("First-layer filters"), Gallery(filters), note(how))
 
 
-def _copied(material: Material, name: str, caption: str, *, wide: bool = True) -> list[Picture]:
+def _copied(material: Material, name: str, caption: str, *, cells: int = 0) -> list[Picture]:
     pictures = []
     for number, (group, run) in enumerate(material.pictured):
         source, words = run.path / "artifacts" / f"{name}.png", material.say(caption, label=group.label)
-        pictures += material.copy(source, f"{name.replace('_', '-')}-{number}", words, wide=wide)
+        pictures += material.copy(source, f"{name.replace('_', '-')}-{number}", words, cells=cells)
     return pictures
 
 

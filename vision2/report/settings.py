@@ -19,6 +19,7 @@ class ExperimentConfig:
     claim: str = ""  # what the lecture claims, in one sentence
     claim_es: str = ""  # the same in Spanish
     source: str = ""  # where the claim comes from
+    seeds: str = ""  # fixed before measuring, e.g. 0,1,2; the page calls others a second look
     note: str = ""  # what this budget cannot show
     note_es: str = ""  # the same in Spanish
     before: list[str] = field(default_factory=list)  # overrides of the run that strategy.source=before refers to

@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from vision2.basics.atomic_write import write_text
 from vision2.basics.text_table import as_markdown, as_text
 from vision2.basics.written import WrittenFiles
+from vision2.report.scores import cell, covers, estimate, what_ran
+from vision2.report.texts import Say, untranslated
 from vision2.runs.groups import Group, varying_keys
-from vision2.stats.intervals import Estimate, mean_interval
+from vision2.stats.intervals import Estimate
 
 COLUMNS = (
     ("test accuracy", "metrics.test.accuracy"),
@@ -24,48 +26,56 @@ COLUMNS = (
     ("parameters", "parameters"),
     ("multiply-adds", "multiply_adds"),
     ("seconds", "seconds"),
-    ("images/s", "images_per_second"),
+    ("training images/s", "images_per_second"),
     ("peak memory MB", "peak_memory_mb"),
 )
-PRINTED = tuple(column for column in COLUMNS if column[0] in ("test accuracy", "train accuracy", "seconds"))
+PRINTED = tuple(column for column in COLUMNS if column[0] in ("train accuracy", "seconds"))
+RANKED_BY = ("test accuracy", "metrics.test.accuracy")
 TABLE_FILES = ("table.csv", "table.md")
 
 
-def table(
-    groups: Sequence[Group], say: Callable[[str], str] = str, columns: Sequence[tuple[str, str]] = COLUMNS
-) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of text for people.
+class Grid(NamedTuple):
+    """A table of text for people."""
 
-    Args:
-        say: translates a heading.
-        columns: (heading, dotted key); those that no run has are left out.
-    """
-    columns = [(name, key) for name, key in columns if any(group.values(key) for group in groups)]
-    headings = [say("configuration"), "n", *(say(name) for name, _ in columns), say("failed")]
+    headings: list[str]
+    rows: list[list[str]]
+
+    def beside(self, other: Grid) -> Grid:
+        """The columns of both."""
+        return Grid(self.headings + other.headings, [a + b for a, b in zip(self.rows, other.rows, strict=True)])
+
+
+def ranking(groups: Sequence[Group], metric: tuple[str, str], say: Say = untranslated, *, ran: bool = True) -> Grid:
+    """What matters first: what ran (unless `ran` is False), the metric with its interval, and what that covers."""
+    name, key = metric
+    headings = [say("configuration"), *([say("network, weights, data")] if ran else []), "n", say(name), say("interval over")]
     rows = []
     for group in groups:
-        cells = [_cell(key, mean_interval(values)) if (values := group.values(key)) else "-" for _, key in columns]
-        failed = ", ".join(f"seed {run.seed} ({run.summary['status']})" for run in group.failed) or "-"
-        rows.append([group.label, str(len(group.runs)), *cells, failed])
-    return headings, rows
+        about = [what_ran((group.runs or group.failed)[0], say)] if ran else []
+        rows.append([group.label, *about, str(len(group.runs)), cell(group, key, say), covers(group, key, say)])
+    return Grid(headings, rows)
 
 
-def _cell(key: str, value: Estimate) -> str:
-    if is_share(key):
-        text = f"{100 * value.mean:.2f} %"
-        if math.isnan(value.std):
-            return text
-        # Student's interval knows no bounds, but no share lies outside 0 to 100 %.
-        return f"{text} ± {100 * value.std:.2f} [{100 * max(value.low, 0):.2f}, {100 * min(value.high, 1):.2f}]"
-    if key in ("parameters", "multiply_adds"):
-        return f"{value.mean / 1e6:,.2f} M"
-    return f"{value.mean:,.3f}" if key.endswith("loss") else f"{value.mean:,.{0 if value.mean >= 100 else 1}f}"
+def figures(groups: Sequence[Group], columns: Sequence[tuple[str, str]], say: Say = untranslated) -> Grid:
+    """The (heading, dotted key) of `columns` that any run has, and seeds that failed, if any did."""
+    columns = [(name, key) for name, key in columns if any(group.values(key) for group in groups)]
+    grid = Grid([say(name) for name, _ in columns], [[cell(group, key, say) for _, key in columns] for group in groups])
+    if not any(group.failed for group in groups):
+        return grid
+    return grid.beside(Grid([say("failed")], [[_failed(group)] for group in groups]))
 
 
-def is_share(key: str) -> bool:
-    """Whether a dotted key is a share of 1, shown in percent."""
-    name = key.rsplit(".", 1)[-1].removeprefix("val_").removeprefix("train_")
-    return name in ("accuracy", "balanced_accuracy", "macro_f1")
+def named(groups: Sequence[Group], say: Say = untranslated) -> Grid:
+    return Grid([say("configuration")], [[group.label] for group in groups])
+
+
+def others(metric: tuple[str, str]) -> list[tuple[str, str]]:
+    """The columns besides the metric that ranks."""
+    return [column for column in COLUMNS if column != metric]
+
+
+def _failed(group: Group) -> str:
+    return ", ".join(f"seed {run.seed} ({run.summary['status']})" for run in group.failed) or "-"
 
 
 def as_csv(groups: Sequence[Group]) -> str:
@@ -80,15 +90,18 @@ def as_csv(groups: Sequence[Group]) -> str:
         cells: list[Any] = [group.label, *(group.config.get(key) for key in varying), len(group.runs)]
         cells += [" ".join(str(run.seed) for run in group.runs), " ".join(run.path.name for run in group.failed)]
         for _, key in COLUMNS:
-            values = group.values(key)
-            numbers = mean_interval(values)[:4] if values else [math.nan] * 4
+            found = estimate(group, key)
+            numbers = found[:4] if found else [math.nan] * 4
             cells += ["" if math.isnan(number) else number for number in numbers]
         writer.writerow(cells)
     return stream.getvalue()
 
 
-def write_table(files: WrittenFiles, groups: Sequence[Group], say: Callable[[str], str] = str) -> str:
+def write_table(
+    files: WrittenFiles, groups: Sequence[Group], say: Say = untranslated, *, metric: tuple[str, str] = RANKED_BY
+) -> str:
     """Write table.csv and table.md; returns the columns that fit a terminal, as text to print."""
-    for name, text in zip(TABLE_FILES, (as_csv(groups), as_markdown(*table(groups, say))), strict=True):
+    everything = ranking(groups, metric, say).beside(figures(groups, others(metric), say))
+    for name, text in zip(TABLE_FILES, (as_csv(groups), as_markdown(*everything)), strict=True):
         write_text(files.path(name), text)
-    return as_text(*table(groups, say, PRINTED))
+    return as_text(*ranking(groups, metric, say, ran=False).beside(figures(groups, PRINTED, say)))

@@ -15,6 +15,11 @@ class Say(Protocol):
     def __call__(self, text: str, **values: object) -> str: ...
 
 
+def untranslated(text: str, **values: object) -> str:
+    """English: the text as it stands in the code, with its {placeholders} filled."""
+    return text.format(**values) if values else text
+
+
 def translator(language: str) -> Say:
     """A function that gives an English text, with its {placeholders} filled, in `language` ("en" or "es").
 
@@ -24,11 +29,9 @@ def translator(language: str) -> Say:
     if language not in ("en", "es"):
         raise UserError(f"report.language is '{language}', it must be en or es")
 
-    def say(text: str, **values: object) -> str:
-        text = text if language == "en" else spanish()[text]
-        return text.format(**values) if values else text
-
-    return say
+    if language == "en":
+        return untranslated
+    return lambda text, **values: untranslated(spanish()[text], **values)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Intervals: how sure a number is. All are two-sided, at 95 % by default.
+"""Intervals: how precisely a number is known. All are two-sided, at 95 % by default.
 
 The formulas are our own because `scipy.stats` takes half a second to import and every run needs an interval; the tests
 compare them with SciPy's.
@@ -14,6 +14,9 @@ from typing import NamedTuple
 CONFIDENCE = 0.95
 
 
+NO_SPREAD = 1e-9  # values that vary by less, relative to their mean, are one observation repeated
+
+
 class Estimate(NamedTuple):
     """A mean over runs. With one value there is no spread: `std`, `low` and `high` are NaN."""
 
@@ -22,6 +25,11 @@ class Estimate(NamedTuple):
     low: float
     high: float
     n: int
+
+    @property
+    def repeated(self) -> bool:
+        """Whether all values are the same: one observation made n times, which says nothing about precision."""
+        return self.n > 1 and self.std <= NO_SPREAD * max(1.0, abs(self.mean))
 
 
 def wilson_interval(successes: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -38,8 +46,14 @@ def wilson_interval(successes: float, n: int, confidence: float = CONFIDENCE) ->
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
-    """Mean of independent runs with Student's t interval.
+def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE, *, test_to_train: float = 0.0) -> Estimate:
+    """Mean over runs with Student's t interval.
+
+    Args:
+        test_to_train: 0 for independent values. Where each value was measured on its own random split of the same
+            images, n_test / n_train: the test sets overlap, so the variance of the mean is not std^2 / n but
+            std^2 * (1 / n + n_test / n_train), the corrected resampled t-test (Nadeau and Bengio 2003, Inference for
+            the Generalization Error, section 3).
 
     Raises:
         ValueError: for no values.
@@ -54,17 +68,22 @@ def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Es
     from scipy.special import stdtrit
 
     std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * std / math.sqrt(n)
+    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * std * math.sqrt(1 / n + test_to_train)
     return Estimate(mean, std, mean - half, mean + half, n)
 
 
-def paired_difference(a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
+def paired_difference(
+    a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE, *, test_to_train: float = 0.0
+) -> Estimate:
     """Mean of a_i - b_i with the paired t interval; `a` and `b` are in the same order of seeds.
+
+    `test_to_train`: see `mean_interval`.
 
     Raises:
         ValueError: for unequal lengths or no values.
     """
-    return mean_interval([x - y for x, y in zip(a, b, strict=True)], confidence)
+    differences = [x - y for x, y in zip(a, b, strict=True)]
+    return mean_interval(differences, confidence, test_to_train=test_to_train)
 
 
 def newcombe_difference(

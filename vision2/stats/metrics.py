@@ -24,9 +24,9 @@ def summarise_predictions(probabilities: np.ndarray, labels: np.ndarray) -> dict
 
     Returns:
         accuracy with its Wilson 95 % interval (accuracy_low, accuracy_high), balanced_accuracy (mean recall of the
-        classes present), macro_f1 (mean over classes present or predicted), top5 when K > 5, loss (mean negative
-        log-likelihood, nats), ece, calibration (the bins behind it), n, per_class (one dict per class, in order) and
-        confusion (K x K, rows are the true classes; None for more than `CONFUSION_KEPT_UP_TO` classes).
+        classes present), macro_f1 (mean over classes present or predicted), top5 when K > 5 (see `top_accuracy`), loss
+        (mean negative log-likelihood, nats), ece, calibration (the bins behind it), n, per_class (one dict per class, in
+        order) and confusion (K x K, rows are the true classes; None for more than `CONFUSION_KEPT_UP_TO` classes).
 
     Raises:
         ValueError: for no samples or shapes that do not match.
@@ -56,9 +56,19 @@ def summarise_predictions(probabilities: np.ndarray, labels: np.ndarray) -> dict
         "confusion": confusion.tolist() if num_classes <= CONFUSION_KEPT_UP_TO else None,
     }
     if num_classes > 5:
-        rank = (probabilities > true_probability[:, None]).sum(1)
-        result["top5"] = float((rank < 5).mean())
+        result["top5"] = top_accuracy(probabilities, labels, 5)
     return result
+
+
+def top_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
+    """Share of samples whose true class is among the k most probable, ties broken at random, in expectation.
+
+    Of t equally probable classes behind b better ones, k - b have a place among the first k: each with chance (k - b) / t.
+    k nearest neighbours leave most classes without a vote, and all of those equal.
+    """
+    true_probability = probabilities[np.arange(len(labels)), labels][:, None]
+    better, tied = (probabilities > true_probability).sum(1), (probabilities == true_probability).sum(1)
+    return float(np.clip((k - better) / tied, 0, 1).mean())
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:

@@ -5,6 +5,7 @@ Values are paired (by seed); each pair gives one difference, and the judgement r
   contradicted  the whole interval lies on the other side
   inconclusive  everything else: the interval includes the margin, fewer than two pairs, or no spread between pairs (then
                 the seed changed nothing and the pairs are one observation)
+Facts (a number of parameters) are compared exactly: equal counts contradict "a has fewer".
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from dataclasses import dataclass
 from vision2.stats.intervals import CONFIDENCE, Estimate, newcombe_difference, paired_difference
 
 SUPPORTED, CONTRADICTED, INCONCLUSIVE = "supported", "contradicted", "inconclusive"
-NO_SPREAD = 1e-9  # differences that vary by less, relative to their mean, are one observation repeated
 
 
 @dataclass(frozen=True)
@@ -36,33 +36,41 @@ def judge_pairs(
     margin: float = 0.0,
     exact: bool = False,
     comparisons: int = 1,
+    test_to_train: float = 0.0,
 ) -> Judgement:
     """Judge whether `a` is better than `b` by more than `margin`; both are in the same order of seeds.
 
     Args:
         better: "higher" or "lower".
         margin: below 0 for "not worse by more than".
-        exact: the values are no samples but facts (a number of parameters), which one pair decides.
+        exact: the values are facts (a number of parameters), not samples, so that one pair decides.
         comparisons: how many the claim consists of, for the Bonferroni correction of `firmly_contradicted`.
+        test_to_train: n_test / n_train where the test images of the seeds overlap; see `intervals.mean_interval`.
     """
     if not a:
         return Judgement(INCONCLUSIVE, "no_pairs")
-    difference = paired_difference(a, b)
+    difference = paired_difference(a, b, test_to_train=test_to_train)
+    if exact:
+        return _compare_facts(difference, better, margin)
 
     def side(low: float, high: float) -> str:
         gain = (low, high) if better == "higher" else (-high, -low)
         return SUPPORTED if gain[0] > margin else CONTRADICTED if gain[1] < margin else INCONCLUSIVE
 
-    if exact:
-        verdict = side(difference.mean, difference.mean)
-        return Judgement(verdict, "exact", difference, verdict == CONTRADICTED)
     if difference.n == 1:
         return Judgement(INCONCLUSIVE, "one_pair", difference)
-    if difference.std <= NO_SPREAD * max(1.0, abs(difference.mean)):
+    if difference.repeated:
         return Judgement(INCONCLUSIVE, "no_spread", difference)
-    corrected = paired_difference(a, b, 1 - (1 - CONFIDENCE) / comparisons)
+    corrected = paired_difference(a, b, 1 - (1 - CONFIDENCE) / comparisons, test_to_train=test_to_train)
     firmly = side(corrected.low, corrected.high) == CONTRADICTED
     return Judgement(side(difference.low, difference.high), "interval", difference, firmly)
+
+
+def _compare_facts(difference: Estimate, better: str, margin: float) -> Judgement:
+    """Better by more than the margin or, for one below 0, worse by no more than it: otherwise the claim is wrong."""
+    gain = difference.mean if better == "higher" else -difference.mean
+    verdict = SUPPORTED if gain > margin or gain == margin < 0 else CONTRADICTED
+    return Judgement(verdict, "exact", difference, verdict == CONTRADICTED)
 
 
 def judge_claim(judgements: Sequence[Judgement]) -> str:

@@ -1,0 +1,76 @@
+"""TensorBoard opened at a sweep's folder: exactly its runs, under names that people can read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from made_up_runs import configuration, make_run, write_json_lines
+from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+
+from vision2.runs.read import read_runs
+from vision2.runs.sweep_curves import link_curves
+from vision2.runs.tensorboard import TensorBoardTracker
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """Two models, two seeds, and a run that belongs to no sweep; returns the sweep's folder."""
+    jobs = []
+    for name, model, seed in [("a", "plain20", 0), ("b", "plain20", 1), ("c", "resnet20", 0), ("d", "resnet20", 1)]:
+        run = make_run(tmp_path / "digits" / "x", name, configuration(**{"model.name": model, "seed": seed}))
+        jobs.append({"command": "", "status": "completed", "error": None, "run": str(run)})
+    make_run(tmp_path / "digits" / "x", "other", configuration(**{"model.name": "vgg16"}))
+    for run in (tmp_path / "digits" / "x").iterdir():
+        with TensorBoardTracker(run) as tracker:
+            tracker.log_epoch({"epoch": 1, "train_loss": 1.0, "val_loss": 2.0})
+    folder = tmp_path / "sweeps" / "s"
+    folder.mkdir(parents=True)
+    write_json_lines(folder / "jobs.jsonl", jobs)
+    return folder
+
+
+def shown(folder: Path) -> dict:
+    """Runs and their scalars as TensorBoard finds them below a folder."""
+    found = EventMultiplexer().AddRunsFromDirectory(str(folder))
+    found.Reload()
+    return {name: tags["scalars"] for name, tags in found.Runs().items()}
+
+
+NAMES = ["plain20-scratch-seed0", "plain20-scratch-seed1", "resnet20-scratch-seed0", "resnet20-scratch-seed1"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_sweeps_folder_shows_exactly_its_runs_by_model_strategy_and_seed(sweep, links, monkeypatch):
+    if not links:
+
+        def refuse(*_, **__):
+            raise OSError("a required privilege is not held by the client")
+
+        monkeypatch.setattr(Path, "symlink_to", refuse)
+    for _ in range(2):  # a report made again replaces them
+        assert sorted(link_curves(sweep, read_runs(sweep)[0])) == NAMES
+    found = shown(sweep)
+    assert sorted(found) == NAMES
+    assert all({"loss/train", "loss/val"} <= set(tags) for tags in found.values())
+
+
+def test_the_links_survive_a_move_and_make_no_run_count_twice(sweep, tmp_path):
+    link_curves(sweep, read_runs(sweep)[0])
+    assert len(read_runs(tmp_path)[0]) == 5
+    moved = tmp_path.parent / f"{tmp_path.name}-moved"
+    tmp_path.rename(moved)
+    assert sorted(shown(moved / "sweeps" / "s")) == NAMES
+    moved.rename(tmp_path)
+
+
+def test_what_else_differs_is_in_the_name(tmp_path):
+    folder = tmp_path / "s"
+    folder.mkdir()
+    for number, source in enumerate(("/a/digits/resnet20-scratch/2025-0", "/a/digits/resnet20-scratch/2025-1")):
+        run = make_run(tmp_path, f"r{number}", configuration(**{"strategy.source": source, "strategy.lr": 0.1}))
+        with TensorBoardTracker(run) as tracker:
+            tracker.log_epoch({"epoch": 1, "train_loss": 1.0})
+    names = link_curves(folder, read_runs(tmp_path)[0])
+    assert len(set(names)) == 2 and all("/" not in name and name.endswith("-seed0") for name in names)
+    assert all("source=" in name and "2025-" in name for name in names)

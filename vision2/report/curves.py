@@ -1,0 +1,105 @@
+"""Figures of what changed while networks were trained: learning curves and gradient norms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from vision2.pictures.plots import colour
+from vision2.report.plotting import add_legend, in_percent, new_axes
+from vision2.report.texts import Say
+from vision2.runs.groups import Group
+
+CLIPPED_ABOVE = 3  # times the usual loss
+
+
+def learning_curves(groups: Sequence[Group], quantity: str, say: Say) -> Figure | None:
+    """`quantity` ("loss" or "accuracy") by epoch: mean over seeds, a band from the lowest to the highest seed.
+
+    None when no run has a second epoch, as for classifiers fitted in one step: points are no curve.
+    """
+    figure, axes = new_axes()
+    longest, drawn, first = 0, [], []
+    for index, group in enumerate(groups):
+        for split, style in (("val", "-"), ("train", "--")):
+            by_epoch = _by_epoch(group, f"{split}_{quantity}")
+            if not by_epoch:
+                continue
+            epochs, values = list(by_epoch), list(by_epoch.values())
+            longest = max(longest, len(epochs))
+            means = [float(np.mean(found)) for found in values]
+            drawn += means
+            first += means[:1] if split == "train" else []
+            look = {"color": colour(index), "linewidth": 1.5, "marker": "." if len(epochs) == 1 else ""}
+            label = group.label if split == "val" else None
+            axes.plot(epochs, means, style, label=label, **look)
+            if max(map(len, values)) > 1:
+                low, high = map(min, values), map(max, values)
+                axes.fill_between(epochs, list(low), list(high), color=colour(index), alpha=0.15, linewidth=0)
+    if longest < 2:
+        return None
+    axes.set(xlabel=say("epoch"), ylabel=say(quantity))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    if quantity == "accuracy":
+        in_percent(axes.yaxis)
+    else:
+        _clip(axes, drawn, first, say)
+    add_legend(axes, {"-": say("validation"), "--": say("training")})
+    return figure
+
+
+def _clip(axes: Axes, drawn: Sequence[float], first: Sequence[float], say: Say) -> None:
+    """End the loss axis where a few huge values would flatten all curves, and say so on it.
+
+    Usual values: three quarters of those drawn, and the training losses of the first epoch, where curves begin.
+    """
+    usual = max(float(np.quantile(drawn, 0.75)), float(np.median(first or drawn)))
+    if max(drawn) <= CLIPPED_ABOVE * usual:
+        return
+    top = 1.1 * max(value for value in drawn if value <= CLIPPED_ABOVE * usual)
+    axes.set_ylim(top=top, bottom=min(0.0, *drawn))
+    highest = say("axis cut at {top}, highest value {highest}", top=f"{top:.3g}", highest=f"{max(drawn):.3g}")
+    axes.set_ylabel(f"{axes.get_ylabel()}\n({highest})", fontsize=8)
+
+
+def _by_epoch(group: Group, key: str) -> dict[int, list[float]]:
+    found: dict[int, list[float]] = {}
+    for run in group.runs:
+        for record in run.history:
+            if isinstance(record.get(key), int | float):
+                found.setdefault(record["epoch"], []).append(record[key])
+    return dict(sorted(found.items()))
+
+
+def gradient_norms(groups: Sequence[Group], say: Say) -> Figure | None:
+    """Mean gradient norm of each stage from input to output, in the first epoch and the last."""
+    figure, axes = new_axes()
+    longest = max((len(run.history) for group in groups for run in group.runs), default=0)
+    drawn: list[list[str]] = []
+    for index, group in enumerate(groups):
+        for epoch, style in ((0, "o-"), (-1, "o--"))[: max(1, min(longest, 2))]:
+            records = [run.history[epoch].get("gradient_norms") for run in group.runs if run.history]
+            records = [record for record in records if record]
+            stages = list(records[0]) if records else []
+            if len(stages) < 2:
+                continue
+            means = [np.mean([norms[stage] for norms in records if norms.get(stage)] or [np.nan]) for stage in stages]
+            look = {"color": colour(index), "markersize": 3, "linewidth": 1.3}
+            label = group.label if epoch == 0 else None
+            axes.plot(np.linspace(0, 1, len(stages)), means, style, label=label, **look)
+            drawn.append(stages)
+    if not drawn:
+        return None
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set(xlabel=say("input → output"), ylabel=say("gradient norm"))
+    if all(stages == drawn[0] for stages in drawn):
+        axes.set_xticks(np.linspace(0, 1, len(drawn[0])), drawn[0], rotation=30, ha="right", fontsize=8)
+    add_legend(axes, {"-": say("first epoch"), "--": say("last epoch")} if longest > 1 else None)
+    return figure

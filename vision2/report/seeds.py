@@ -1,0 +1,94 @@
+"""What the seed changed between runs of one configuration, which decides what an interval over seeds covers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean
+
+import numpy as np
+
+from vision2.runs.read import Run
+from vision2.runs.records import SPLIT
+
+ORDER, IMAGES, SPLITS, UNKNOWN = "order", "images", "splits", "unknown"
+WHAT_VARIES = {
+    ORDER: "{count} seeds: start and order",
+    IMAGES: "{count} seeds: start, order and training images",
+    SPLITS: "{count} seeds: start, order and split (corrected)",
+    UNKNOWN: "{count} seeds",
+}
+FINGERPRINT = re.compile(r'"fingerprint": "(\w+)"')
+THINNED = {"dataset.fraction": 1.0, "dataset.eval_fraction": 1.0, "dataset.shots_per_class": None, "dataset.imbalance": 1.0}
+
+
+@dataclass(frozen=True)
+class SeedEffect:
+    """`what` the seed changes (a key of `WHAT_VARIES`), and n_test / n_train for intervals where that is the split."""
+
+    what: str
+    test_to_train: float = 0.0
+
+
+def seed_effect(runs: Sequence[Run], split: str | None = "test") -> SeedEffect:
+    """What differs between these runs besides their seeds.
+
+    Args:
+        split: where the values were measured, "test" or "val"; None for the training images, which need no correction.
+    """
+    if len(runs) < 2:
+        return SeedEffect(UNKNOWN)
+    fingerprints = [_fingerprint(run) for run in runs]
+    if None in fingerprints:
+        return SeedEffect(UNKNOWN)
+    if len(set(fingerprints)) == 1:
+        return SeedEffect(ORDER)
+    tested = [_test_images(run) for run in runs]
+    if None in tested:
+        return SeedEffect(UNKNOWN)
+    same = all(images == tested[0] for images in tested)
+    if split is None or (same and split == "test"):
+        return SeedEffect(IMAGES if same else SPLITS)
+    return SeedEffect(SPLITS, _test_to_train(runs, tested, split))
+
+
+def split_of(metric: str) -> str | None:
+    """Where a metric was measured, by its dotted key: "test", "val", or None for the training images and for facts."""
+    return next((split for split in ("test", "val") if re.search(rf"\b{split}[._]", metric)), None)
+
+
+def _test_to_train(runs: Sequence[Run], tested: Sequence[frozenset], split: str) -> float:
+    """n_test / n_train, which in the formula stands for the correlation n_test / (n_test + n_train) between seeds.
+
+    That holds where all images that are not tested are trained on. Where a fraction, shots or imbalance thin the images,
+    the correlation is taken to be the share of test images that two seeds have in common.
+    """
+    if split == "test" and any(run.get(key, default) != default for run in runs for key, default in THINNED.items()):
+        shared = fmean(len(a & b) / max(1, min(len(a), len(b))) for a, b in pairwise(tested))
+        return shared / (1 - shared) if shared < 1 else 0.0
+    sizes = [(run.get(f"metrics.{split}.n"), _trained_on(run)) for run in runs]
+    return fmean(n / trained for n, trained in sizes) if all(n and trained for n, trained in sizes) else 0.0
+
+
+def _trained_on(run: Run) -> int:
+    return sum((run.get("data.counts.train") or {}).values())
+
+
+def _fingerprint(run: Run) -> str | None:
+    """Of the images and their splits; the file may hold 60,000 names, so that only its head is read."""
+    try:
+        with (run.path / SPLIT).open(encoding="utf-8") as stream:
+            found = FINGERPRINT.search(stream.read(1000))
+    except OSError:
+        return None
+    return found and found[1]
+
+
+def _test_images(run: Run) -> frozenset | None:
+    try:
+        with np.load(run.path / "predictions.npz", allow_pickle=False) as predictions:
+            return frozenset(predictions["ids"].tolist())
+    except (OSError, ValueError, KeyError):
+        return None

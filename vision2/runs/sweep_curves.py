@@ -1,0 +1,61 @@
+"""A sweep's runs under readable names in its own folder, so that TensorBoard opened there shows exactly them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from vision2.runs.groups import group_runs
+from vision2.runs.read import Run
+
+EVENTS = "events.out.tfevents.*"
+NAMED_BY_ALL = ("model.name", "strategy.name")
+
+
+def link_curves(folder: Path, runs: Sequence[Run]) -> list[str]:
+    """Link each run that has events into a sweep's folder, by model, strategy, what else differs, and seed.
+
+    Where the file system has no links, the event files are copied. Returns the names.
+    """
+    ours = {run.path.resolve() for run in runs}
+    for link in folder.iterdir():
+        if link.is_symlink() and link.resolve() in ours:  # made before more of the sweep's runs were finished
+            link.unlink()
+    names = []
+    for name, run in curve_names(runs).items():
+        if any(run.path.glob(EVENTS)):
+            _link(folder / name, run.path)
+            names.append(name)
+    return names
+
+
+def curve_names(runs: Sequence[Run]) -> dict[str, Run]:
+    """A name for each run: `resnet20-scratch-lr=0.1-seed0`; runs that it does not tell apart are numbered."""
+    named: dict[str, Run] = {}
+    for group in group_runs(runs):
+        keys = [*NAMED_BY_ALL, *(key for key in group.named_by if key not in NAMED_BY_ALL)]
+        for run in [*group.runs, *group.failed, *group.superseded]:
+            words = [_word(key, run.get(key)) for key in keys]
+            name = re.sub(r"[^\w.=+-]+", "_", "-".join([*words, f"seed{run.seed}"]))
+            number = next(n for n in range(1, len(runs) + 2) if (name if n == 1 else f"{name}-{n}") not in named)
+            named[name if number == 1 else f"{name}-{number}"] = run
+    return named
+
+
+def _word(key: str, value: object) -> str:
+    return str(value) if key.endswith(".name") else f"{key.rpartition('.')[2]}={value}"
+
+
+def _link(link: Path, run_dir: Path) -> None:
+    with suppress(OSError):  # curves are also in the run folder itself
+        try:
+            # relative, so that the output folder can be moved as a whole
+            link.symlink_to(os.path.relpath(run_dir, link.parent), target_is_directory=True)
+        except (OSError, ValueError, NotImplementedError):  # Windows without the right to link, or another drive
+            link.mkdir(exist_ok=True)
+            for events in run_dir.glob(EVENTS):
+                shutil.copy2(events, link)
