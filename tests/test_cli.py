@@ -126,7 +126,7 @@ def test_an_experiment_is_one_plain_command_that_ends_in_a_verdict_and_a_page(ex
     assert "verdict: inconclusive" in experiment.stdout
     (page,) = experiment.folder.rglob("report.html")
     text = page.read_text()
-    assert text.index("after one epoch on 57 digits") < text.index("plain20")
+    assert text.index("after one epoch on 57 digits") < text.index("plain20, random start, digits")
     assert "python -m vision2.train experiment=smoke device=cpu<" in text  # the whole sweep again
     assert all((page.parent / name).exists() for name in ("report.md", "table.csv"))
 

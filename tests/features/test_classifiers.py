@@ -121,5 +121,5 @@ def test_few_neighbours_do_not_reach_a_top_five_accuracy_that_they_cannot_know(d
     """One neighbour votes for one class; the other nine tie, and four of them share the remaining places."""
     train, val, test = digits
     head = fit_classifier("knn", train, val, num_classes=10, seed=0, neighbours=1).head
-    found = summarise_predictions(head.probabilities(test.features).numpy(), test.labels.numpy())
+    found = summarise_predictions(probabilities(head, test).numpy(), test.labels.numpy())
     assert found["top5"] == pytest.approx(found["accuracy"] + (1 - found["accuracy"]) * 4 / 9)

@@ -101,8 +101,8 @@ def compare(jobs: Sequence[Job]) -> int:
     _check_sources(jobs)
     folder = SweepFolder(create_sweep_dir(Path(jobs[0].config.output_dir)))
     print(f"{len(jobs)} jobs; the comparison goes to {folder.path}", flush=True)
-    for job in jobs:
-        sweep_job(job.config, shlex.join(["python", "-m", "vision2.train", *job.overrides]), folder)
+    for number, job in enumerate(jobs, start=1):
+        sweep_job(job.config, shlex.join(["python", "-m", "vision2.train", *job.overrides]), folder, number=number)
     done, baseline = folder.jobs(), jobs[0].strategy
     results = _accuracies(jobs, done)
     if not results[baseline]:

@@ -11,7 +11,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from vision2.basics.errors import UserError
-from vision2.basics.text_table import as_text
 from vision2.config.command import USER_MISTAKE
 from vision2.config.compose import load_config
 from vision2.config.schema import Config
@@ -120,7 +119,7 @@ def _report(folder: SweepFolder, language: str) -> bool:
         Stopped: when the user stops it; no half report is left.
     """
     from vision2.report.build import write_report
-    from vision2.report.tables import PRINTED, table
+    from vision2.report.tables import printed
 
     again = shlex.join(["python", "-m", "vision2.report", str(folder.path)])
     try:
@@ -130,7 +129,7 @@ def _report(folder: SweepFolder, language: str) -> bool:
         raise
     except (UserError, OSError) as error:
         runs, _ = read_run_folders(job["run"] for job in folder.jobs() if job["run"])
-        print(as_text(*table(group_runs(runs), columns=PRINTED)))
+        print(printed(group_runs(runs)))
         print(f"the report was not written: {error}. Write it with: {again}", file=sys.stderr)
         return False
     return True

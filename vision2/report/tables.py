@@ -104,4 +104,9 @@ def write_table(
     everything = ranking(groups, metric, say).beside(figures(groups, others(metric), say))
     for name, text in zip(TABLE_FILES, (as_csv(groups), as_markdown(*everything)), strict=True):
         write_text(files.path(name), text)
+    return printed(groups, say, metric=metric)
+
+
+def printed(groups: Sequence[Group], say: Say = untranslated, *, metric: tuple[str, str] = RANKED_BY) -> str:
+    """The columns that fit a terminal."""
     return as_text(*ranking(groups, metric, say, ran=False).beside(figures(groups, PRINTED, say)))

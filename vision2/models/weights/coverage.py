@@ -88,7 +88,7 @@ def report_of(
         layers_loaded=len(layers - incomplete),
         layers_total=len(layers),
         adapted=tuple(adapted),
-        dropped=tuple(name for name in given if name not in fitting),
+        dropped=tuple(name for name in given if name not in fitting and not name.endswith("num_batches_tracked")),
         kept=tuple(name for name in counted if name not in fitting),
         head=head,
         notes=(*notes, *(f"{name}: {rule}" for name, rule in adapted.items())),

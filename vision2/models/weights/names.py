@@ -200,7 +200,7 @@ def _renamed(tensors: dict[str, Tensor], match: _Match, head: str | None) -> dic
             renamed[f"head.{name.rpartition('.')[2]}"] = tensor.flatten(1) if tensor.ndim > 1 else tensor
         elif name in own:
             renamed[own[name]] = tensor
-        elif tensor.ndim > 0 and COUNTER not in name:
+        elif tensor.ndim > 0 or COUNTER in name:
             inside = name.startswith(match.prefix)
             renamed[f"backbone.{name.removeprefix(match.prefix)}" if inside else name] = tensor
     if "head.weight" in renamed and "head.bias" not in renamed:  # a layer without a bias adds nothing
