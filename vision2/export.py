@@ -15,9 +15,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vision2.basics.errors import UserError
+from vision2.basics.preprocessing import Preprocessing
 from vision2.config.command import Option, run_command
 
 SUFFIXES = {"onnx": ".onnx", "torch_export": ".pt2"}
+HOW_SQUARE = {  # what a program that runs the file must do, by Preprocessing.resize
+    "crop": "shorter side resized to resize_px and the centre image_size_px cropped",
+    "squash": "resized to image_size_px squared, aspect ignored",
+    "pad": "longer side resized to image_size_px and padded to a square with the mean colour",
+}
+CLASSES_SHOWN = 10
 OPTIONS = {
     "checkpoint": Option(None, "a checkpoint or the run folder that holds it"),
     "format": Option("onnx", " or ".join(SUFFIXES)),
@@ -71,6 +78,8 @@ def run(options: dict) -> None:
     size, classes = network.preprocessing.image_size_px, len(checkpoint["classes"])
     print(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)")
     print(f"  {network.name}, input images (N, 3, {size}, {size}), output probabilities (N, {classes})")
+    named = ", ".join(f"{index} {name}" for index, name in enumerate(checkpoint["classes"][:CLASSES_SHOWN]))
+    print(f"  order of the classes: {named}{', ...' if classes > CLASSES_SHOWN else ''}")
     print(
         f"  largest difference from the checkpoint: {worst:.2g} over {sum(CHECKED_BATCHES)} images"
         f" in batches of {' and '.join(map(str, CHECKED_BATCHES))}"
@@ -96,10 +105,11 @@ def destination(options: dict) -> Path:
 
 def metadata_of(checkpoint: dict) -> dict:
     """What a program that runs the file needs to prepare its input and to name its outputs."""
+    preprocessing = Preprocessing.from_dict(checkpoint["preprocessing"])
     return {
         "classes": checkpoint["classes"],
-        "preprocessing": checkpoint["preprocessing"],
-        "input": "RGB / 255, resized and cropped as in preprocessing, then (x - mean) / std; N x 3 x H x W float32",
+        "preprocessing": preprocessing.to_dict(),
+        "input": f"RGB / 255, {HOW_SQUARE[preprocessing.resize]}, then (x - mean) / std; N x 3 x H x W float32",
         "model": checkpoint["model_config"]["name"],
     }
 

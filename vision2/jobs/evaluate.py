@@ -17,7 +17,8 @@ from vision2.basics.text_table import as_csv
 from vision2.basics.written import WrittenFiles
 from vision2.config.schema import Config
 from vision2.data.batches import Batches
-from vision2.data.dataset import Split, data_digest, open_dataset, open_everything
+from vision2.data.dataset import Dataset, Split, data_digest, open_dataset, open_everything
+from vision2.data.remarks import training_remarks
 from vision2.data.settings import DatasetConfig
 from vision2.inference.load_network import load_network
 from vision2.runs.environment import environment
@@ -67,6 +68,22 @@ def evaluate(config: Config) -> dict:
     write_text(files.path(".csv"), as_csv(PREDICTION_COLUMNS, rows))
     write_json(files.path(".json"), plain(result | {"dataset": asdict(config.dataset)} | environment()))
     print(f"written: {files.path('.json')}, and the prediction for each image in {files.path('.csv').name}")
+    size = network.preprocessing.image_size_px
+    data = open_dataset(config.dataset, seed=config.seed, store_px=round(size / CROP_SHARE))
+    for line in training_remarks(data.report):
+        print(line, flush=True)
+    data = in_classes_of(data, checkpoint["classes"])
+    _check_not_trained_on(data, trained_on(files.folder, config.dataset))
+    batch_size = config.train.batch_size or 64
+    _, *splits = open_batches(config, data, network.preprocessing, device=device, batch_size=batch_size)
+    metrics = {
+        name: summarise_predictions(*predict(network, batches)) for name, batches in zip(("val", "test"), splits, strict=True)
+    }
+    result = {"status": "completed", "checkpoint": config.checkpoint, "classes": list(data.classes), "metrics": metrics}
+    write_json(
+        files.path(name),
+        plain(result | {"dataset": asdict(config.dataset)} | environment()),
+    )
     return result
 
 

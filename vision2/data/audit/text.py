@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vision2.data.audit.inspection import BAD_KINDS, KINDS, ODD_KINDS
+from vision2.data.remarks import remarks
 
 SHOWN = 5  # paths per kind in the text; the JSON lists all
 
@@ -37,6 +38,7 @@ def verdicts(findings: dict) -> list[tuple[str, str]]:
     said += [
         ("note", f"{title}: {len(findings['kinds'][kind]):,}.") for kind, title in ODD_KINDS.items() if findings["kinds"][kind]
     ]
+    said += remarks({**findings["notes"], "counts": findings["counts"]})
     said += [("note", sentence) for sentence in _notes(findings)]
     said.sort(key=lambda pair: pair[0] != "warning")
     return said or [("ok", "Nothing found that could spoil a result.")]
@@ -51,12 +53,7 @@ def _many(count: int, what: str) -> str:
 
 
 def _notes(findings: dict) -> list[str]:
-    notes = findings["notes"]
-    said = [f"{part} lacks the classes {', '.join(names[:10])}." for part, names in notes.get("missing_classes", {}).items()]
-    if notes.get("outside_class_folders"):
-        said.append(f"{notes['outside_class_folders']} images are outside the class folders and not used.")
-    if notes.get("unlabelled"):
-        said.append(f"{notes['unlabelled']} images have no label in their name or folder and are not used.")
+    said = []
     totals = [sum(part[name] for part in findings["counts"].values()) for name in findings["classes"]]
     if min(totals) * 3 < max(totals):
         said.append(f"Classes are imbalanced, {min(totals)} to {max(totals)} images: see train.class_weights and sampler.")
