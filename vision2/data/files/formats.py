@@ -12,7 +12,7 @@ HEAD_BYTES = 32  # enough for every signature below
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of image. `signature` matches the first bytes; `pillow` are the decoder's names for it."""
+    """A kind of image. `signature` matches the first bytes; `pillow` are Pillow's names for it, the decoder's first."""
 
     name: str
     endings: tuple[str, ...]
@@ -85,4 +85,4 @@ def decodable() -> frozenset[str]:
 @cache
 def pillow_names() -> tuple[str, ...]:
     """What Pillow may try on a file: not EPS, for example, which would start another program."""
-    return tuple(name for kind in FORMATS if kind.name in decodable() for name in kind.pillow)
+    return tuple(kind.pillow[0] for kind in FORMATS if kind.name in decodable())
