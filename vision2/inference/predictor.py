@@ -14,8 +14,9 @@ from vision2.basics.errors import UserError
 from vision2.basics.preprocessing import CROP_SHARE
 from vision2.data.augment.view import View
 from vision2.data.files.decode import BadImage, decode_entry
-from vision2.data.files.listing import FileEntry, list_images
+from vision2.data.files.listing import FileEntry, Listing, list_place
 from vision2.data.files.locations import existing_path
+from vision2.data.files.unused import describe_unused
 from vision2.inference.load_network import load_network
 from vision2.models.build import build_model
 from vision2.models.heads import is_differentiable
@@ -94,18 +95,24 @@ def predictor_of_weights(
 
 
 def find_images(place: str) -> list[FileEntry]:
-    """The images at `place`: one file, everything below a folder, or a zip.
+    """`list_images_of(place).images`."""
+    return list_images_of(place).images
+
+
+def list_images_of(place: str) -> Listing:
+    """The images at `place` (one file, everything below a folder, or a zip), and what else lies there.
 
     Raises:
         UserError: when the place does not exist, or has no image in it.
     """
     path = existing_path(place, "images")
     if path.is_file() and path.suffix.lower() != ".zip":
-        return [FileEntry(path, path.name)]
-    found = list_images(path)
-    if not found:
-        raise UserError(f"images={place} holds no images: no file there ends in .jpg, .png or another image suffix")
-    return found
+        return Listing([FileEntry(path, path.name)])
+    listing = list_place(path)
+    if not listing.images:
+        unused = describe_unused(listing.notes.get("unused", ()))
+        raise UserError(f"images={place} holds no images" + (f", only {unused}" if unused else "") + "; give another place")
+    return listing
 
 
 def predict_images(

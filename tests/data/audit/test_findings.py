@@ -265,3 +265,15 @@ def test_the_command_writes_text_json_and_page(tmp_path, capsys):
         command.run(config, {"out": str(tmp_path / "mine")})
     assert json.loads((tmp_path / "out" / "audit.json").read_text())["files"] == 16
     assert "16 files" in capsys.readouterr().out
+
+
+def test_the_share_of_pixels_that_a_centre_crop_throws_away(tmp_path):
+    for name in ("ash", "oak"):
+        (tmp_path / name).mkdir()
+        for index in range(8):
+            picture(index + 100 * (name == "oak"), width=160, height=40).save(tmp_path / name / f"{index}.png")
+    found = findings(tmp_path)
+    assert found["share_cropped"] == pytest.approx(1 - 0.875**2 / 4)
+    assert "throws away 81% of the pixels; dataset.resize=squash or pad shows whole pictures" in text(found)
+    assert "throws away 81% of the pixels" in page(audit(settings(tmp_path), seed=0))
+    assert findings(tmp_path, resize="pad")["share_cropped"] == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vision2.data.audit.inspection import BAD_KINDS, KINDS, ODD_KINDS
 from vision2.data.remarks import remarks
 
+MUCH_CROPPED = 0.5  # a picture of 3 : 2 loses 49 %
 SHOWN = 5  # paths per kind in the text; the JSON lists all
 
 
@@ -54,10 +55,19 @@ def _many(count: int, what: str) -> str:
 
 def _notes(findings: dict) -> list[str]:
     said = []
+    if findings["share_cropped"] > MUCH_CROPPED:
+        said.append(crop_sentence(findings))
     totals = [sum(part[name] for part in findings["counts"].values()) for name in findings["classes"]]
     if min(totals) * 3 < max(totals):
         said.append(f"Classes are imbalanced, {min(totals)} to {max(totals)} images: see train.class_weights and sampler.")
     return said
+
+
+def crop_sentence(findings: dict) -> str:
+    """The share of pixels that the centre crop throws away, and the option that keeps them."""
+    share = findings["share_cropped"]
+    remedy = "; dataset.resize=squash or pad shows whole pictures" if share else ""
+    return f"The centre crop of evaluation throws away {share:.0%} of the pixels{remedy}."
 
 
 def text(findings: dict) -> str:
@@ -99,7 +109,7 @@ def _size_lines(findings: dict) -> list[str]:
         return []
     most = max(step["images"] for step in sizes["histogram"])
     head = "Shorter side: {smallest_px} px smallest, {median_px:g} median, {largest_px} largest".format(**sizes)
-    return [head] + [
+    return [head, crop_sentence(findings)] + [
         f"  {step['px']:>13} px {step['images']:>8,} {'#' * round(40 * step['images'] / most)}"
         for step in sizes["histogram"]
         if step["images"]
