@@ -53,7 +53,7 @@ def test_a_format_without_a_decoder_is_named_with_what_to_install(tmp_path, monk
     assert [entry.id for entry in listing.images] == ["b.heic"]
     said = describe_unused(listing.notes["unused"])
     assert "1 .heic (HEIC, to read it: pip install 'vision2[heif]')" in said
-    assert "1 with no ending (AVIF, to read it: pip install pillow>=11.3)" in said
+    assert "1 with no ending (AVIF, to read it: pip install 'pillow>=11.3')" in said
 
 
 def test_what_is_never_read_is_named_by_what_it_is(tmp_path):

@@ -36,7 +36,7 @@ FORMATS = (
     Format(
         "JPEG 2000", (".jp2", ".j2k", ".jpf", ".jpx"), _starts(rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n"), ("JPEG2000",)
     ),
-    Format("AVIF", (".avif",), _starts(rb"....ftypavi[fs]"), ("AVIF",), "pillow>=11.3"),
+    Format("AVIF", (".avif",), _starts(rb"....ftypavi[fs]"), ("AVIF",), "'pillow>=11.3'"),
     Format("HEIC", (".heic", ".heif"), _starts(rb"....ftyp(?:hei[cxms]|hev[cxms]|mif1|msf1)"), ("HEIF",), "'vision2[heif]'"),
 )
 IMAGE_ENDINGS = {ending: kind for kind in FORMATS for ending in kind.endings}
