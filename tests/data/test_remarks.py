@@ -28,7 +28,7 @@ EXPECTED = [
     "Classes that differ only in case, spaces, - or _: 'Root' and 'root'",
     "The classes are the folders of the top level; 3 folders below them are merged into them (Fruit 2, Root 1), "
     "e.g. Fruit/Apple: dataset.class_level=leaf takes the deepest folders as classes.",
-    "1 image is outside the class folders and not used: 1 in ..",
+    "1 image is outside the class folders and not used: 1 in the top folder.",
     "2 .jxl (JPEG XL, convert to JPEG or PNG), 1 .txt and 1 with no ending (not an image)",
     "because their names begin with a dot: .old.",
 ]

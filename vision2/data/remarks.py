@@ -39,7 +39,8 @@ def _levels(report: dict) -> list[str]:
         where = "top level" if level == "top" else f"first {level} levels"
         said.append(
             f"The classes are the folders of the {where}; {sum(below.values()):,} folders below them are merged into them "
-            f"({counts}), e.g. {report['leaf_example']}: dataset.class_level=leaf takes the deepest folders as classes."
+            f"({counts}), e.g. {report['leaf_example']}: dataset.class_level={report['finer_level']} takes the "
+            "deepest folders as classes."
         )
     if merged := report.get("merged_leaves"):
         counts = _some([f"{name} in {count}" for name, count in merged.items()])
@@ -50,7 +51,9 @@ def _levels(report: dict) -> list[str]:
 def _not_used(report: dict) -> list[str]:
     said = []
     if count := report.get("outside_class_folders"):
-        folders = _some([f"{number} in {name}" for name, number in report.get("outside_folders", {}).items()])
+        named = {"the top folder" if name == "." else name: number for name, number in report["outside_folders"].items()}
+        listed = [f"{number} in {name}" for name, number in named.items()]
+        folders = ", ".join(listed[:FEW_SHOWN]) + (", ..." if len(listed) > FEW_SHOWN else "")
         images = "1 image is" if count == 1 else f"{count:,} images are"
         said.append(f"{images} outside the class folders and not used: {folders}.")
     if report.get("unlabelled"):

@@ -40,6 +40,12 @@ def test_folders_merged_below_a_class_are_counted(tmp_path):
     notes = read(tmp_path, FRUIT).notes
     assert notes["leaf_folders"] == {"Fruit": 3, "Root": 2}
     assert notes["leaf_example"] == "Fruit/Apple/Gala"
+    assert notes["finer_level"] == "leaf"
+
+
+def test_a_level_is_named_where_leaf_folders_of_several_places_have_one_name(tmp_path):
+    names = ["Arcadian/sign1/1.jpg", "Arcadian/sign2/1.jpg", "Sanskrit/sign1/1.jpg", "Latin/sign9/1.jpg"]
+    assert read(tmp_path, names).notes["finer_level"] == "2"
 
 
 def test_equal_leaf_folders_are_one_class_and_said_to_be(tmp_path):

@@ -100,9 +100,12 @@ def _levels(folders: Sequence[Folders], level: str) -> dict:
     if not below:
         return {"merged_leaves": merged} if merged else {}
     name, rest = min((name, min(found)) for name, found in below.items())
+    leaves = set(folders)
+    unique = len({path[-1] for path in leaves}) == len(leaves)
     return {
         "leaf_folders": {name: len(found) for name, found in sorted(below.items())},
         "leaf_example": "/".join((name, *rest)),
+        "finer_level": "leaf" if unique else str(max(map(len, leaves))),  # by name, leaves of several places would be merged
     }
 
 
