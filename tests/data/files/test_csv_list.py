@@ -50,7 +50,7 @@ def test_other_columns_by_option(photos):
     text = text.replace("a b.jpg", '"a, b.jpg"')
     columns = {"csv_path_column": "where", "csv_label_column": "kind", "csv_split_column": "fold"}
     assert read(photos, text, **columns) == EXPECTED | {"a, b.jpg": "ash"}
-    with pytest.raises(UserError, match=r"csv_label_column=kindd: .* has no such column, did you mean 'kind'"):
+    with pytest.raises(UserError, match=r"csv_label_column=kindd: .* has no column of that name, did you mean 'kind'"):
         read(photos, text, **columns | {"csv_label_column": "kindd"})
 
 

@@ -64,7 +64,7 @@ def test_a_zip_of_zips_says_what_is_in_it(tmp_path):
         (b"\x28\xb5\x2f\xfd", "zstd archive: unpack it with `tar --zstd -xf x.dat`"),
         (b"7z\xbc\xaf\x27\x1c", "7z archive"),
         (b"Rar!\x1a\x07", "RAR archive"),
-        (b"hello", "none of a folder, a .zip, a .tar"),
+        (b"hello", "is not a folder, a .zip, a .tar"),
     ],
 )
 def test_other_files_are_refused_with_what_to_do(tmp_path, head, says):
@@ -82,7 +82,7 @@ def test_a_folder_without_images_says_what_is_there(tmp_path):
 def test_a_folder_with_a_list_and_no_class_folders_names_the_list(tmp_path):
     class_folders(tmp_path, ash=1)
     (tmp_path / "ash" / "labels.csv").write_text("path,label\n")
-    with pytest.raises(UserError, match=r"no class folders.*there is labels\.csv"):
+    with pytest.raises(UserError, match=r"no class folders.*labels\.csv is there"):
         read_layout(tmp_path / "ash")
 
 

@@ -61,5 +61,5 @@ def _sides(classes: Sequence[str]) -> str | None:
         if names.issuperset(pair):
             return f"are letters of which some are mirror images ({pair[0]}, {pair[1]})"
     if len(names & DIGITS) > 1 and all(name.isdigit() for name in names):
-        return "may be digits, and a mirrored 2 is no 2"
+        return "may be digits, and a mirrored 2 is not a 2"
     return None

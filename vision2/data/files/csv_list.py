@@ -89,7 +89,7 @@ def _find_columns(path: Path, header: list[str], rows: list, config: DatasetConf
     for what, usual in COLUMNS.items():
         wanted = given[what]
         if wanted is not None and wanted.lower() not in lower:
-            raise UserError(f"dataset.csv_{what}_column={wanted}: {path} has no such column{suggest(wanted, header)}")
+            raise UserError(f"dataset.csv_{what}_column={wanted}: {path} has no column of that name{suggest(wanted, header)}")
         names = [wanted.lower()] if wanted is not None else usual.split()
         if name := next((name for name in names if name in lower), None):
             found[what] = lower.index(name)

@@ -73,7 +73,7 @@ def _no_classes(root: Path, count: int, level: str, deepest: int) -> str:
     if level not in ("top", "leaf") and deepest:
         return f"dataset.class_level={level}: {root} has class folders down to level {deepest} only; give at most {deepest}"
     lists = sorted(path.name for path in root.iterdir() if path.suffix.lower() == ".csv") if root.is_dir() else []
-    found = f" (there is {lists[0]})" if lists else ""
+    found = f"; {lists[0]} is there" if lists else ""
     return (
         f"{root} holds {count} images but no class folders: put the images of each class into a folder with its "
         f"name, or give a CSV list (path,label) as dataset.root{found}"

@@ -19,9 +19,7 @@ def cache_root(cache_dir: str | None) -> Path:
     try:
         return Path(given).expanduser() if given else Path.home() / ".cache" / "vision2"
     except RuntimeError as error:
-        raise UserError(
-            "this user has no home directory for the cache: set dataset.cache_dir=FOLDER or $VISION2_CACHE"
-        ) from error
+        raise UserError("there is no home directory for the cache: set dataset.cache_dir=FOLDER or $VISION2_CACHE") from error
 
 
 def existing_path(given: str | Path, setting: str) -> Path:

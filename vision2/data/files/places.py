@@ -49,7 +49,7 @@ def open_place(given: str | Path, config: DatasetConfig) -> Path:
             command = command.replace("FILE", place.name)
             raise UserError(f"dataset.root: {place} is a {name} archive: unpack it with `{command}` and give the folder")
     raise UserError(
-        f"dataset.root: {place} is none of a folder, a .zip, a .tar (.gz, .bz2, .xz) and a CSV list "
+        f"dataset.root: {place} is not a folder, a .zip, a .tar (.gz, .bz2, .xz) or a CSV list "
         f"({', '.join(csv_list.ENDINGS)}): give one of these"
     )
 
