@@ -5,7 +5,7 @@ from made_up_images import class_folders, encoded, write_images, zip_of
 
 from vision2.data.audit.findings import audit
 from vision2.data.audit.text import text
-from vision2.data.dataset import open_dataset
+from vision2.data.dataset import open_dataset, open_everything
 from vision2.data.remarks import training_remarks
 from vision2.data.settings import DatasetConfig
 
@@ -46,6 +46,11 @@ def test_training_and_audit_say_the_same(odd):
         assert sentence in audited
     assert "Left out, they cannot be decoded: 1 .jpg (not an image in a known format); first Fruit/text.jpg." in trained
     assert "1 undecodable" in audited
+
+
+def test_evaluation_of_a_foreign_folder_says_it_too(odd):
+    _, _, notes = open_everything(settings(odd, max_bad_share=0.2), store_px=32)
+    assert all(sentence in "\n".join(training_remarks(notes)) for sentence in EXPECTED)
 
 
 def test_a_zip_is_said_to_hold_the_same(odd, tmp_path):

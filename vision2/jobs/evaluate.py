@@ -17,7 +17,7 @@ from vision2.basics.text_table import as_csv
 from vision2.basics.written import WrittenFiles
 from vision2.config.schema import Config
 from vision2.data.batches import Batches
-from vision2.data.dataset import Dataset, Split, data_digest, open_dataset, open_everything
+from vision2.data.dataset import Split, data_digest, open_dataset, open_everything
 from vision2.data.remarks import training_remarks
 from vision2.data.settings import DatasetConfig
 from vision2.inference.load_network import load_network
@@ -68,22 +68,6 @@ def evaluate(config: Config) -> dict:
     write_text(files.path(".csv"), as_csv(PREDICTION_COLUMNS, rows))
     write_json(files.path(".json"), plain(result | {"dataset": asdict(config.dataset)} | environment()))
     print(f"written: {files.path('.json')}, and the prediction for each image in {files.path('.csv').name}")
-    size = network.preprocessing.image_size_px
-    data = open_dataset(config.dataset, seed=config.seed, store_px=round(size / CROP_SHARE))
-    for line in training_remarks(data.report):
-        print(line, flush=True)
-    data = in_classes_of(data, checkpoint["classes"])
-    _check_not_trained_on(data, trained_on(files.folder, config.dataset))
-    batch_size = config.train.batch_size or 64
-    _, *splits = open_batches(config, data, network.preprocessing, device=device, batch_size=batch_size)
-    metrics = {
-        name: summarise_predictions(*predict(network, batches)) for name, batches in zip(("val", "test"), splits, strict=True)
-    }
-    result = {"status": "completed", "checkpoint": config.checkpoint, "classes": list(data.classes), "metrics": metrics}
-    write_json(
-        files.path(name),
-        plain(result | {"dataset": asdict(config.dataset)} | environment()),
-    )
     return result
 
 
@@ -106,10 +90,12 @@ def _splits(config: Config, folder: Path, classes: Sequence[str], *, store_px: i
     trained = trained_on(folder, config.dataset) or _trained_on_copy(folder, config.dataset)
     if trained or not config.dataset.root:  # the run's own data, or a set that has no place of its own
         data = open_dataset(config.dataset, seed=config.seed, store_px=store_px)
-        own, splits = data.classes, {"val": data.val, "test": data.test}
+        own, splits, report = data.classes, {"val": data.val, "test": data.test}, data.report
         _check_not_trained_on(splits, trained)
     else:
-        own, splits = open_everything(config.dataset, store_px=store_px)
+        own, splits, report = open_everything(config.dataset, store_px=store_px)
+    for line in training_remarks(report):
+        print(line, flush=True)
     return {name: in_classes_of(split, own, classes) for name, split in splits.items()}
 
 
