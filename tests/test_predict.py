@@ -149,6 +149,16 @@ def test_members_of_a_zip_are_read_and_cannot_write_outside_the_folder(checkpoin
     assert len(list((out / "gradcam").rglob("escaped.png.png"))) == 1
 
 
+def test_what_is_not_used_is_counted_by_reason_and_ending(checkpoint, pictures, capsys):
+    (pictures / "red" / "a.png").rename(pictures / "red" / "noending")
+    for name in ("a.jxl", "notes.txt", "b.JXL"):
+        (pictures / name).write_bytes(b"x")
+    assert main([f"checkpoint={checkpoint}", f"images={pictures}", "format=csv"]) == 0
+    printed = capsys.readouterr()
+    assert "red/noending,red," in printed.out
+    assert "Files that are not used: 2 .jxl (JPEG XL, convert to JPEG or PNG), 1 .txt (not an image)." in printed.err
+
+
 def test_local_weights_keep_their_classifier_and_imagenets_class_names(tmp_path, pictures, capsys):
     network = build_model(ModelConfig("mobilenet_v3_small"), 1000, seed=3, image_size_px=32)
     network.head.bias.data[281] += 100.0

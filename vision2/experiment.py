@@ -8,6 +8,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from vision2.config.schema import Config
+from vision2.data.augment.text import describe_augment, flip_question
 from vision2.models.heads import is_differentiable
 from vision2.pictures.artifacts import write_artifacts
 from vision2.pictures.dashboard import log_embedding, log_results
@@ -75,6 +76,10 @@ def _introduce(prepared: Prepared, fit: Fit, record: RunRecord) -> None:
     task, data = prepared.task, prepared.task.data
     sizes = {split.name: len(split.labels) for split in (data.train, data.val, data.test)}
     print(f"{task.network.name} on {data.name}: {len(data.classes)} classes, {sizes}", flush=True)
+    if STRATEGIES[task.strategy.name].TRAINS_BACKBONE or task.strategy.views > 1:
+        print(f"augment: {describe_augment(task.dataset.augment)}")
+        if question := flip_question(task.dataset.augment, data.classes):
+            print(f"warning: {question}")
     if prepared.weights is not None:
         print(prepared.weights.describe())
     if prepared.origin["lineage"]:

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 CLASSES_SHOWN = 20
 SUFFIXES = {"onnx": ".onnx", "torch_export": ".pt2"}
+HOW_SQUARE = {  # what a program that runs the file must do, by Preprocessing.resize
+    "crop": "shorter side resized to resize_px and the centre image_size_px cropped",
+    "squash": "resized to image_size_px squared, aspect ignored",
+    "pad": "longer side resized to image_size_px and padded to a square with the mean colour",
+}
 OPTIONS = {
     "checkpoint": Option(None, "a checkpoint or the run folder that holds it"),
     "format": Option("onnx", " or ".join(SUFFIXES)),
@@ -121,10 +126,11 @@ def destination(options: dict, source: Path) -> Path:
 
 def metadata_of(trained: Trained) -> dict:
     """What a program that runs the file needs to prepare its input and to name its outputs."""
+    preprocessing = trained.network.preprocessing
     return {
         "classes": list(trained.classes),
-        "preprocessing": trained.network.preprocessing.to_dict(),
-        "input": "RGB / 255, resized and cropped as in preprocessing, then (x - mean) / std; N x 3 x H x W float32",
+        "preprocessing": preprocessing.to_dict(),
+        "input": f"RGB / 255, {HOW_SQUARE[preprocessing.resize]}, then (x - mean) / std; N x 3 x H x W float32",
         "model": trained.network.name,
     }
 

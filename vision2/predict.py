@@ -62,12 +62,14 @@ def run(given: tuple[Config, list[str]], options: dict) -> None:
     check(overrides, options)
     from tqdm import tqdm
 
+    from vision2.data.remarks import remarks
     from vision2.inference import prediction_files as output
     from vision2.inference import predictor as made
     from vision2.training.precision import choose_device
 
     files = WrittenFiles(options["out"], *output.FILES) if options["out"] else None
-    entries = made.find_images(options["images"])
+    listing = made.list_images_of(options["images"])
+    entries = listing.images
     device = choose_device(config.device)
     if options["checkpoint"]:
         predictor = made.predictor_of_checkpoint(options["checkpoint"], device)
@@ -78,6 +80,8 @@ def run(given: tuple[Config, list[str]], options: dict) -> None:
         predictions = made.predict_images(predictor, entries, batch_size=batch_size, progress=bar.update)
     written_as = {"table": output.as_table, "csv": output.as_csv, "json": output.as_json}[options["format"]]
     print(written_as(predictions, predictor, options["top"]).rstrip("\n"))
+    for _, sentence in remarks(listing.notes):
+        print(sentence, file=sys.stderr)
     if options["format"] == "csv":  # the other two list them
         for name, reason in predictions.unreadable.items():
             print(f"not readable: {printable(name)}: {reason}", file=sys.stderr)

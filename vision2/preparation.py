@@ -14,6 +14,7 @@ from vision2.config.schema import Config
 from vision2.data.batches import Batches
 from vision2.data.dataset import Dataset, open_dataset
 from vision2.data.leaks import GROUP_PATTERN, copies_in_train, separated_versions
+from vision2.data.remarks import training_remarks
 from vision2.data.sampling import class_weights
 from vision2.features.compute import kept_features
 from vision2.features.feature_store import image_ids
@@ -58,7 +59,7 @@ def prepare(config: Config, saved: dict | None = None) -> Prepared:
         network.preprocessing = Preprocessing.from_dict(saved["preprocessing"])
         origin = {key: saved[key] for key in ("weights", "lineage")}
     else:
-        network.preprocessing = preprocessing_for(network, data, size, pretrained=report is not None)
+        network.preprocessing = preprocessing_for(config, network, data, pretrained=report is not None)
         weights = asdict(report) if report else None
         origin = {"weights": weights, "lineage": lineage(source.path if source else None, weights)}
     _report_leaks(config, data)
@@ -89,6 +90,8 @@ def open_data_and_network(config: Config) -> tuple[Dataset, Network]:
     """The data set, and an untrained network with its class count."""
     size = image_size_px(config)
     data = open_dataset(config.dataset, seed=config.seed, store_px=round(size / CROP_SHARE))
+    for line in training_remarks(data.report):
+        print(line, flush=True)
     return data, build_model(config.model, len(data.classes), seed=config.seed, image_size_px=size)
 
 
@@ -109,7 +112,7 @@ def open_for_transfer(config: Config) -> tuple[Dataset, Network, Network]:
     size = image_size_px(config)
     untrained = build_model(config.model, len(data.classes), seed=config.seed, image_size_px=size)
     load_weights(network, source, config.weights.min_coverage)
-    network.preprocessing = preprocessing_for(network, data, size, pretrained=True)
+    network.preprocessing = preprocessing_for(config, network, data, pretrained=True)
     untrained.preprocessing = network.preprocessing
     return data, *(made.to(device, memory_format=torch.channels_last).eval() for made in (network, untrained))
 
@@ -152,12 +155,15 @@ def wanted_weights(config: Config) -> WeightsConfig:
     return replace(config.weights, name="default") if config.weights.name == "auto" else config.weights
 
 
-def preprocessing_for(network: Network, data: Dataset, size: int, *, pretrained: bool) -> Preprocessing:
+def preprocessing_for(config: Config, network: Network, data: Dataset, *, pretrained: bool) -> Preprocessing:
     """The weights' own statistics when there are weights, else those of the training images.
 
-    Sets of one fixed square size are used whole; photographs are resized and centre-cropped as the weights want it.
+    Sets of one fixed square size are used whole; photographs become squares as `dataset.resize` or else the weights say.
     """
+    size = image_size_px(config)
     preprocessing = network.preprocessing.at_size(size)
+    if config.dataset.resize is not None:
+        preprocessing = replace(preprocessing, resize=config.dataset.resize)
     if data.train.images.fixed_size_px is not None:
         preprocessing = replace(preprocessing, resize_px=size)
     if not pretrained:

@@ -60,17 +60,11 @@ def draw(config: Config, split: str, count: int) -> tuple[list, list[str]]:
     import torch
 
     from vision2.pictures.preview import preview_grid
-    from vision2.preparation import (
-        image_size_px,
-        open_batches,
-        open_data_and_network,
-        preprocessing_for,
-        wanted_weights,
-    )
+    from vision2.preparation import open_batches, open_data_and_network, preprocessing_for, wanted_weights
 
     data, network = open_data_and_network(config)
     pretrained = wanted_weights(config).name != "none"
-    preprocessing = preprocessing_for(network, data, image_size_px(config), pretrained=pretrained)
+    preprocessing = preprocessing_for(config, network, data, pretrained=pretrained)
     # the batch size of a run: mixup shows the partners, and an image the look, of the first epoch
     shared = {"device": torch.device("cpu"), "batch_size": config.train.batch_size or count}
     batches = dict(zip(SPLITS, open_batches(config, data, preprocessing, **shared), strict=True))

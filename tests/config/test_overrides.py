@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vision2.config.compose import load_config
-from vision2.config.overrides import quote_overrides
+from vision2.config.overrides import check_overrides, expand, quote_overrides
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,13 @@ def test_classes_of_any_name_can_be_given_plainly(written):
 @pytest.mark.parametrize("word", ["model=a,b", "train.epochs=3", "x='ñ'", "train.epochs 3", "dataset.classes=[a,b]", "ñ=1"])
 def test_what_can_be_read_or_is_no_setting_stays_as_it_is(word):
     assert quote_overrides([word]) == [word]
+
+
+@pytest.mark.parametrize("name", ["a b", "it's", 'say "x"', "k=v", "a,b", "#1", "🐈", "[x], {y}", "100% (ñ)", "$HOME"])
+def test_a_path_with_any_character_is_one_value_in_single_runs_and_in_sweeps(tmp_path, name):
+    (tmp_path / name).mkdir()
+    word = f"dataset.root={tmp_path / name}"
+    assert load_config(["dataset=folder", word]).dataset.root == str(tmp_path / name)
+    (quoted,) = quote_overrides([word])
+    check_overrides(["dataset=folder", quoted])
+    assert expand(quoted) == [quoted]

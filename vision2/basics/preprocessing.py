@@ -11,7 +11,11 @@ CROP_SHARE = 0.875  # images are kept at size / 0.875: the 256 for 224 that is u
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Shorter side to `resize_px`, centre crop to `image_size_px`, scale to [0, 1], then (x - mean) / std per channel.
+    """Resize to a square of `image_size_px`, scale to [0, 1], then (x - mean) / std per channel.
+
+    `resize` says how a picture becomes a square: "crop" (shorter side to `resize_px`, then the centre), "squash" (the
+    whole picture, aspect ignored) or "pad" (the whole picture between bars of the mean colour). Checkpoints written
+    before there was a choice crop.
 
     Training draws its own crop (see `AugmentConfig`) and ends at the same size and scale.
     """
@@ -21,6 +25,7 @@ class Preprocessing:
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     interpolation: str = "bilinear"  # bilinear | bicubic
+    resize: str = "crop"  # crop | squash | pad
 
     def at_size(self, image_size_px: int) -> Preprocessing:
         """The same preprocessing at another size; the ratio of resize to crop is kept."""

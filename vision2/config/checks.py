@@ -61,7 +61,7 @@ def value_problem(key: str, value: Any) -> str | None:
     """The problem with the value of a leaf (not a choice, out of range), else None. The schema has checked its type."""
     metadata = LEAVES[key].metadata
     choices = metadata.get("choices")
-    if choices and value not in choices:
+    if choices and value not in choices and not (value is None and LEAVES[key].default is None):
         near = suggest(str(value), choices)
         allowed = "" if near.startswith("; allowed") else f" (allowed: {', '.join(choices)})"
         return f"{key} is '{value}'{near}{allowed}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -40,9 +41,11 @@ def quote_overrides(overrides: Sequence[str]) -> list[str]:
 
 
 def _quoted(override: str) -> str:
+    key, equals, value = override.partition("=")
+    if "," in value and Path(value).expanduser().exists():  # a path that is there, and not several values
+        return f"{key}={_in_quotes(value)}"
     if _is_readable(override):
         return override
-    key, equals, value = override.partition("=")
     text = BARE_ITEM.sub(lambda found: _in_quotes(found[0].strip()), value) if value[:1] in "[{" else _in_quotes(value)
     candidate = f"{key}{equals}{text}"
     return candidate if equals and _is_readable(candidate) else override

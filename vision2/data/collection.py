@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 PARTS = ("train", "val", "test")
 CONTENTS_READ = 32  # files of a digest, evenly spaced
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,9 @@ class Collection:
 
 
 def collect(files: list[FileEntry], labels: list[str], parts: list[str], *, notes: dict | None = None) -> Collection:
-    """A collection from the class name of each file; the classes are these names, sorted."""
-    classes = tuple(sorted(set(labels)))
+    """A collection from the class name of each file; the classes are these names in `class_order`."""
+    labels = [unicodedata.normalize("NFC", label) for label in labels]
+    classes = class_order(set(labels))
     position = {name: index for index, name in enumerate(classes)}
     return Collection(
         classes=classes,
@@ -80,6 +85,14 @@ def collect(files: list[FileEntry], labels: list[str], parts: list[str], *, note
     )
 
 
+def class_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Sorted; as numbers where all are numbers: 1, 2, 10."""
+    names = sorted(names)
+    if all(NUMBER.fullmatch(name) for name in names):
+        names.sort(key=float)
+    return tuple(names)
+
+
 def keep_classes(collection: Collection, wanted: list[str] | None) -> Collection:
     """Only the classes in `wanted` (all for None), in the data set's own order.
 
@@ -88,7 +101,7 @@ def keep_classes(collection: Collection, wanted: list[str] | None) -> Collection
     """
     if wanted is None:
         return collection
-    wanted = [str(name) for name in wanted]
+    wanted = [unicodedata.normalize("NFC", str(name)) for name in wanted]
     problems = [
         f"dataset.classes: there is no class '{name}'{suggest(name, collection.classes)}"
         for name in wanted

@@ -13,8 +13,8 @@ import numpy as np
 from vision2.basics.errors import UserError
 from vision2.data.collection import PARTS, Collection, count_by_class, keep_classes
 from vision2.data.datasets import find_collection
-from vision2.data.files.layouts import PART_NAMES
 from vision2.data.files.listing import is_hidden
+from vision2.data.files.part_names import part_of
 from vision2.data.splits import find_groups, groups_on_two_sides, split_parts
 from vision2.data.subsets import evaluation_subset, training_subset
 
@@ -126,8 +126,8 @@ def data_digest(config: DatasetConfig) -> str:
     return keep_classes(find_collection(replace(config, download=False)), config.classes).digest()
 
 
-def open_everything(config: DatasetConfig, *, store_px: int) -> tuple[tuple[str, ...], dict[str, Split]]:
-    """Class names and all images as one split `all`; a data set that has parts of its own gives its `val` and `test`.
+def open_everything(config: DatasetConfig, *, store_px: int) -> tuple[tuple[str, ...], dict[str, Split], dict]:
+    """Class names, all images as one split `all` (`val` and `test` where the data set has parts of its own), and its notes.
 
     Raises:
         UserError: as `open_dataset`, and when a data set with parts has neither of these two.
@@ -136,19 +136,19 @@ def open_everything(config: DatasetConfig, *, store_px: int) -> tuple[tuple[str,
     collection = _with_images(keep_classes(find_collection(config), config.classes), config, store_px)
     everything = Split(name, collection.labels, collection.ids, collection.images)
     if not (collection.parts != "").any():
-        return collection.classes, {name: everything}
+        return collection.classes, {name: everything}, collection.notes
     parts = {part: np.flatnonzero(collection.parts == part) for part in ("val", "test")}
     found = {part: replace(everything.select(rows), name=part) for part, rows in parts.items() if len(rows)}
     if not found:
         raise UserError(f"{config.root} has training images only; name the folder of the images to evaluate")
-    return collection.classes, found
+    return collection.classes, found, collection.notes
 
 
 def _only_part(config: DatasetConfig) -> tuple[str, DatasetConfig]:
     """Where a folder holds nothing but `test/` (or another part): its name, and the settings with that folder as root."""
     root = Path(config.root or "").expanduser()
     folders = [path for path in root.iterdir() if path.is_dir() and not is_hidden(path.name)] if root.is_dir() else []
-    part = PART_NAMES.get(folders[0].name.lower()) if config.root and len(folders) == 1 else None
+    part = part_of(folders[0].name) if config.root and len(folders) == 1 else None
     return (part, replace(config, root=str(folders[0]))) if part else ("all", config)
 
 

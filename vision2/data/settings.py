@@ -24,10 +24,16 @@ class AugmentConfig:
 @dataclass
 class DatasetConfig:
     name: str = choice("???", *DATASETS)  # which images to use
-    root: str | None = None  # where the images are: a folder, a zip or a CSV list, depending on the data set
+    root: str | None = None  # where the images are: a folder, a zip, a tar or a CSV list, depending on the data set
     source: str | None = None  # which published archive to download, where a data set has several
     download: bool = True  # download data that is missing (false: stop and say what is missing)
+    class_level: str | None = None  # which folders are classes: top | leaf | 1, 2, ... levels; null = top, or ask if unclear
+    zip_encoding: str | None = None  # of names in a zip that are not UTF-8: cp437, cp850, cp1252, ...; null = guess
+    csv_path_column: str | None = None  # header of the column of paths in a CSV list; null = path, file, image, ...
+    csv_label_column: str | None = None  # header of the column of labels; null = label, class, category, ...
+    csv_split_column: str | None = None  # header of the column of splits; null = split, part, subset
     image_size_px: int | None = number(None, 8, 2048)  # null = the model's own input size
+    resize: str | None = choice(None, "crop", "squash", "pad")  # null = as the weights were trained, else crop (the centre)
     val_fraction: float = number(0.1, 0.01, 0.9)  # share of the training part, when there is no validation split
     test_fraction: float = number(0.2, 0.01, 0.9)  # share of all images, when there is no test split
     group_pattern: str | None = None  # regular expression; files with the same first group stay in one split

@@ -16,8 +16,9 @@ from vision2.basics.errors import UserError
 from vision2.basics.preprocessing import CROP_SHARE
 from vision2.data.augment.view import View
 from vision2.data.files.decode import BadImage, decode_entry
-from vision2.data.files.listing import FileEntry, list_images
+from vision2.data.files.listing import FileEntry, Listing, list_place
 from vision2.data.files.locations import existing_path
+from vision2.data.files.unused import describe_unused
 from vision2.inference.load_network import trained_of_checkpoint, trained_of_weights
 from vision2.models.heads import is_differentiable
 from vision2.models.network import Network
@@ -80,20 +81,26 @@ def predictor_of_weights(
 
 
 def find_images(place: str) -> list[FileEntry]:
-    """The images at `place`: one file, everything below a folder or in a zip (sorted), or the lines of a list.
+    """`list_images_of(place).images`."""
+    return list_images_of(place).images
+
+
+def list_images_of(place: str) -> Listing:
+    """The images at `place` (one file, everything below a folder or in a zip, the lines of a list), and what else is there.
 
     Raises:
         UserError: when the place does not exist, or has no image in it.
     """
     path = existing_path(place, "images")
     if path.suffix.lower() in LISTS and path.is_file():
-        return _listed(path)
+        return Listing(_listed(path))
     if path.is_file() and path.suffix.lower() != ".zip":
-        return [FileEntry(path, path.name)]
-    found = list_images(path)
-    if not found:
-        raise UserError(f"images={place} holds no images: no file there ends in .jpg, .png or another image suffix")
-    return found
+        return Listing([FileEntry(path, path.name)])
+    listing = list_place(path)
+    if not listing.images:
+        unused = describe_unused(listing.notes.get("unused", ()))
+        raise UserError(f"images={place} holds no images" + (f", only {unused}" if unused else "") + "; give another place")
+    return listing
 
 
 def _listed(file: Path) -> list[FileEntry]:

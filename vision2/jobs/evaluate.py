@@ -21,6 +21,7 @@ from vision2.config.checks import image_size_px
 from vision2.config.schema import Config
 from vision2.data.batches import Batches
 from vision2.data.dataset import Split, data_digest, open_dataset, open_everything
+from vision2.data.remarks import training_remarks
 from vision2.data.settings import DatasetConfig
 from vision2.inference.load_network import Trained, trained_of_checkpoint, trained_of_weights
 from vision2.models.network import Network
@@ -128,10 +129,12 @@ def _splits(config: Config, trained: Trained) -> tuple[list[str], dict[str, Spli
     seen = trained_on(folder, config.dataset) or _trained_on_copy(folder, config.dataset)
     if seen or not config.dataset.root:  # the run's own data, or a set that has no place of its own
         data = open_dataset(config.dataset, seed=config.seed, store_px=store_px)
-        own, splits = data.classes, {"val": data.val, "test": data.test}
+        own, splits, report = data.classes, {"val": data.val, "test": data.test}, data.report
         _check_not_trained_on(splits, seen)
     else:
-        own, splits = open_everything(config.dataset, store_px=store_px)
+        own, splits, report = open_everything(config.dataset, store_px=store_px)
+    for line in training_remarks(report):
+        print(line, flush=True)
     classes = classes_of(trained, own)
     return classes, {name: in_classes_of(split, own, classes) for name, split in splits.items()}
 

@@ -12,7 +12,7 @@ from vision2.basics.atomic_write import write_json, write_text
 from vision2.basics.written import WrittenFiles
 from vision2.data.audit.findings import Audit, audit
 from vision2.data.audit.inspection import BAD_KINDS, KINDS
-from vision2.data.audit.text import headline, text, verdicts
+from vision2.data.audit.text import crop_sentence, headline, text, verdicts
 from vision2.data.files.decode import BadImage, decode_entry
 from vision2.report.page import data_uri, render
 
@@ -62,6 +62,7 @@ def page(audit: Audit) -> str:
         headline=headline(findings),
         findings=findings,
         verdicts=verdicts(findings),
+        crop=crop_sentence(findings),
         kinds=KINDS,
         bad_kinds=BAD_KINDS,
         thumbnail=thumbnail,

@@ -118,7 +118,7 @@ def preprocessing_note(source: Preprocessing, usual: Preprocessing) -> str | Non
     """A sentence when the source's images were prepared otherwise than this model's usually are; it is adopted."""
     different = [
         f"{name} {_short(getattr(source, name))} (usual: {_short(getattr(usual, name))})"
-        for name in ("mean", "std", "interpolation")
+        for name in ("mean", "std", "interpolation", "resize")
         if getattr(source, name) != getattr(usual, name)
     ]
     return f"preprocessing of the source adopted: {', '.join(different)}" if different else None

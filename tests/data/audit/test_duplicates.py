@@ -1,4 +1,5 @@
 import io
+import tracemalloc
 
 import numpy as np
 from made_up_images import pixels
@@ -47,14 +48,14 @@ def test_mirrored_pictures_are_not_duplicates():
 
 def test_all_near_hashes_are_found_across_blocks(monkeypatch):
     """Against Python's own bit count, over every pair."""
-    monkeypatch.setattr(duplicates, "BLOCK", 7)
+    monkeypatch.setattr(duplicates, "BLOCK", 7 * 40)
     rng = np.random.default_rng(0)
     hashes = rng.integers(0, 2**63, 40, dtype=np.uint64)
     for index in range(20):  # flip up to 7 bits of the first twenty
         flips = rng.choice(63, index % 8, replace=False)
         hashes[20 + index] = int(hashes[index]) ^ sum(1 << int(bit) for bit in flips)
     expected = {(i, j) for j in range(40) for i in range(j) if (int(hashes[i]) ^ int(hashes[j])).bit_count() <= 5}
-    assert {tuple(pair) for pair in duplicates._near_pairs(hashes).tolist()} == expected
+    assert {tuple(pair) for pairs in duplicates._near_pairs(hashes) for pair in pairs.tolist()} == expected
 
 
 def test_no_images_have_no_duplicates():
@@ -63,3 +64,49 @@ def test_no_images_have_no_duplicates():
 
 def test_exact_groups_leave_out_what_could_not_be_read():
     assert exact_groups(["a", None, "b", "a", None]) == [[0, 3]]
+
+
+def test_groups_are_those_of_all_pairs_at_once(monkeypatch):
+    """Against a search from each picture, whatever the sizes of blocks and parts."""
+    rng = np.random.default_rng(1)
+    hashes = rng.integers(0, 2**8, 120, dtype=np.uint64)
+    small = (rng.integers(0, 8, (120, 1, 1)) * 6 + np.zeros((120, 16, 16))).astype(np.uint8)
+    levels = small[:, 0, 0].astype(int)
+
+    def alike(i, j):
+        return (int(hashes[i]) ^ int(hashes[j])).bit_count() <= 5 and abs(levels[i] - levels[j]) <= 8
+
+    near = [{j for j in range(120) if alike(i, j)} for i in range(120)]
+    expected, seen = [], set()
+    for start in range(120):
+        group, todo = set(), {start} - seen
+        while todo:
+            group |= todo
+            todo = set.union(*(near[i] for i in todo)) - group
+        seen |= group
+        expected += [sorted(group)] if len(group) > 1 else []
+    for block, pairs in ((2**24, 2**16), (240, 7)):
+        monkeypatch.setattr(duplicates, "BLOCK", block)
+        monkeypatch.setattr(duplicates, "PAIRS", pairs)
+        assert near_groups(hashes, small) == expected
+
+
+def test_thousands_of_near_identical_pictures_take_little_memory():
+    """4,000 of them: 8 million pairs, whose grey copies would take 8 GB."""
+    hashes = np.full(4000, 7, dtype=np.uint64)
+    small = np.full((4000, 16, 16), 100, dtype=np.uint8)
+    tracemalloc.start()
+    (group,) = near_groups(hashes, small)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert group == list(range(4000))
+    assert peak < 600e6
+
+
+def test_two_hundred_thousand_pictures_are_compared_in_parts_that_fit():
+    hashes = np.random.default_rng(0).integers(0, 2**63, 200_000, dtype=np.uint64)
+    tracemalloc.start()
+    next(duplicates._near_pairs(hashes))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 400e6

@@ -184,3 +184,33 @@ def test_a_jpeg_decoded_at_a_fraction_of_its_size_looks_the_same():
     whole = np.asarray(functional.resize(Image.open(io.BytesIO(data)), 100)).astype(int)
     assert small.shape == whole.shape
     assert np.abs(small - whole).mean() < 1.0
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_twelve_bits_in_sixteen_are_rescaled_by_their_own_white(kind):
+    values = np.array([[0, 16, 2048, 4095]], dtype=np.uint16)
+    assert decode_image(saved(Image.fromarray(values), kind))[0, :, 1].tolist() == [0, 1, 128, 255]
+    brighter = np.array([[0, 4096]], dtype=np.uint16)
+    assert decode_image(saved(Image.fromarray(brighter), kind))[0, :, 1].tolist() == [0, 16]
+
+
+def test_a_line_is_refused_and_a_strip_is_read():
+    assert decode_image(saved(Image.new("RGB", (900, 1)))).shape == (1, 900, 3)
+    for size in ((20_000, 1), (1, 20_000)):
+        with pytest.raises(BadImage, match="more than 1000 times as long as wide"):
+            decode_image(saved(Image.new("RGB", size)), shorter_side_px=256)
+
+
+def test_only_formats_of_the_table_are_tried():
+    postscript = saved(Image.new("RGB", (8, 8)), "EPS")
+    with pytest.raises(BadImage, match="not an image in a known format"):
+        decode_image(postscript)
+
+
+def test_a_format_without_a_decoder_says_what_to_install(monkeypatch):
+    from vision2.data.files import decode, formats
+
+    monkeypatch.setattr(formats, "decodable", lambda: frozenset({"JPEG"}))
+    monkeypatch.setattr(decode, "pillow_names", lambda: ("JPEG",))
+    with pytest.raises(BadImage, match=r"HEIC, to read it: pip install 'vision2\[heif\]'"):
+        decode_image(b"\0\0\0\x18ftypheic" + bytes(40))

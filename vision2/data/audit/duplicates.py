@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image
@@ -11,7 +11,8 @@ from PIL import Image
 HASH_BITS_APART = 5  # of 64; the usual bound for a difference hash
 GREY_LEVELS_APART = 8.0  # mean difference of the small grey copies; recompression stays below 3
 SMALL_PX = 16
-BLOCK = 512  # rows compared with all others at once: 512 x 60,000 hashes take 250 MB
+BLOCK = 2**24  # hashes compared at once: 128 MB
+PAIRS = 2**16  # pairs of grey copies compared at once: 64 MB
 
 
 def small_grey(image: np.ndarray) -> np.ndarray:
@@ -48,31 +49,37 @@ def near_groups(hashes: np.ndarray, small: np.ndarray) -> list[list[int]]:
         hashes: (N,) uint64.
         small: (N, 16, 16) uint8.
     """
-    pairs = _near_pairs(hashes)
-    if not len(pairs):
-        return []
-    left, right = (small[pairs[:, side]].astype(np.int16) for side in (0, 1))
-    pairs = pairs[np.abs(left - right).mean((1, 2)) <= GREY_LEVELS_APART]
-    return _connected(pairs, len(hashes))
+    group_of = np.arange(len(hashes))  # the smallest position of each one's group
+    for near in _near_pairs(hashes):
+        for start in range(0, len(near), PAIRS):
+            pairs = near[start : start + PAIRS]
+            pairs = pairs[group_of[pairs[:, 0]] != group_of[pairs[:, 1]]]  # thousands of equal pictures: compared once each
+            left, right = (small[pairs[:, side]].astype(np.int16) for side in (0, 1))
+            pairs = pairs[np.abs(left - right).mean((1, 2)) <= GREY_LEVELS_APART]
+            if len(pairs):
+                group_of = _joined(group_of, pairs)
+    groups = defaultdict(list)
+    for index, first in enumerate(group_of.tolist()):
+        groups[first].append(index)
+    return [group for group in groups.values() if len(group) > 1]
 
 
-def _near_pairs(hashes: np.ndarray) -> np.ndarray:
+def _near_pairs(hashes: np.ndarray) -> Iterator[np.ndarray]:
     """(P, 2) int64 pairs i < j at most HASH_BITS_APART bits apart: all against all, in blocks of rows."""
-    found = [np.empty((0, 2), dtype=np.int64)]
-    for start in range(0, len(hashes), BLOCK):
-        rows = hashes[start : start + BLOCK, None]
-        near = np.argwhere(np.bitwise_count(rows ^ hashes[None, start:]) <= HASH_BITS_APART)
-        found.append(near[near[:, 0] < near[:, 1]] + start)
-    return np.concatenate(found)
+    rows = max(1, BLOCK // max(1, len(hashes)))
+    for start in range(0, len(hashes), rows):
+        apart = np.bitwise_count(hashes[start : start + rows, None] ^ hashes[None, start:])
+        near = np.argwhere(apart <= HASH_BITS_APART)
+        yield near[near[:, 0] < near[:, 1]] + start
 
 
-def _connected(pairs: np.ndarray, count: int) -> list[list[int]]:
+def _joined(group_of: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """`group_of` (N,) after the groups of each of `pairs` (P, 2) have become one."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    count, groups = len(group_of), group_of[pairs]
+    graph = coo_array((np.ones(len(pairs), dtype=bool), (groups[:, 0], groups[:, 1])), shape=(count, count))
     _, component = connected_components(graph, directed=False)
-    groups = defaultdict(list)
-    for index in np.unique(pairs).tolist():
-        groups[component[index]].append(index)
-    return list(groups.values())
+    _, first = np.unique(component, return_index=True)
+    return first[component][group_of]

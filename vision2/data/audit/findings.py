@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vision2.basics.errors import UserError
+from vision2.basics.preprocessing import CROP_SHARE
 from vision2.basics.threads import map_ahead
 from vision2.data.audit.duplicates import exact_groups, near_groups
 from vision2.data.audit.inspection import BAD_KINDS, KINDS, FileFacts, inspect_file
@@ -59,6 +60,7 @@ def audit(config: DatasetConfig, *, seed: int) -> Audit:
         "near_duplicates": _describe(_near(facts), collection),
         "groups": groups,
         "sizes": _sizes(facts),
+        "share_cropped": _share_cropped(facts, config.resize),
         "formats": dict(Counter(f"{fact.format} {fact.mode}" for fact in facts if not fact.bad).most_common()),
     }
     return Audit(findings, collection)
@@ -139,6 +141,14 @@ def _describe(groups: list[list[int]], collection: Collection) -> list[dict]:
             }
         )
     return sorted(described, key=lambda each: (-each["across_classes"], -each["across_splits"], each["files"][0]["path"]))
+
+
+def _share_cropped(facts: Sequence[FileFacts], resize: str | None) -> float:
+    """Mean share of a picture's pixels that evaluation does not show; images of one square size are shown whole."""
+    sizes = np.array([(fact.width, fact.height) for fact in facts if not fact.bad], dtype=np.float64)
+    if not len(sizes) or resize in ("squash", "pad") or (sizes == sizes[0, 0]).all():
+        return 0.0
+    return float(1 - (CROP_SHARE**2 * sizes.min(1) / sizes.max(1)).mean())
 
 
 def _sizes(facts: Sequence[FileFacts]) -> dict:

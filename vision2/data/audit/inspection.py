@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from vision2.data.audit.duplicates import difference_hash, small_grey
-from vision2.data.files.decode import ORIENTATION_TAG, TURNS, BadImage, decode_image
+from vision2.data.files.decode import MOST_OF_12_BITS, ORIENTATION_TAG, TURNS, BadImage, decode_image, most_of
+from vision2.data.files.formats import IMAGE_ENDINGS, pillow_names
 
 if TYPE_CHECKING:
     from vision2.data.files.listing import FileEntry
@@ -24,7 +25,6 @@ EXTREME_ASPECT = 3.0  # longer : shorter side; a centre crop then shows less tha
 ENDS_EARLY = re.compile(
     "truncat|unexpected end|end of (file|data)|premature|not enough", re.IGNORECASE
 )  # the words of the decoders
-FORMATS = Image.registered_extensions() | {".mpo": "MPO"}  # by the ending of a name
 
 # what an audit reports, in this order; training leaves out the first three
 BAD_KINDS = {
@@ -35,6 +35,9 @@ BAD_KINDS = {
 ODD_KINDS = {
     "animated": "Animations (the first frame is used)",
     "16-bit": "16-bit images (rescaled to 8 bits)",
+    "12-bit": "12-bit data in 16-bit files (no value above 4095, which is taken as white)",
+    "blank": "Blank images (transparent everywhere)",
+    "constant": "Images of a single colour",
     "cmyk": "CMYK images (converted to RGB)",
     "alpha": "Images with transparency (blended with white)",
     "grey": "Grey images (copied to three channels)",
@@ -77,9 +80,10 @@ def inspect_file(entry: FileEntry) -> FileFacts:
     digest = hashlib.sha256(data).hexdigest()
     try:
         image = decode_image(data)
-        with Image.open(io.BytesIO(data)) as opened:
+        with Image.open(io.BytesIO(data), formats=pillow_names()) as opened:
             kinds = _odd_kinds(opened, data, PurePosixPath(entry.id).suffix.lower())
             form, mode = opened.format, opened.mode
+            kinds += _odd_content(opened, image)
     except BadImage as error:
         reason = str(error)
         kind = "truncated" if ENDS_EARLY.search(reason) else "undecodable"
@@ -100,9 +104,21 @@ def _odd_kinds(image: Image.Image, data: bytes, suffix: str) -> list[str]:
         "alpha": image.has_transparency_data,
         "grey": mode in ("1", "L", "LA", "La", "F") or mode.startswith("I"),
         "rotated": _or(1, lambda: image.getexif().get(ORIENTATION_TAG)) in TURNS,
-        "other format": FORMATS.get(suffix) not in (image.format, "JPEG" if image.format == "MPO" else image.format),
+        "other format": suffix in IMAGE_ENDINGS and image.format not in IMAGE_ENDINGS[suffix].pillow,
     }
     return [kind for kind, found in odd.items() if found]
+
+
+def _odd_content(opened: Image.Image, image: np.ndarray) -> list[str]:
+    """From the pixels: as they are in the file, and as `image` (H, W, 3) that was decoded from it."""
+    kinds = []
+    if opened.mode.startswith("I") and most_of(np.asarray(opened)) == MOST_OF_12_BITS:
+        kinds.append("12-bit")
+    if opened.has_transparency_data and opened.convert("RGBA").getextrema()[3][1] == 0:
+        kinds.append("blank")
+    elif (image == image[:1, :1]).all():
+        kinds.append("constant")
+    return kinds
 
 
 def _or(default: int, read: Callable[[], int]) -> int:

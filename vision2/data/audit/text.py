@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from vision2.data.audit.inspection import BAD_KINDS, KINDS, ODD_KINDS
+from vision2.data.remarks import remarks
 
+MUCH_CROPPED = 0.5  # a picture of 3 : 2 loses 49 %
 SHOWN = 5  # paths per kind in the text; the JSON lists all
 
 
@@ -37,6 +39,7 @@ def verdicts(findings: dict) -> list[tuple[str, str]]:
     said += [
         ("note", f"{title}: {len(findings['kinds'][kind]):,}.") for kind, title in ODD_KINDS.items() if findings["kinds"][kind]
     ]
+    said += remarks({**findings["notes"], "counts": findings["counts"]})
     said += [("note", sentence) for sentence in _notes(findings)]
     said.sort(key=lambda pair: pair[0] != "warning")
     return said or [("ok", "Nothing found that could spoil a result.")]
@@ -51,16 +54,20 @@ def _many(count: int, what: str) -> str:
 
 
 def _notes(findings: dict) -> list[str]:
-    notes = findings["notes"]
-    said = [f"{part} lacks the classes {', '.join(names[:10])}." for part, names in notes.get("missing_classes", {}).items()]
-    if notes.get("outside_class_folders"):
-        said.append(f"{notes['outside_class_folders']} images are outside the class folders and not used.")
-    if notes.get("unlabelled"):
-        said.append(f"{notes['unlabelled']} images have no label in their name or folder and are not used.")
+    said = []
+    if findings["share_cropped"] > MUCH_CROPPED:
+        said.append(crop_sentence(findings))
     totals = [sum(part[name] for part in findings["counts"].values()) for name in findings["classes"]]
     if min(totals) * 3 < max(totals):
         said.append(f"Classes are imbalanced, {min(totals)} to {max(totals)} images: see train.class_weights and sampler.")
     return said
+
+
+def crop_sentence(findings: dict) -> str:
+    """The share of pixels that the centre crop throws away, and the option that keeps them."""
+    share = findings["share_cropped"]
+    remedy = "; dataset.resize=squash or pad shows whole pictures" if share else ""
+    return f"The centre crop of evaluation throws away {share:.0%} of the pixels{remedy}."
 
 
 def text(findings: dict) -> str:
@@ -102,7 +109,7 @@ def _size_lines(findings: dict) -> list[str]:
         return []
     most = max(step["images"] for step in sizes["histogram"])
     head = "Shorter side: {smallest_px} px smallest, {median_px:g} median, {largest_px} largest".format(**sizes)
-    return [head] + [
+    return [head, crop_sentence(findings)] + [
         f"  {step['px']:>13} px {step['images']:>8,} {'#' * round(40 * step['images'] / most)}"
         for step in sizes["histogram"]
         if step["images"]

@@ -13,6 +13,7 @@ from vision2.basics.preprocessing import Preprocessing
 CROP_TRIES = 10
 CROP_DRAWS = 2 * CROP_TRIES + 2
 MIRRORED_ALONE_PX = 64
+STRIP_ASPECT = 8  # longer : shorter side, from which the ends of a picture are cut off before it is resized
 LOG_RATIO = math.log(4 / 3)  # aspect ratios from 3/4 to 4/3, as in Szegedy et al. 2015 (arXiv 1409.4842)
 
 
@@ -52,8 +53,12 @@ def resize(image: np.ndarray, height: int, width: int, interpolation: str = "bil
 
 
 def evaluation_view(image: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
-    """(S, S, 3): the centre, after resizing the shorter side to `resize_px` (the longer one rounded down as in torchvision)."""
+    """(S, S, 3): the centre, after resizing the shorter side to `resize_px` (the longer one rounded down as in torchvision);
+    the whole picture where `preprocessing.resize` is squash or pad."""
     size = preprocessing.image_size_px
+    if preprocessing.resize != "crop":
+        return whole_square(image, size, preprocessing)
+    image = _without_far_ends(image)
     height, width = image.shape[:2]
     short = max(preprocessing.resize_px, size)
     if height <= width:
@@ -61,6 +66,28 @@ def evaluation_view(image: np.ndarray, preprocessing: Preprocessing) -> np.ndarr
     else:
         image = resize(image, max(short, short * height // width), short, preprocessing.interpolation)
     return centre_crop(image, size)
+
+
+def whole_square(image: np.ndarray, side: int, preprocessing: Preprocessing) -> np.ndarray:
+    """(side, side, 3) with the whole picture: squashed, or between two bars of the mean colour, which normalise to 0."""
+    if preprocessing.resize == "squash":
+        return resize(image, side, side, preprocessing.interpolation)
+    height, width = image.shape[:2]
+    longer = max(height, width)
+    small = [max(1, round(side * length / longer)) for length in (height, width)]
+    square = np.empty((side, side, 3), dtype=np.uint8)
+    square[:] = np.rint(np.array(preprocessing.mean) * 255).clip(0, 255)
+    top, left = (side - small[0]) // 2, (side - small[1]) // 2
+    square[top : top + small[0], left : left + small[1]] = resize(image, *small, preprocessing.interpolation)
+    return square
+
+
+def _without_far_ends(image: np.ndarray) -> np.ndarray:
+    """The middle of a strip, before it is enlarged: the centre crop shows no more of it, and 1 x 1,000 px would take 200 MB."""
+    height, width = image.shape[:2]
+    most = STRIP_ASPECT * min(height, width)
+    top, left = max(0, (height - most) // 2), max(0, (width - most) // 2)
+    return image[top : top + min(height, most), left : left + min(width, most)]
 
 
 def centre_crop(image: np.ndarray | torch.Tensor, size: int) -> np.ndarray | torch.Tensor:

@@ -36,6 +36,8 @@ class View:
             for row, image in zip(batch, images, strict=True):
                 row[:] = crops.evaluation_view(image, self.preprocessing)
             return torch.from_numpy(batch)
+        if self.preprocessing.resize != "crop":  # then random parts of the square that evaluation shows, with room to crop
+            images = [crops.whole_square(image, self._square_px, self.preprocessing) for image in images]
         sizes = np.array([image.shape[:2] for image in images])
         boxes = crops.random_resized_boxes(sizes, self._crop_draws(epoch, samples), self.augment.crop_scale_min)
         for row, image, (top, left, height, width) in zip(batch, images, boxes.tolist(), strict=True):
@@ -49,7 +51,7 @@ class View:
             sizes = np.full((len(images), 2), own)
             boxes = crops.random_resized_boxes(sizes, self._crop_draws(epoch, samples), self.augment.crop_scale_min)
             return crops.resample(images, boxes, size, how)
-        short = max(self.preprocessing.resize_px, size)
+        short = self._square_px if self.preprocessing.resize == "crop" else size
         if short != own:
             images = crops.resample(images, np.array([[0, 0, own, own]]), short, how)
         return crops.centre_crop(images, size)
@@ -99,6 +101,10 @@ class View:
             part = slice(start, start + step)
             out[part].copy_(rows[part]).mul_(scale).add_(shift)
         return out.view(count, size, size, 3).permute(0, 3, 1, 2)
+
+    @property
+    def _square_px(self) -> int:
+        return max(self.preprocessing.resize_px, self.preprocessing.image_size_px)
 
     @property
     def _crops_at_random(self) -> bool:

@@ -5,6 +5,7 @@ A new data set is a module here with `find`, a line in `DATASETS`, a file conf/d
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -42,7 +43,7 @@ def problems(config: DatasetConfig) -> list[str]:
     """Settings that contradict each other or that this data set does not have; looks for no file."""
     name, entry, found = config.name, DATASETS[config.name], []
     if entry.needs_root and not config.root:
-        place = "class folders, train/ val/ test/, a zip, or a CSV list"
+        place = "class folders, train/ val/ test/, a zip or tar, or a CSV list"
         found.append(f"dataset={name} needs dataset.root=PATH: {place}")
     if config.source is not None and not entry.sources:
         found.append(f"dataset.source={config.source}: dataset={name} has no archives to choose from; leave it out")
@@ -56,6 +57,8 @@ def problems(config: DatasetConfig) -> list[str]:
         found.append("dataset.fraction is 0, which leaves no training images; set a share above 0")
     if config.val_fraction + config.test_fraction >= 1:
         found.append("dataset.val_fraction + dataset.test_fraction leave no training images; their sum must be below 1")
+    if config.class_level is not None and not re.fullmatch("top|leaf|[1-9][0-9]?", config.class_level):
+        found.append(f"dataset.class_level is '{config.class_level}', it must be top, leaf or the number of levels (1, 2, ...)")
     if config.augment.mixup and config.augment.cutmix:
         found.append("dataset.augment.mixup and dataset.augment.cutmix exclude each other; set one of them to 0")
     return found

@@ -9,17 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 from vision2.basics.errors import UserError
 from vision2.data.collection import Collection, collect
 from vision2.data.files.download import Published, download_folder, obtain
-from vision2.data.files.layouts import PART_NAMES, check_classes, images_below
+from vision2.data.files.layouts import check_classes
 from vision2.data.files.listing import FileEntry, list_images
-from vision2.data.files.locations import existing_path
-
-if TYPE_CHECKING:
-    from vision2.data.settings import DatasetConfig
+from vision2.data.files.part_names import part_of
+from vision2.data.files.places import images_below, open_place
+from vision2.data.settings import DatasetConfig
 
 NAMES = {"cat": "cat", "cats": "cat", "gato": "cat", "gatos": "cat", "dog": "dog", "dogs": "dog"}
 NAMES |= {"perro": "dog", "perros": "dog"}
@@ -50,11 +48,11 @@ def find(config: DatasetConfig) -> Collection:
             _obtain(config, OXFORD, folder)
         return _read_oxford_pet(folder)
     if config.root is not None:
-        return read_cats_and_dogs(config.root)
+        return read_cats_and_dogs(config.root, config)
     archive = download_folder(config) / MICROSOFT.name
     if not archive.exists():
         _obtain(config, [MICROSOFT], archive.parent)
-    return read_cats_and_dogs(archive)
+    return read_cats_and_dogs(archive, config)
 
 
 def _obtain(config: DatasetConfig, published: Sequence[Published], folder: Path) -> None:
@@ -63,15 +61,17 @@ def _obtain(config: DatasetConfig, published: Sequence[Published], folder: Path)
     obtain(config, published, folder, allowed=config.download and config.source is not None, remedy=remedy)
 
 
-def read_cats_and_dogs(root: str | Path) -> Collection:
+def read_cats_and_dogs(root: str | Path, config: DatasetConfig | None = None) -> Collection:
     """The class comes from the nearest folder called cat or dog, else from the file's name; other files are counted.
 
     Raises:
         UserError: when no cat or no dog is found.
     """
-    root = existing_path(root, "dataset.root")
+    config = config or DatasetConfig(name="cats_vs_dogs")
+    root = open_place(root, config)
+    listing = images_below(root, config)
     files, labels, unlabelled = [], [], 0
-    for entry in images_below(root):
+    for entry in listing.images:
         label = class_of(entry.id)
         unlabelled += label is None
         if label is not None:
@@ -91,7 +91,7 @@ def read_cats_and_dogs(root: str | Path) -> Collection:
     parts = [_part_of(entry.id) for entry in files]
     if "train" not in parts:
         parts = [""] * len(parts)
-    notes = {"layout": "cats and dogs", "unlabelled": unlabelled}
+    notes = {"layout": "cats and dogs", "unlabelled": unlabelled, **listing.notes}
     return check_classes(collect(files, labels, parts, notes=notes), root)
 
 
@@ -112,11 +112,11 @@ def class_of(name: str) -> str | None:
 def _place_of(name: str) -> str:
     """The folders above the image whose names are neither a class nor a split."""
     folders = PurePosixPath(name).parts[:-1]
-    return "/".join(folder for folder in folders if folder.lower() not in (*NAMES, *PART_NAMES))
+    return "/".join(folder for folder in folders if folder.lower() not in NAMES and part_of(folder) is None)
 
 
 def _part_of(name: str) -> str:
-    found = [PART_NAMES[folder.lower()] for folder in PurePosixPath(name).parts[:-1] if folder.lower() in PART_NAMES]
+    found = [part for folder in PurePosixPath(name).parts[:-1] if (part := part_of(folder))]
     return found[0] if found else ""
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from vision2.basics.errors import UserError
 from vision2.data.collection import Collection, collect
 from vision2.data.files.download import Published, download_folder, obtain
-from vision2.data.files.listing import FileEntry, list_images
+from vision2.data.files.listing import FileEntry, list_place
 
 if TYPE_CHECKING:
     from vision2.data.settings import DatasetConfig
@@ -100,9 +100,11 @@ def _read_official(place: Path) -> Collection:
 
 
 def _list_export(place: Path) -> Collection:
-    files, labels, parts = [], [], []
+    files, labels, parts, unused = [], [], [], []
     for part in ("train", "test"):
-        for entry in list_images(place / part):
+        listing = list_place(place / part)
+        unused += listing.notes.get("unused", [])
+        for entry in listing.images:
             label = entry.id.split("/")[0]
             if label not in CLASSES or entry.id.count("/") != 1:
                 raise UserError(
@@ -112,7 +114,7 @@ def _list_export(place: Path) -> Collection:
             files.append(FileEntry(entry.path, f"{part}/{entry.id}"))
             labels.append(label)
             parts.append(part)
-    collection = collect(files, labels, parts, notes={"layout": "image-folder export"})
+    collection = collect(files, labels, parts, notes={"layout": "image-folder export", "unused": unused})
     present = set(zip(parts, labels, strict=True))
     short = [f"{part}/{name}" for part in ("train", "test") for name in CLASSES if (part, name) not in present]
     if short:

@@ -1,4 +1,4 @@
-"""Your own images: class folders, train/val/test folders, a zip of either, or a CSV list. See `layouts.read_layout`."""
+"""Your own images: class folders, train/val/test folders, a zip or tar of either, or a CSV list. See `layouts.read_layout`."""
 
 from __future__ import annotations
 
@@ -13,4 +13,4 @@ if TYPE_CHECKING:
 
 def find(config: DatasetConfig) -> Collection:
     """Raises UserError for whatever `read_layout` refuses."""
-    return read_layout(config.root)
+    return read_layout(config.root, config)

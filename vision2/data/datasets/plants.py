@@ -34,7 +34,7 @@ def find(config: DatasetConfig) -> Collection:
     place = download_folder(config)
     flowers = place / "flowers-102"
     if config.root is not None and config.source is None and not flowers.is_dir():
-        return read_layout(place)
+        return read_layout(place, config)
     if not all((flowers / name).exists() for name in ("jpg", "imagelabels.mat", "setid.mat")):
         remedy = "give dataset.root=FOLDER of class folders, or dataset.download=true (Flowers-102, 329 MiB)"
         obtain(config, FLOWERS, flowers, allowed=config.download, remedy=remedy)

@@ -1,7 +1,8 @@
 """From image files to uint8 RGB, by the same rules in training, audit and prediction.
 
 - transparency is blended with white; palettes are resolved; grey is copied to three channels
-- 16 bits are rescaled to 8 (v * 255 / 65535); floating point is taken as [0, 1] if no value is larger, else as 0..255
+- 16 bits are rescaled to 8 (v * 255 / 65535); where no value is above 4095 they are 12 bits of a camera or scanner
+  (v * 255 / 4095); floating point is taken as [0, 1] if no value is larger, else as 0..255
 - CMYK and Lab are converted by the embedded colour profile if there is one, else by Pillow's rules
 - the EXIF orientation is applied; of an animation the first frame is used
 - a truncated file is an error, never a half-grey picture
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageCms
+
+from vision2.data.files.formats import HEAD_BYTES, format_of, missing_decoder, pillow_names
 
 if TYPE_CHECKING:
     from vision2.data.files.listing import FileEntry
@@ -32,6 +35,8 @@ TURNS = {  # by the value of the orientation tag
 }
 # What Pillow warns about (a damaged EXIF block, a palette with transparency) is handled here; set once for all threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+MOST_ASPECT = 1000  # longer : shorter side; beyond it is a line and no picture
+MOST_OF_16_BITS, MOST_OF_12_BITS = 65_535, 4095
 DRAFT_GAP = 2  # a large JPEG is decoded at a reduced size, at least twice the wanted one
 
 
@@ -61,12 +66,13 @@ def decode_image(data: bytes, *, shorter_side_px: int | None = None) -> np.ndarr
     if not data:
         raise BadImage("empty file")
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=pillow_names()) as image:
             return _decode(image, shorter_side_px)
     except BadImage:
         raise
     except Image.UnidentifiedImageError as error:
-        raise BadImage("not an image in a known format") from error
+        kind = format_of(data[:HEAD_BYTES])
+        raise BadImage((kind and missing_decoder(kind)) or "not an image in a known format") from error
     except MemoryError as error:
         raise BadImage("out of memory") from error
     except Exception as error:  # damaged files raise nearly anything: OSError, SyntaxError, struct.error, IndexError
@@ -77,6 +83,8 @@ def _decode(image: Image.Image, shorter_side_px: int | None) -> np.ndarray:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise BadImage(f"{width} x {height} pixels, more than the {MAX_PIXELS // 1_000_000} million allowed")
+    if max(image.size) > MOST_ASPECT * min(image.size):
+        raise BadImage(f"{width} x {height} pixels, more than {MOST_ASPECT} times as long as wide")
     enough = DRAFT_GAP * shorter_side_px if shorter_side_px is not None else width + height
     if image.format == "JPEG" and min(image.size) > enough:  # libjpeg would enlarge smaller ones
         image.draft(None, (enough, enough))
@@ -120,9 +128,14 @@ def _eight_bit(image: Image.Image) -> Image.Image:
         values = np.nan_to_num(values)
         scale = 255.0 if values.max(initial=0.0) <= 1 else 1.0
     else:
-        scale = 255 / 65535
+        scale = 255 / most_of(values)
     grey = np.clip(np.rint(values * scale), 0, 255).astype(np.uint8)
     return Image.fromarray(grey).convert("RGB")
+
+
+def most_of(values: np.ndarray) -> int:
+    """The value that is white in an image stored in 16 bits or more."""
+    return MOST_OF_12_BITS if values.max(initial=0) <= MOST_OF_12_BITS else MOST_OF_16_BITS
 
 
 def _scaled(image: Image.Image, shorter_side_px: int | None) -> Image.Image:

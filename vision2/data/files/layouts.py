@@ -1,93 +1,153 @@
-"""How people lay out image folders: class folders, train/val/test folders, a CSV list; in a folder or in a zip."""
+"""How people lay out images: class folders, train/val/test folders, a CSV list; in a folder, a zip or a tar."""
 
 from __future__ import annotations
 
-import csv
-import os
-from collections import Counter
-from pathlib import Path, PurePosixPath
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
 
 from vision2.basics.errors import UserError, suggest
 from vision2.data.collection import PARTS, Collection, collect
-from vision2.data.files.listing import FileEntry, is_hidden, list_images
-from vision2.data.files.locations import existing_path
+from vision2.data.files.csv_list import read_csv
+from vision2.data.files.listing import FileEntry, is_hidden, readable_name
 from vision2.data.files.own_results import holds_results
+from vision2.data.files.part_names import folded, is_fold
+from vision2.data.files.places import images_below, is_list, open_place
+from vision2.data.files.split_folders import Folders, Position, find_positions
+from vision2.data.files.unused import describe_unused
+from vision2.data.settings import DatasetConfig
 
-PART_NAMES = {
-    **dict.fromkeys(("train", "training", "train_set", "training_set"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev", "validation_set"), "val"),
-    **dict.fromkeys(("test", "testing", "test_set"), "test"),
-}
-DELIMITERS = (",", ";", "\t")  # of spreadsheets, depending on the country
+FOLDERS_SHOWN = 10
+NAMES_SHOWN = 4
+ALIKE_SHARE = 0.5  # of the folders below: from here on two folders are said to hold the same
 
 
-def read_layout(place: str | Path) -> Collection:
-    """The collection at `place`: a folder or zip of class folders, with or without train/val/test above, or a CSV list.
+def read_layout(place: str | Path, config: DatasetConfig | None = None) -> Collection:
+    """The collection at `place`: class folders, with or without train/val/test, in a folder or archive; or a CSV list.
 
     Classes are matched by name across the splits: a class that val or test lacks is noted, one that train lacks is an
-    error. Folders below a class folder belong to the class.
+    error. `config.class_level` says which folders are the classes; by default the first below the split.
 
     Raises:
-        UserError: for a place that does not exist, has no images, has a single class, or has an empty class folder.
+        UserError: for a place that does not exist, has no images, has a single class, or has an empty class folder; when
+            it cannot be known which folders are the classes.
     """
-    root = existing_path(place, "dataset.root")
-    if root.suffix.lower() == ".csv":
-        return check_classes(_read_csv(root), root)
-    files = images_below(root)
-    paths = [PurePosixPath(entry.id).parts for entry in files]
-    depth = wrapper_depth(paths)
-    split = _has_split_folders(paths, depth)
-    class_depth = depth + 1 if split else depth
-    kept, labels, parts, loose = [], [], [], 0
-    for entry, path in zip(files, paths, strict=True):
-        part = PART_NAMES.get(path[depth].lower()) if split else ""
-        if len(path) <= class_depth + 1 or part is None:
-            loose += 1
-            continue
-        kept.append(entry)
-        labels.append(path[class_depth])
-        parts.append(part)
-    notes = {"layout": "train/val/test folders" if split else "class folders", "outside_class_folders": loose}
+    config = config or DatasetConfig(name="folder")
+    root = open_place(place, config)
+    if is_list(root):
+        return check_classes(_match_classes(note_similar_names(read_csv(root, config))), root)
+    listing = images_below(root, config)
+    paths = [tuple(entry.id.split("/")[:-1]) for entry in listing.images]
+    layout, positions = find_positions(paths)
+    if config.class_level is None and layout == "class folders":
+        _ask_which_are_classes(root, [each.folders for each in positions])
+    level = config.class_level or "top"
+    labels = [class_name(each.folders, level) for each in positions]
+    kept = [index for index, label in enumerate(labels) if label is not None]
     if not kept:
-        raise UserError(
-            f"{root} holds {len(files)} images but no class folders: put the images of each class into a folder with its "
-            "name, or give a CSV list (path,label) as dataset.root"
-        )
-    collection = check_classes(_match_classes(collect(kept, labels, parts, notes=notes)), root)
-    _refuse_empty_folders(root, paths[0][:depth], split, collection.classes)
+        raise UserError(_no_classes(root, len(labels), level, deepest=max(len(each.folders) for each in positions)))
+    notes = {"layout": layout, "class_level": level, **listing.notes}
+    notes |= _outside(paths, labels) | _levels([positions[index].folders for index in kept], level)
+    columns = ([column[index] for index in kept] for column in (listing.images, labels, [each.part for each in positions]))
+    collection = note_similar_names(collect(*columns, notes=notes))
+    collection = check_classes(_match_classes(collection), root)
+    if root.is_dir():
+        _refuse_empty_folders([(listing.images[index], positions[index]) for index in kept], paths, listing.notes)
     return collection
 
 
-def images_below(root: Path) -> list[FileEntry]:
-    """`list_images`, but never empty.
+def class_name(folders: Folders, level: str) -> str | None:
+    """What an image's folders below the split say about its class; None where they are too few.
 
-    Raises:
-        UserError: when there are none; names zip archives there that are still packed.
+    >>> folders = ("Fruit", "Apple", "Golden")
+    >>> class_name(folders, "top"), class_name(folders, "leaf"), class_name(folders, "2")
+    ('Fruit', 'Golden', 'Fruit/Apple')
     """
-    files = list_images(root)
-    if files:
-        return files
-    packed = sorted(path.name for path in root.glob("*.zip")) if root.is_dir() else []
-    hint = f", only {', '.join(packed[:3])}: give that file as dataset.root" if packed else ""
-    raise UserError(f"dataset.root: no images found below {root}{hint}")
+    if level == "leaf":
+        return folders[-1] if folders else None
+    depth = 1 if level == "top" else int(level)
+    return "/".join(folders[:depth]) if len(folders) >= depth else None
 
 
-def wrapper_depth(paths: list[tuple[str, ...]]) -> int:
-    """How many outer folders contain everything and so carry no meaning, e.g. 1 for `flower_photos/daisy/1.jpg`."""
-    depth = 0
-    while all(len(path) >= depth + 3 for path in paths):
-        names = {path[depth] for path in paths}
-        if len(names) > 1 or next(iter(names)).lower() in PART_NAMES:
-            break
-        depth += 1
-    return depth
+def _no_classes(root: Path, count: int, level: str, deepest: int) -> str:
+    if level not in ("top", "leaf") and deepest:
+        return f"dataset.class_level={level}: {root} has class folders down to level {deepest} only; give at most {deepest}"
+    lists = sorted(path.name for path in root.iterdir() if path.suffix.lower() == ".csv") if root.is_dir() else []
+    found = f"; {lists[0]} is there" if lists else ""
+    return (
+        f"{root} holds {count} images but no class folders: put the images of each class into a folder with its "
+        f"name, or give a CSV list (path,label) as dataset.root{found}"
+    )
 
 
-def _has_split_folders(paths: list[tuple[str, ...]], depth: int) -> bool:
-    """Whether there is a `train/CLASS/...`, alone or beside val or test; a class named "train" is not a split."""
-    names = {path[depth].lower() for path in paths if len(path) >= depth + 3}
-    parts = {PART_NAMES[name] for name in names if name in PART_NAMES}
-    return "train" in parts and (len(parts) > 1 or len(names) == 1)
+def _outside(paths: Sequence[Folders], labels: Sequence[str | None]) -> dict:
+    """How many images are in no class folder, in all and by folder."""
+    outside = Counter("/".join(path) or "." for path, label in zip(paths, labels, strict=True) if label is None)
+    return {"outside_class_folders": outside.total(), "outside_folders": dict(outside.most_common(FOLDERS_SHOWN))}
+
+
+def _levels(folders: Sequence[Folders], level: str) -> dict:
+    """Which folders below a class folder were merged into it, and which classes lie in several places."""
+    below, places = defaultdict(set), defaultdict(set)
+    for path in folders:
+        name = class_name(path, level)
+        rest = () if level == "leaf" else path[name.count("/") + 1 :]
+        if rest:
+            below[name].add(rest)
+        if level == "leaf":
+            places[name].add(path[:-1])
+    merged = {name: len(where) for name, where in sorted(places.items()) if len(where) > 1}
+    if not below:
+        return {"merged_leaves": merged} if merged else {}
+    name, rest = min((name, min(found)) for name, found in below.items())
+    leaves = set(folders)
+    unique = len({path[-1] for path in leaves}) == len(leaves)
+    return {
+        "leaf_folders": {name: len(found) for name, found in sorted(below.items())},
+        "leaf_example": "/".join((name, *rest)),
+        "finer_level": "leaf" if unique else str(max(map(len, leaves))),  # by name, leaves of several places would be merged
+    }
+
+
+def _ask_which_are_classes(root: Path, folders: Sequence[Folders]) -> None:
+    """Raises UserError where the outer folders all hold the same folders: splits, folds, sites, or classes with parts?"""
+    below = defaultdict(set)
+    for path in folders:
+        if path:
+            below[path[0]].update(path[1:2])
+    if len(below) < 2 or not _hold_the_same(list(below.values())):
+        return
+    outer, inner = _listed(sorted(below)), _listed(sorted(set.union(*below.values())))
+    if all(is_fold(name) for name in below):
+        raise UserError(
+            f"the folders {outer} in {root} are folds: give dataset.class_level=leaf to take {inner} as the classes, and "
+            f"dataset.group_pattern='([^/]*{min(below)[:4]}[^/]*)/' to keep each fold in one split"
+        )
+    raise UserError(
+        f"the folders {outer} in {root} all hold the folders {inner}: which are the classes? Give dataset.class_level=top "
+        f"for {outer}, leaf for {inner}, or 2 for each pair; if they are splits, rename them to train, val and test"
+    )
+
+
+def _hold_the_same(sets: Sequence[set[str]]) -> bool:
+    common = set.intersection(*sets)
+    return len(common) >= 2 and len(common) >= ALIKE_SHARE * max(map(len, sets))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
+
+
+def note_similar_names(collection: Collection) -> Collection:
+    """Note the classes that differ only in case, spaces, - or _: probably one class written in two ways."""
+    same = defaultdict(list)
+    for name in collection.classes:
+        same[folded(name)].append(name)
+    pairs = [list(pair) for names in same.values() for pair in combinations(names, 2)]
+    if pairs:
+        collection.notes["similar_classes"] = pairs
+    return collection
 
 
 def _match_classes(collection: Collection) -> Collection:
@@ -123,57 +183,26 @@ def check_classes(collection: Collection, root: Path) -> Collection:
     return collection
 
 
-def _refuse_empty_folders(root: Path, wrapper: tuple[str, ...], split: bool, classes: tuple[str, ...]) -> None:
+def _refuse_empty_folders(kept: Sequence[tuple[FileEntry, Position]], paths: Sequence[Folders], notes: dict) -> None:
     """Raises UserError for class folders without images: after a slip in copying, a class would be missing unnoticed."""
-    if not root.is_dir():
-        return
-    base = root.joinpath(*wrapper)
-    tops = [top for top in base.iterdir() if PART_NAMES.get(top.name.lower()) == "train"] if split else [base]
-    empty = sorted(
-        entry.name
-        for top in tops
-        for entry in top.iterdir()
-        if entry.is_dir() and not is_hidden(entry.name) and entry.name not in classes and not holds_results(entry)
-    )
-    if empty:
-        raise UserError(
-            f"no images in the class folder{'s' if len(empty) > 1 else ''} {', '.join(empty[:10])} of {tops[0]}: "
-            "add images or remove the folder"
+    filled = {path[:depth] for path in paths for depth in range(len(path) + 1)}
+    parents = {}
+    for entry, position in kept:
+        if position.part in ("", "train"):
+            outer = tuple(entry.id.split("/")[: position.above])
+            parents.setdefault(outer, entry.path.parents[entry.id.count("/") - position.above])
+    for outer, parent in sorted(parents.items()):
+        empty = sorted(
+            name
+            for entry in parent.iterdir()
+            if entry.is_dir()
+            and not is_hidden(entry.name)
+            and (*outer, name := readable_name(entry.name)) not in filled
+            and not holds_results(entry)
         )
-
-
-def _read_csv(path: Path) -> Collection:
-    """A list with the header `path,label` or `path,label,split` (or with `;` or tabs); paths are relative to its folder."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            first = stream.readline()
-            stream.seek(0)
-            rows = list(csv.DictReader(stream, delimiter=max(DELIMITERS, key=first.count)))
-            header = rows[0].keys() if rows else ()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        hint = "; save it as UTF-8" if isinstance(error, UnicodeDecodeError) else ""
-        raise UserError(f"cannot read the list {path}: {error}{hint}") from error
-    if not rows or not {"path", "label"} <= set(header):
-        raise UserError(f"the list {path} needs the first line 'path,label' or 'path,label,split', and an image per line below")
-    files, labels, parts, problems = [], [], [], []
-    for line, row in enumerate(rows, start=2):
-        part = PART_NAMES.get((row["split"] or "").strip().lower()) if "split" in header else ""
-        name, label = (row["path"] or "").strip(), (row["label"] or "").strip()
-        if not name or not label or part is None:
-            problems.append(f"{path.name} line {line}: needs a path, a label" + " and a split of train, val or test")
-            continue
-        place = path.parent / name
-        files.append(FileEntry(place, PurePosixPath(os.path.relpath(place, path.parent)).as_posix()))
-        labels.append(label)
-        parts.append(part)
-    missing = [entry.id for entry in files if not entry.path.is_file()]
-    if missing:
-        problems.append(f"{len(missing)} of the files {path.name} lists do not exist below {path.parent}: {missing[0]}")
-    twice = [name for name, times in Counter(entry.id for entry in files).items() if times > 1]
-    if twice:
-        problems.append(f"{path.name} lists {len(twice)} files more than once, first {twice[0]}")
-    if problems:
-        raise UserError(*problems[:10])
-    order = sorted(range(len(files)), key=lambda index: files[index].id)
-    files, labels, parts = ([column[index] for index in order] for column in (files, labels, parts))
-    return _match_classes(collect(files, labels, parts, notes={"layout": "CSV list"}))
+        if empty:
+            unused = describe_unused(notes.get("unused", ()))
+            raise UserError(
+                f"no images in the class folder{'s' if len(empty) > 1 else ''} {', '.join(empty[:10])} of {parent}: "
+                "add images or remove the folder" + (f"; not used in {parent}: {unused}" if unused else "")
+            )

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 import zipfile
-import zlib
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 from vision2.basics.errors import UserError
 from vision2.basics.written import LIST, is_run_folder
+from vision2.data.files.formats import (
+    HEAD_BYTES,
+    IMAGE_ENDINGS,
+    NO_IMAGE,
+    REASON_BY_ENDING,
+    format_of,
+    missing_decoder,
+)
 from vision2.data.files.own_results import results_in_archive, written_in
+from vision2.data.files.unused import Unused
+from vision2.data.files.zips import DAMAGED, read_members
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"})
 MAX_IMAGE_BYTES = 512 << 20  # a zip member that claims to be larger is no photograph but a decompression bomb
 HIDDEN_NAMES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN", "@eaDir"})
+OF_PROGRAMS = frozenset({".git", ".svn", ".hg", ".idea", ".vscode", ".Trashes", ".Spotlight-V100", ".fseventsd", ".dvc"})
+NAMES_SHOWN = 3
 
 
 @dataclass(frozen=True, order=True)
@@ -38,7 +50,15 @@ class FileEntry:
             if archive.getinfo(self.member).file_size > MAX_IMAGE_BYTES:
                 raise OSError(f"larger than {MAX_IMAGE_BYTES >> 20} MiB unpacked")
             return archive.read(self.member)
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
+        except DAMAGED as error:
+            raise OSError(f"cannot be unpacked: {error}") from error
+
+    def read_head(self) -> bytes:
+        """The first bytes of the file. Raises OSError when it cannot be read."""
+        try:
+            with self.path.open("rb") if self.member is None else _open_zip(self.path, os.getpid()).open(self.member) as stream:
+                return stream.read(HEAD_BYTES)
+        except DAMAGED as error:
             raise OSError(f"cannot be unpacked: {error}") from error
 
     def size_bytes(self) -> int:
@@ -49,6 +69,14 @@ class FileEntry:
             return self.path.stat().st_size
         except OSError:
             return 0
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The images of a place, sorted by id, and in `notes` (plain JSON) what else lies there."""
+
+    images: list[FileEntry]
+    notes: dict = field(default_factory=dict)
 
 
 @lru_cache(maxsize=8)
@@ -62,49 +90,100 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name in HIDDEN_NAMES
 
 
-def is_image_name(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - ten times as fast as a Path
+def readable_name(name: str) -> str:
+    """A path as text that can be printed and saved: NFC, and bytes that are not UTF-8 as `\\xe9`."""
+    return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "backslashreplace"))
+
+
+def why_unused(name: str, read_head: Callable[[], bytes]) -> str | None:
+    """Why a file is not used as an image, by its name and first bytes; None for an image."""
+    ending = os.path.splitext(name)[1].lower()  # noqa: PTH122 - ten times as fast as a Path
+    kind = IMAGE_ENDINGS.get(ending)
+    if kind is None and ending in REASON_BY_ENDING:
+        return REASON_BY_ENDING[ending]
+    if kind is None or missing_decoder(kind):  # only then is the file opened: there may be hundreds of thousands
+        try:
+            kind = format_of(read_head()) or kind
+        except OSError as error:
+            return f"cannot be read: {error.strerror or error}"
+    return missing_decoder(kind) if kind else NO_IMAGE
 
 
 def list_images(root: Path) -> list[FileEntry]:
-    """Every image below `root` (a folder of any depth, or a zip), sorted by id; results of ours among them are left out.
+    """`list_place(root).images`."""
+    return list_place(root).images
+
+
+def list_place(root: Path, zip_encoding: str | None = None) -> Listing:
+    """Every image below `root` (a folder of any depth, or a zip), and what else is there by reason and ending.
 
     Links to folders are followed once, so that a loop of links ends.
 
+    Args:
+        zip_encoding: of names in a zip that are not marked as UTF-8; None guesses.
+
     Raises:
-        UserError: when the folder or one below it cannot be read, or the file is not a zip archive.
+        UserError: when the folder or one below it cannot be read, or the file is not a zip archive or is encrypted.
     """
-    if root.is_file():
-        return _list_zip(root)
-    found, seen, written = [], set(), set()
+    unused, hidden, notes = Unused(), set(), {}
+    found, candidates = [], _zip_files(root, zip_encoding, notes) if root.is_file() else _folder_files(root, hidden)
+    for entry in candidates:
+        *folders, name = entry.id.split("/")
+        dots = next((depth for depth, part in enumerate(folders) if is_hidden(part)), None)
+        if dots is not None:
+            if _may_hold_images(folders[dots]):
+                hidden.add("/".join(folders[: dots + 1]))
+        elif is_hidden(name):
+            if name not in HIDDEN_NAMES and not name.startswith("._") and name.lower().endswith(tuple(IMAGE_ENDINGS)):
+                unused.add(entry.id, "hidden, its name begins with a dot")
+        elif reason := why_unused(name, entry.read_head):
+            unused.add(entry.id, reason)
+        else:
+            found.append(entry)
+    if len(unused):
+        notes["unused"] = unused.to_notes()
+    if hidden:
+        notes["hidden_folders"] = sorted(hidden)
+    return Listing(sorted(found, key=lambda entry: entry.id), notes)
+
+
+def _folder_files(root: Path, hidden: set[str]) -> Iterator[FileEntry]:
+    """Every file outside hidden folders, but no result of ours; hidden folders that may hold images are added to `hidden`."""
+    seen, written = set(), set()
 
     def refuse(error: OSError) -> None:
         raise UserError(f"cannot read the folder {error.filename}: {error.strerror}; check its permissions") from error
 
     for folder, folders, files in os.walk(root, onerror=refuse, followlinks=True):
         real = os.path.realpath(folder)
+        here = Path(folder)
+        prefix = "" if here == root else readable_name(here.relative_to(root).as_posix()) + "/"
+        hidden.update(prefix + readable_name(name) for name in folders if is_hidden(name) and _may_hold_images(name))
         folders[:] = [] if real in seen else [name for name in folders if not is_hidden(name)]
         if real in seen:
             continue
         seen.add(real)
-        here = Path(folder)
         if here != root and is_run_folder(files):
             folders.clear()
             continue
         if LIST in files:
             written |= written_in(here)
-        prefix = "" if here == root else here.relative_to(root).as_posix() + "/"
-        found += [FileEntry(here / name, prefix + name) for name in files if is_image_name(name) and not is_hidden(name)]
-    return sorted((entry for entry in found if entry.path not in written), key=lambda entry: entry.id)
+        yield from (FileEntry(here / name, prefix + readable_name(name)) for name in files if here / name not in written)
 
 
-def _list_zip(path: Path) -> list[FileEntry]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [info.filename for info in archive.infolist() if not info.is_dir()]
-            is_result = results_in_archive(members, archive.read)
-    except (zipfile.BadZipFile, zlib.error, OSError) as error:
-        raise UserError(f"cannot read {path} as a zip archive: {error}; give a folder or a complete zip") from error
-    images = [name for name in members if is_image_name(name) and not is_result(name)]
-    kept = [name for name in images if not any(is_hidden(part) for part in name.split("/"))]
-    return [FileEntry(path, name, name) for name in sorted(kept)]
+def _may_hold_images(name: str) -> bool:
+    return name not in HIDDEN_NAMES | OF_PROGRAMS
+
+
+def _zip_files(path: Path, encoding: str | None, notes: dict) -> Iterator[FileEntry]:
+    members, guessed = read_members(path, encoding)
+    locked = [member.name for member in members if member.encrypted]
+    if locked:
+        raise UserError(
+            f"{path} is encrypted ({len(locked)} of {len(members)} files): unpack it with its password and give the folder"
+        )
+    if guessed:
+        notes["guessed_names"] = sorted(guessed)[:NAMES_SHOWN]
+    keys = {member.name: member.key for member in members}
+    is_result = results_in_archive(keys, lambda name: FileEntry(path, name, keys[name]).read_bytes())
+    return (FileEntry(path, member.name, member.key) for member in members if not is_result(member.name))

@@ -11,9 +11,16 @@ from vision2.data.files.listing import is_hidden
 
 
 def cache_root(cache_dir: str | None) -> Path:
-    """`dataset.cache_dir`, else $VISION2_CACHE, else ~/.cache/vision2. Not created."""
+    """`dataset.cache_dir`, else $VISION2_CACHE, else ~/.cache/vision2. Not created.
+
+    Raises:
+        UserError: when neither is set and the user has no home directory.
+    """
     given = cache_dir or os.environ.get("VISION2_CACHE")
-    return Path(given).expanduser() if given else Path.home() / ".cache" / "vision2"
+    try:
+        return Path(given).expanduser() if given else Path.home() / ".cache" / "vision2"
+    except RuntimeError as error:
+        raise UserError("there is no home directory for the cache: set dataset.cache_dir=FOLDER or $VISION2_CACHE") from error
 
 
 def data_name(dataset: str, root: str | Path | None) -> str:

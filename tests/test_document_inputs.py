@@ -1,0 +1,41 @@
+"""docs/inputs.md is what the code says, and each layout it shows is read as it says."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from made_up_images import write_images
+
+from vision2.basics.errors import UserError
+from vision2.data.files.formats import FORMATS
+from vision2.data.files.layouts import read_layout
+from vision2.data.settings import DatasetConfig
+
+ROOT = Path(__file__).resolve().parent.parent
+spec = importlib.util.spec_from_file_location("document_inputs", ROOT / "scripts" / "document_inputs.py")
+script = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(script)
+
+
+def test_the_page_is_what_the_code_says():
+    before = script.PAGE.read_text(encoding="utf-8")
+    assert before == script.page(before), "run: python scripts/document_inputs.py"
+    assert all(ending in before for kind in FORMATS for ending in kind.endings)
+
+
+def test_the_section_of_the_weights_is_kept():
+    kept = f"{script.WEIGHTS}\n| wrapper | read as |\n{script.END}"
+    assert kept in script.page(f"# before\n\n{kept}\n")
+
+
+@pytest.mark.parametrize("layout", script.LAYOUTS, ids=lambda layout: layout[0])
+def test_each_layout_on_the_page_is_read_as_it_says(tmp_path, layout):
+    words, _, classes = layout
+    level = next((word.partition("=")[2] for word in words.split() if "=" in word), None)
+    root = write_images(tmp_path, [word for word in words.split() if "=" not in word])
+    config = DatasetConfig(name="folder", class_level=level)
+    if classes:
+        assert read_layout(root, config).classes == tuple(classes.split())
+    else:
+        with pytest.raises(UserError, match=r"dataset\.class_level"):
+            read_layout(root, config)

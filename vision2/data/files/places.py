@@ -1,0 +1,114 @@
+"""What dataset.root may be: a folder, a zip (read in place), a tar of any compression (unpacked once), or a CSV list."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vision2.basics.errors import UserError
+from vision2.data.files import csv_list
+from vision2.data.files.archives import unpack
+from vision2.data.files.formats import HEAD_BYTES
+from vision2.data.files.listing import Listing, list_place
+from vision2.data.files.locations import cache_root, existing_path
+from vision2.data.files.unused import describe_unused
+
+if TYPE_CHECKING:
+    from vision2.data.settings import DatasetConfig
+
+ZIP_ENDING = ".zip"
+TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+OTHER_ARCHIVES = {  # first bytes: (name, how to unpack)
+    b"\x28\xb5\x2f\xfd": ("zstd", "tar --zstd -xf FILE"),
+    b"7z\xbc\xaf\x27\x1c": ("7z", "7z x FILE"),
+    b"Rar!\x1a\x07": ("RAR", "unrar x FILE"),
+}
+
+
+def open_place(given: str | Path, config: DatasetConfig) -> Path:
+    """The folder, zip or CSV list at `given`; a tar is unpacked into the cache and stands for its folder.
+
+    Raises:
+        UserError: for a place that does not exist, or a file that is none of these.
+    """
+    place = existing_path(given, "dataset.root")
+    if place.is_dir() or is_list(place) or is_zip(place):
+        return place
+    if place.name.lower().endswith(TAR_ENDINGS) or _is_tar(place):
+        return _unpacked(place, config.cache_dir)
+    with place.open("rb") as stream:
+        head = stream.read(HEAD_BYTES)
+    for signature, (name, command) in OTHER_ARCHIVES.items():
+        if head.startswith(signature):
+            command = command.replace("FILE", place.name)
+            raise UserError(f"dataset.root: {place} is a {name} archive: unpack it with `{command}` and give the folder")
+    raise UserError(
+        f"dataset.root: {place} is not a folder, a .zip, a .tar (.gz, .bz2, .xz) or a CSV list "
+        f"({', '.join(csv_list.ENDINGS)}): give one of these"
+    )
+
+
+def is_list(place: Path) -> bool:
+    return place.suffix.lower() in csv_list.ENDINGS
+
+
+def is_zip(place: Path) -> bool:
+    return place.suffix.lower() == ZIP_ENDING or zipfile.is_zipfile(place)
+
+
+def _is_tar(place: Path) -> bool:
+    try:
+        return tarfile.is_tarfile(place)
+    except OSError:
+        return False
+
+
+def images_below(root: Path, config: DatasetConfig) -> Listing:
+    """`list_place`, but never empty.
+
+    Raises:
+        UserError: when there are no images; says what is there instead, and names archives that are still packed.
+    """
+    listing = list_place(root, config.zip_encoding)
+    if listing.images:
+        return listing
+    packed = sorted(path.name for path in root.iterdir() if is_archive_name(path.name)) if root.is_dir() else []
+    if packed:
+        hint = f", only {', '.join(packed[:3])}: give that file as dataset.root"
+    else:
+        unused = describe_unused(listing.notes.get("unused", ()))
+        hint = f", only {unused}" if unused else ""
+    raise UserError(f"dataset.root: no images found below {root}{hint}")
+
+
+def is_archive_name(name: str) -> bool:
+    return name.lower().endswith((ZIP_ENDING, *TAR_ENDINGS))
+
+
+def _unpacked(archive: Path, cache_dir: str | None) -> Path:
+    """The content of a tar, in a folder of the cache that depends on its path, size and time."""
+    state = archive.stat()
+    key = hashlib.blake2b(f"{archive.absolute()} {state.st_size} {state.st_mtime_ns}".encode(), digest_size=8).hexdigest()
+    folder = cache_root(cache_dir) / "unpacked" / f"{archive.name.split('.')[0]}-{key}"
+    if folder.is_dir():
+        return folder
+    building = folder.with_name(f".{folder.name}.{os.getpid()}.building")
+    print(f"unpacking {archive} into {folder}", file=sys.stderr, flush=True)
+    try:
+        unpack(archive, building)
+        if not folder.is_dir():  # another process may have been faster
+            building.rename(folder)
+    except OSError as error:
+        raise UserError(
+            f"cannot unpack {archive} into {folder}: {error.strerror or error}; set dataset.cache_dir to a folder that you "
+            "may write to, or unpack it yourself and give the folder"
+        ) from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return folder

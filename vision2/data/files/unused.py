@@ -1,0 +1,50 @@
+"""What lies among the images and is not used, counted by reason and ending of the name."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+EXAMPLES = 3
+NO_ENDING = "no ending"
+
+
+class Unused:
+    """Files by (reason, ending), with the first few names of each."""
+
+    def __init__(self):
+        self._names: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self._counts: dict[tuple[str, str], int] = defaultdict(int)
+
+    def add(self, name: str, reason: str) -> None:
+        key = (reason, PurePosixPath(name).suffix.lower() or NO_ENDING)
+        self._counts[key] += 1
+        if len(self._names[key]) < EXAMPLES:
+            self._names[key].append(name)
+
+    def __len__(self) -> int:
+        return sum(self._counts.values())
+
+    def to_notes(self) -> list[dict]:
+        """[{reason, ending, count, examples}], the most frequent first; plain JSON."""
+        return [
+            {"reason": reason, "ending": ending, "count": count, "examples": self._names[reason, ending]}
+            for (reason, ending), count in sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))
+        ]
+
+
+def count_unused(files: Iterable[tuple[str, str]]) -> list[dict]:
+    """`Unused.to_notes` of (name, reason) pairs."""
+    unused = Unused()
+    for name, reason in files:
+        unused.add(name, reason)
+    return unused.to_notes()
+
+
+def describe_unused(notes: Iterable[dict]) -> str:
+    """`3 .txt (not an image), 1 .heic (HEIC, to read it: pip install 'vision2[heif]')`, by reason; "" for none."""
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for note in notes:
+        by_reason[note["reason"]].append(f"{note['count']:,} {'with ' if note['ending'] == NO_ENDING else ''}{note['ending']}")
+    return ", ".join(f"{' and '.join(counts)} ({reason})" for reason, counts in by_reason.items())

@@ -1,0 +1,88 @@
+"""The members of a zip, under the names that people gave them."""
+
+from __future__ import annotations
+
+import unicodedata
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from vision2.basics.errors import UserError
+
+UTF8_FLAG, ENCRYPTED_FLAG = 0x800, 0x1
+LEGACY_ENCODING = "cp437"  # what the format prescribes for names without the flag; other programs write what they like
+DAMAGED = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError)
+
+
+@dataclass(frozen=True)
+class Member:
+    """`name` is for people and relative, with forward slashes; `key` is what `zipfile` knows the member by."""
+
+    name: str
+    key: str
+    encrypted: bool
+
+
+def read_members(path: Path, encoding: str | None = None) -> tuple[list[Member], list[str]]:
+    """The files in a zip, and those of their names whose encoding had to be guessed.
+
+    Args:
+        encoding: of names that are not marked as UTF-8; None takes UTF-8 if all of them are that, else cp437.
+
+    Raises:
+        UserError: when it is no zip, or the encoding does not fit its names.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = archive.infolist()
+    except (*DAMAGED, OSError) as error:
+        raise UserError(f"cannot read {path} as a zip archive: {error}; give a folder or a complete zip") from error
+    unmarked = [info for info in infos if not info.flag_bits & UTF8_FLAG and not info.filename.isascii()]
+    chosen = encoding or _guess([_raw(info) for info in unmarked])
+    names = {id(info): _decoded(info, chosen, path) for info in unmarked}
+    members = []
+    for info in infos:
+        name = names.get(id(info), info.filename)
+        if name.endswith(("/", "\\")):  # a folder
+            continue
+        if relative := relative_name(name):
+            members.append(Member(relative, info.filename, bool(info.flag_bits & ENCRYPTED_FLAG)))
+    guessed = encoding is None and chosen == LEGACY_ENCODING
+    return members, [names[id(info)] for info in unmarked] if guessed else []
+
+
+def relative_name(name: str) -> str:
+    """The name below the archive's root: Windows' backslashes, a leading slash or drive, "." and ".." are resolved.
+
+    Nothing is ever written under it.
+
+    >>> relative_name("C:\\\\photos\\\\cat\\\\1.jpg"), relative_name("/cat/./1.jpg")
+    ('photos/cat/1.jpg', 'cat/1.jpg')
+    """
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    if len(parts) > 1 and len(parts[0]) == 2 and parts[0][1] == ":":
+        del parts[0]
+    return unicodedata.normalize("NFC", PurePosixPath(*parts).as_posix()) if parts else ""
+
+
+def _guess(names: list[bytes]) -> str:
+    """UTF-8 without the mark is what macOS and many programs write; text in another encoding is hardly ever valid UTF-8."""
+    try:
+        for name in names:
+            name.decode("utf-8")
+    except UnicodeDecodeError:
+        return LEGACY_ENCODING
+    return "utf-8"
+
+
+def _raw(info: zipfile.ZipInfo) -> bytes:
+    return info.orig_filename.encode(LEGACY_ENCODING)
+
+
+def _decoded(info: zipfile.ZipInfo, encoding: str, path: Path) -> str:
+    try:
+        return _raw(info).decode(encoding)
+    except (LookupError, UnicodeDecodeError) as error:
+        why = "is not the name of an encoding" if isinstance(error, LookupError) else f"does not fit the names in {path}"
+        raise UserError(f"dataset.zip_encoding={encoding} {why}; use cp437, cp850, cp1252 or utf-8") from error
