@@ -3,8 +3,8 @@
     python scripts/kill_runs.py [--minutes 10] [--kills 300] [--seed 0]
 
 Four kinds of work: photographs trained on in epochs, a linear classifier trained on stored features, a classifier fitted at
-once, a sweep of two runs with its report. Each kill picks a phase (decoding, features, epoch, checkpoint, finish, report), a
-moment in it, and SIGKILL, SIGTERM or Ctrl-C. Recovery is `resume=FOLDER`, or the same command again where no run folder was
+once, a sweep of two runs with its report. Each kill is SIGKILL, SIGTERM or Ctrl-C at a random moment of a phase (decoding,
+features, epoch, checkpoint, finish, report; the one with the fewest kills so far). Recovery is `resume=FOLDER`, or the same command again where no run folder was
 begun; a third of the recoveries is killed too. The exit code is 1 when a folder was unusable or a result differed.
 """
 
@@ -146,9 +146,11 @@ def measure(child: Child) -> dict[str, list[float]]:
     return visits
 
 
-def kill_at(child: Child, stream: random.Random, visits: dict[str, list[float]]) -> tuple[str, signal.Signals] | None:
-    """Send a signal in a random phase at a random moment of it; None when the child ended before."""
-    phase = stream.choice([name for name in PHASES if visits[name]])
+def kill_at(
+    child: Child, stream: random.Random, visits: dict[str, list[float]], counts: Counter
+) -> tuple[str, signal.Signals] | None:
+    """Send a signal at a random moment of the phase with the fewest kills so far; None when the child ended before."""
+    phase = min((name for name in PHASES if visits[name]), key=lambda name: (counts[f"phase {name}"], stream.random()))
     wanted = stream.randrange(len(visits[phase]))
     delay = stream.uniform(0, visits[phase][wanted])
     number = stream.choice(SIGNALS)
@@ -228,7 +230,7 @@ def attempt(kind: str, folder: Path, words: list[str], visits: dict, stream: ran
     typed, kills_left = words, 1 + (stream.random() < 1 / 3)
     while typed is not None:
         child = Child(folder, typed)
-        killed = kill_at(child, stream, visits) if kills_left else None
+        killed = kill_at(child, stream, visits, counts) if kills_left else None
         if killed:
             kills_left -= 1
             phase, number = killed
