@@ -4,8 +4,9 @@
 
 Four kinds of work: photographs trained on in epochs, a linear classifier trained on stored features, a classifier fitted at
 once, a sweep of two runs with its report. Each kill is SIGKILL, SIGTERM or Ctrl-C at a random moment of a phase (decoding,
-features, epoch, checkpoint, finish, report; the one with the fewest kills so far). Recovery is `resume=FOLDER`, or the same command again where no run folder was
-begun; a third of the recoveries is killed too. The exit code is 1 when a folder was unusable or a result differed.
+features, epoch, checkpoint, finish, report; the one with the fewest kills so far). Recovery is `resume=FOLDER`, or the same
+command again where no run folder was begun; a third of the recoveries is killed too. The exit code is 1 when a folder was
+unusable or a result differed.
 """
 
 from __future__ import annotations
