@@ -4,10 +4,12 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from vision2.config.compose import load_config
 from vision2.export import metadata_of
+from vision2.inference.load_network import trained_of_checkpoint
 from vision2.jobs.evaluate import evaluate
 from vision2.predict import main as predict
 from vision2.training.checkpoint import load_checkpoint
@@ -48,6 +50,6 @@ def test_what_a_run_was_trained_with_is_what_every_later_command_uses(wide, tmp_
     result = evaluate(load_config(["mode=eval", f"checkpoint={run_folder}", *words]))
     assert result["metrics"]["test"]["accuracy"] == 1.0
 
-    metadata = metadata_of(load_checkpoint(run_folder))
+    metadata = metadata_of(trained_of_checkpoint(run_folder, torch.device("cpu")))
     assert metadata["preprocessing"]["resize"] == "squash"
     assert "resized to image_size_px squared, aspect ignored" in metadata["input"]
