@@ -49,11 +49,10 @@ def test_every_experiment_can_be_planned_on_digits_without_a_download(name):
 def test_every_experiment_fixes_its_seeds_and_compares_one_configuration_with_one(name, budget):
     """Each side of a comparison matches one job per seed and pair: a mean over several would be refused."""
     overrides = [f"experiment={name}", f"budget={budget}", *(["dataset.root=."] if name == "final_project" else [])]
-    plan = plan_sweep(overrides, compose_config(overrides))
-    stated = plan.first.experiment
-    (seeds,) = (word for word in plan.overrides if word.startswith("seed="))
-    assert seeds == f"seed={stated.seeds}" and stated.seeds.replace(",", "").isdigit()
-    shared = [word for word in plan.overrides if word != seeds]
+    node = compose_config(overrides)
+    stated, parameters = to_config(node).experiment, dict(node.hydra.sweeper.params)
+    assert str(parameters.pop("seed")) == stated.seeds and stated.seeds.replace(",", "").isdigit()
+    shared = [*(f"{key}={value}" for key, value in parameters.items()), *overrides]
     configs = [asdict(to_config(compose_config([*job, "seed=0"]))) for job in product(*map(expand, shared))]
     for comparison in parse_comparisons(stated.comparisons):
         for side in (comparison.a, comparison.b):
