@@ -136,3 +136,9 @@ def test_weights_that_have_moved_do_not_stop_a_resumed_run_or_an_evaluation(tmp_
     with pytest.raises(UserError, match=r"weights\.path=.* does not exist"):
         load_config(["model=resnet18", "strategy=finetune", gone])
     load_config(["model=resnet18", "strategy=finetune", gone, f"resume={tmp_path}"])
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("modle=resnet18", "model"), ("stratgy=finetune", "strategy")])
+def test_a_mistyped_group_is_recognised_as_a_group(typed, meant):
+    with pytest.raises(UserError, match=f"did you mean '{meant}'"):
+        load_config([typed])

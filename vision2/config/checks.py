@@ -10,11 +10,13 @@ import math
 import re
 import typing
 from collections.abc import Iterator
+from difflib import get_close_matches
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from vision2.basics.errors import UserError, suggest
+from vision2.config.location import GROUPS
 from vision2.config.schema import Config
 from vision2.data.datasets import problems as dataset_problems
 from vision2.models.cards import card_for, check_size
@@ -45,6 +47,8 @@ def unknown_key(key: str) -> str | None:
     namesake = next((leaf for leaf in LEAVES if leaf.rpartition(".")[2] == name), None)
     if namesake:
         return f"unknown key '{key}', did you mean '{namesake}'?"
+    if not section and (near := get_close_matches(key, GROUPS, n=1, cutoff=0.75)):
+        return f"unknown key '{key}', did you mean '{near[0]}'?"
     siblings = [leaf for leaf in LEAVES if leaf.startswith(section + ".")]
     return f"unknown key '{key}'{suggest(key, siblings or LEAVES)}"
 
