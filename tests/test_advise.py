@@ -88,7 +88,7 @@ def test_advice_names_the_command_and_the_check_says_whether_it_was_right(source
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["strategy=finetune"], "is what this command finds out"),
+        (["strategy=finetune"], "is what this command recommends"),
         (["sample=5"], "at least 20 images"),
         ([], "has no published weights"),
     ],

@@ -65,7 +65,7 @@ def test_a_comparison_from_an_earlier_run_prints_and_writes_its_verdict(tmp_path
 
 def test_a_source_that_cannot_be_used_is_told_before_anything_is_trained(tmp_path, capsys):
     assert main([*TINY, f"output_dir={tmp_path}", "strategies=scratch,finetune", f"source={tmp_path}"]) == 2
-    assert "is no run folder" in capsys.readouterr().err
+    assert "is not a run folder" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -45,7 +45,7 @@ def test_markdown_and_json_are_written_to_a_folder(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("word", "told"),
-    [("size=0", "size is 0, it must be 1 or more"), ("size=big", "whole number"), ("sise=3", "did you mean 'size'")],
+    [("size=0", "size is 0; it must be 1 or more"), ("size=big", "whole number"), ("sise=3", "did you mean 'size'")],
 )
 def test_mistakes_are_one_sentence_and_exit_code_2(word, told, capsys):
     assert main([word]) == 2

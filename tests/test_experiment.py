@@ -212,7 +212,7 @@ def broken_copy(folder, tmp_path, **files):
 @pytest.mark.parametrize(
     ("files", "words", "told"),
     [
-        ({}, ["train.epochs=1"], "has 2 epochs already"),
+        ({}, ["train.epochs=1"], "has finished 2 epochs already"),
         ({"metrics_jsonl": 'x\n{"epoch": 2}\n'}, ["train.epochs=3"], "line 1 of metrics.jsonl is broken"),
         ({"split_json": '{"fingerprint": "of other images"}'}, ["train.epochs=3"], "other images"),
         ({"split_json": "{"}, ["train.epochs=3"], "split.json"),

@@ -51,7 +51,7 @@ def test_more_labels_help_and_the_interval_is_that_of_the_draws():
 
 
 def test_more_shots_than_a_class_has_images_is_one_sentence():
-    with pytest.raises(UserError, match="shots has 9, but class 'b' has 4 training images"):
+    with pytest.raises(UserError, match="shots includes 9, but class 'b' has 4 training images"):
         check_shots(np.array([0] * 9 + [1] * 4), ["a", "b"], [1, 9])
 
 

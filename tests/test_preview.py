@@ -48,7 +48,7 @@ def test_the_command_writes_one_picture(tmp_path, capsys):
     ("word", "sentence"),
     [
         ("split=tests", "unknown split 'tests', did you mean 'test'?"),
-        ("count=0", "count is 0, it must be from 1 to 256"),
+        ("count=0", "count is 0; it must be from 1 to 256"),
         ("out=grid.jpg", "it must end in .png"),
         ("out=nowhere/grid.png", "there is no folder"),
     ],

@@ -34,9 +34,9 @@ def run(overrides: list[str], options: dict) -> int:
 
     taken = [override for override in overrides if override.partition("=")[0] in DECIDED_HERE]
     if taken:
-        raise UserError(f"'{taken[0]}' is what this command finds out; leave it out")
+        raise UserError(f"'{taken[0]}' is what this command recommends; leave it out")
     if options["sample"] < 20:
-        raise UserError(f"sample is {options['sample']}, it must be at least 20 images to say anything")
+        raise UserError(f"sample is {options['sample']}; it must be at least 20")
     config = load_config([*overrides, "strategy=feature_extraction"])
     from dataclasses import asdict
 

@@ -33,7 +33,7 @@ def run(overrides: list[str], options: dict) -> int:
     try:
         seeds = list(dict.fromkeys(int(part) for part in text.split(",")))
     except ValueError as error:
-        raise UserError(f"seeds is '{text}', it must be whole numbers with commas, e.g. seeds=0,1,2") from error
+        raise UserError(f"seeds is '{text}'; it must be whole numbers with commas, e.g. seeds=0,1,2") from error
     from vision2.jobs.strategy_comparison import compare, plan
 
     names = [name.strip() for name in options["strategies"].split(",")]

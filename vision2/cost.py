@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(options: dict) -> None:
     """Print the lessons; write them to `out` when it is given."""
     if options["format"] not in FORMATS:
-        raise UserError(f"format is '{options['format']}', it must be one of {', '.join(FORMATS)}")
+        raise UserError(f"format is '{options['format']}'; it must be one of {', '.join(FORMATS)}")
     given = Setting(**{field.name: options[field.name] for field in fields(Setting)}).checked()
     from vision2.basics.atomic_write import write_json, write_text
     from vision2.basics.written import WrittenFiles

@@ -95,13 +95,13 @@ def run(given: tuple[Config | None, list[str]], options: dict) -> None:
 def check(overrides: Sequence[str], options: dict) -> None:
     """Raises UserError, before anything is read."""
     if options["format"] not in SUFFIXES:
-        raise UserError(f"format is '{options['format']}', it must be {' or '.join(SUFFIXES)}")
+        raise UserError(f"format is '{options['format']}'; it must be {' or '.join(SUFFIXES)}")
     if options["tolerance"] <= 0:
-        raise UserError(f"tolerance is {options['tolerance']:g}, it must be above 0")
+        raise UserError(f"tolerance is {options['tolerance']:g}; it must be above 0")
     if options["checkpoint"] and overrides:
         raise UserError(
             *(
-                f"unknown setting '{o}' beside checkpoint=, which fixes the model and its weights; leave it out"
+                f"'{o}' cannot be combined with checkpoint=, which fixes the model and its weights; leave it out"
                 for o in overrides
             )
         )

@@ -42,9 +42,9 @@ def run(config: Config, options: dict) -> None:
     try:
         shots = sorted({int(part) for part in options["shots"].split(",")})
     except ValueError as error:
-        raise UserError(f"shots is '{options['shots']}', it must be whole numbers with commas, e.g. 1,5,20") from error
+        raise UserError(f"shots is '{options['shots']}'; it must be whole numbers with commas, e.g. 1,5,20") from error
     if options["draws"] < 1:
-        raise UserError(f"draws is {options['draws']}, it must be at least 1")
+        raise UserError(f"draws is {options['draws']}; it must be at least 1")
     from dataclasses import asdict
 
     from vision2.basics.atomic_write import write_json

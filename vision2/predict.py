@@ -110,8 +110,8 @@ def check(overrides: Sequence[str], options: dict) -> None:
     if not options["checkpoint"] and "model" not in keys:
         problems.append("predict with what? give checkpoint=FILE, or model=NAME with weights.path=FILE or weights.name=SET")
     if options["format"] not in FORMATS:
-        problems.append(f"format is '{options['format']}', it must be one of {', '.join(FORMATS)}")
-    problems += [f"{key} is {options[key]}, it must be 1 or more" for key in ("top", "shown") if options[key] < 1]
+        problems.append(f"format is '{options['format']}'; it must be one of {', '.join(FORMATS)}")
+    problems += [f"{key} is {options[key]}; it must be 1 or more" for key in ("top", "shown") if options[key] < 1]
     if options["gradcam"] and not options["out"]:
         problems.append("gradcam=true writes pictures; say where with out=FOLDER")
     if problems:

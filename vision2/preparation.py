@@ -136,7 +136,7 @@ def open_batches(
     augment, sampler = config.dataset.augment, config.train.sampler
     train = Batches(data.train, preprocessing, augment=augment, shuffle=True, sampler=sampler, **shared)
     if len(train) == 0:
-        raise UserError(f"{len(data.train.labels)} training image makes no batch to train on; give more images")
+        raise UserError(f"{len(data.train.labels)} training image is too few to train on; add images")
     return train, Batches(data.val, preprocessing, **shared), Batches(data.test, preprocessing, **shared)
 
 
@@ -183,17 +183,17 @@ def check_resumable(task: Task, run_dir: Path, epochs: int) -> None:
     """
     done = task.saved["state"]["epoch"]
     if 0 < epochs < done:
-        raise UserError(f"the run has {done} epochs already, train.epochs={epochs} is fewer; give {done} or more")
+        raise UserError(f"the run has finished {done} epochs already, more than train.epochs={epochs}; give {done} or more")
     record = RunRecord(run_dir)
     try:
         record.history()
         fingerprint = record.split()["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"the run cannot be resumed, its metrics.jsonl or split.json is damaged: {error}") from error
+        raise UserError(f"the run cannot be resumed because its metrics.jsonl or split.json is damaged: {error}") from error
     if fingerprint != task.data.fingerprint:
         raise UserError(
             "the data set holds other images, labels or splits than the run started with (images it was trained on could"
-            " be in its test split now); give dataset.root=PLACE of the same files, or start a new run"
+            " be in its test split now); give dataset.root=PATH of the original files, or start a new run"
         )
 
 
@@ -215,7 +215,7 @@ def _check_head_is_trained(report: WeightsReport | None, config: Config) -> None
     if report.head_is_new and config.train.epochs == 0 and not fitted:
         raise UserError(
             f"train.epochs=0 would evaluate an untrained head (head {report.head}); train one with train.epochs=1 or more,"
-            " or use the file's own with mode=eval weights.path=FILE"
+            " or evaluate the file's own head with mode=eval weights.path=FILE"
         )
 
 

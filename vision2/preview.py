@@ -40,9 +40,9 @@ def run(config: Config, options: dict) -> None:
     if split not in SPLITS:
         raise UserError(f"unknown split '{split}'{suggest(split, SPLITS)}")
     if not 1 <= count <= MOST_IMAGES:
-        raise UserError(f"count is {count}, it must be from 1 to {MOST_IMAGES}")
+        raise UserError(f"count is {count}; it must be from 1 to {MOST_IMAGES}")
     if out.suffix.lower() != ".png":
-        raise UserError(f"out is '{out}', it must end in .png")
+        raise UserError(f"out is '{out}'; it must end in .png")
     if not out.absolute().parent.is_dir():
         raise UserError(f"out is '{out}', but there is no folder {out.absolute().parent}")
     from vision2.basics.written import WrittenFiles

@@ -72,9 +72,9 @@ def model_names(overrides: Sequence[str]) -> list[str]:
 def run(configs: dict[str, Config], options: dict) -> None:
     """Count, measure, print; write what was asked for."""
     if options["format"] not in FORMATS:
-        raise UserError(f"format is '{options['format']}', it must be one of {', '.join(FORMATS)}")
+        raise UserError(f"format is '{options['format']}'; it must be one of {', '.join(FORMATS)}")
     if options["num_classes"] is not None and options["num_classes"] < 1:
-        raise UserError(f"num_classes is {options['num_classes']}, it must be 1 or more")
+        raise UserError(f"num_classes is {options['num_classes']}; it must be 1 or more")
     from vision2.profiling.model_summary import as_record
     from vision2.profiling.summary_page import page, write_summaries
 

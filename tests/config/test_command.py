@@ -19,8 +19,8 @@ def ended(capsys, *arguments, run=lambda config, options: None, composes=lambda 
     ("word", "message"),
     [
         ("image=x", "unknown setting 'image', did you mean 'images'?"),
-        ("top=many", "top is 'many', it must be a whole number"),
-        ("gradcam=yes", "gradcam is 'yes', it must be true or false"),
+        ("top=many", "top is 'many'; it must be a whole number"),
+        ("gradcam=yes", "gradcam is 'yes'; it must be true or false"),
         ("images", "settings are written key=value, did you mean 'images'?"),
     ],
 )

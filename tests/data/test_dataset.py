@@ -193,7 +193,7 @@ def test_an_unknown_archive_is_an_error_with_the_known_ones(name):
 
 @pytest.mark.parametrize("name", ["cifar10", "cats_vs_dogs", "plants", "folder"])
 def test_a_wrong_root_starts_no_download_and_creates_no_folder(tmp_path, name):
-    with pytest.raises(UserError, match="does not exist; the nearest folder that does is"):
+    with pytest.raises(UserError, match="does not exist; the nearest existing folder is"):
         opened(name, root=str(tmp_path / "typo"))
     assert list(tmp_path.iterdir()) == []
 

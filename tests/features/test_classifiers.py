@@ -100,7 +100,7 @@ def test_a_checkpoint_of_an_unknown_kind_is_one_sentence():
 
 def test_what_lda_cannot_do_is_one_sentence():
     one_each, wide = (torch.randn(3, 4), torch.tensor([0, 1, 2])), (torch.zeros(4, 9000), torch.tensor([0, 1, 0, 1]))
-    for (features, labels), sentence in ((one_each, "more than one image a class"), (wide, "pooling=pooled")):
+    for (features, labels), sentence in ((one_each, "more than one image per class"), (wide, "pooling=pooled")):
         part = Labelled(features, labels)
         with pytest.raises(UserError, match=sentence):
             fit_classifier("lda", part, part, num_classes=3, seed=0)

@@ -62,7 +62,7 @@ def test_named_classes_are_matched_by_name(weights, tmp_path, capsys):
 
 def test_a_head_that_is_absent_or_for_another_number_of_classes_is_not_evaluated(weights):
     words = ["mode=eval", f"weights.path={weights}", "model=resnet20", *TINY]
-    with pytest.raises(UserError, match="has a head for 10 classes and the data set has 3; name the file's"):
+    with pytest.raises(UserError, match="has a head for 10 classes and the data set has 3; give the file's class names"):
         evaluate(load_config([*words, "dataset.classes=['0','1','2']"]))
     content = torch.load(weights)
     torch.save({name: t for name, t in content["state_dict"].items() if "linear" not in name}, weights)

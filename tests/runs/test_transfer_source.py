@@ -64,7 +64,7 @@ def test_a_source_that_failed_or_has_no_checkpoint_is_one_sentence(tmp_path):
     (begun / "config.yaml").write_text("seed: 0")
     with pytest.raises(UserError, match=r"is a run that failed \(the loss is no finite number\); name one"):
         source_checkpoint(str(failed))
-    with pytest.raises(UserError, match="is no run folder"):
+    with pytest.raises(UserError, match="is not a run folder"):
         source_checkpoint(str(empty))
     with pytest.raises(UserError, match="has no finished epoch yet"):
         source_checkpoint(str(begun))

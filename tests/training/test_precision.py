@@ -51,7 +51,7 @@ def test_a_damaged_memory_is_replaced(processor, tmp_path):
 
 def test_what_is_asked_for_is_used_and_float16_is_refused_on_a_cpu():
     assert choose_precision("float32", nn.Linear(2, 2), CPU, 224) == "float32"
-    with pytest.raises(UserError, match="float16 does not train on a CPU"):
+    with pytest.raises(UserError, match="float16 cannot be used for training on a CPU"):
         choose_precision("float16", nn.Linear(2, 2), CPU, 224)
 
 

@@ -73,9 +73,9 @@ def value_problem(key: str, value: Any) -> str | None:
         low, high = metadata.get("at_least"), metadata.get("at_most")
         if (low is not None and value < low) or (high is not None and value > high):
             bounds = f"at least {low}" if high is None else f"between {low} and {high}"
-            return f"{key} is {value}, it must be {bounds}"
+            return f"{key} is {value}; it must be {bounds}"
         if not math.isfinite(value):
-            return f"{key} is {value}, it must be a finite number"
+            return f"{key} is {value}; it must be a finite number"
     return None
 
 
@@ -118,7 +118,7 @@ def _weights(config: Config, facts) -> Iterator[str]:
     named = weights.name not in ("auto", "none")
     given = weights.path or strategy.source
     if named and not strategy.pretrained:
-        yield f"strategy={strategy.name} starts at random but weights.name={weights.name}; use strategy=finetune"
+        yield f"strategy={strategy.name} starts from random weights but weights.name={weights.name}; use strategy=finetune"
     if weights.path and strategy.source:
         yield "weights.path and strategy.source both name pretrained weights; set only one of them"
     if strategy.pretrained and weights.name == "none" and not given:
@@ -131,13 +131,13 @@ def _weights(config: Config, facts) -> Iterator[str]:
     if weights.path and named:
         yield f"weights.path and weights.name={weights.name} both name weights; leave out weights.name"
     if weights.sha256 and not re.fullmatch("[0-9a-fA-F]{8,64}", weights.sha256):
-        yield f"weights.sha256 is '{weights.sha256}', it must be the 8 to 64 hexadecimal digits that sha256sum prints"
+        yield f"weights.sha256 is '{weights.sha256}'; it must be the 8 to 64 hexadecimal digits that sha256sum prints"
     for key in ("key", "classes"):
         if getattr(weights, key) and not weights.path:
-            yield f"weights.{key} says more about weights.path, which is not given; set weights.path=FILE"
+            yield f"weights.{key} describes weights.path, which is not given; set weights.path=FILE"
     read = not config.checkpoint and not config.resume
     if read and weights.classes and weights.classes != "imagenet" and not Path(weights.classes).expanduser().is_file():
-        yield f"weights.classes={weights.classes} is not a file; write one class per line into one, or give imagenet"
+        yield f"weights.classes={weights.classes} is not a file; give a text file with one class per line, or imagenet"
     if weights.sha256 and not weights.path:
         yield "weights.sha256 is the checksum of weights.path, which is not given; set weights.path=FILE"
 
@@ -146,7 +146,7 @@ def _strategy(config: Config) -> Iterator[str]:
     strategy = config.strategy
     for rule in strategy.rules:
         if not rule.lr_scale >= 0:
-            yield f"strategy.rules: the lr_scale of '{rule.match}' is {rule.lr_scale}, it must be at least 0"
+            yield f"strategy.rules: the lr_scale of '{rule.match}' is {rule.lr_scale}; it must be at least 0"
         if rule.match.startswith("body."):
             new = "backbone." + rule.match.removeprefix("body.")
             yield f"strategy.rules: '{rule.match}' uses the old name of the backbone; write '{new}'"
@@ -160,7 +160,7 @@ def _training(config: Config) -> Iterator[str]:
     if train.clip_norm == 0:
         yield "train.clip_norm is 0, which would stop all learning; set a norm above 0, or leave it out to clip nothing"
     if sorted(train.milestones) != train.milestones or any(not 0 < share < 1 for share in train.milestones):
-        yield f"train.milestones is {train.milestones}, they must be increasing shares of the run between 0 and 1"
+        yield f"train.milestones is {train.milestones}; they must be increasing shares of the run between 0 and 1"
 
 
 def _paths(config: Config) -> Iterator[str]:

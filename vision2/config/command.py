@@ -55,12 +55,12 @@ def split_options(arguments: Sequence[str], options: dict[str, Option]) -> tuple
 def _converted(name: str, text: str, kind: type) -> Any:
     if kind is bool:
         if text.lower() not in ("true", "false"):
-            raise UserError(f"{name} is '{text}', it must be true or false")
+            raise UserError(f"{name} is '{text}'; it must be true or false")
         return text.lower() == "true"
     try:
         return kind(text)
     except ValueError as error:
-        raise UserError(f"{name} is '{text}', it must be a {'whole ' if kind is int else ''}number") from error
+        raise UserError(f"{name} is '{text}'; it must be a {'whole ' if kind is int else ''}number") from error
 
 
 def run_command(

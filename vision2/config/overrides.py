@@ -78,7 +78,7 @@ def check_overrides(overrides: Sequence[str]) -> None:
     keys = {override.lstrip("+").partition("=")[0] for override in overrides}
     if "dataset.root" in keys and not keys & {"dataset", "dataset.name", "experiment", "resume", "mode"}:
         problems.append(
-            "dataset.root is given without a data set; add dataset=folder, or the name of the data set that is there"
+            "dataset.root is given without a data set; add dataset=folder, or the name of the data set in that place"
         )
     if problems:
         raise UserError(*problems)
@@ -114,7 +114,7 @@ def _type_or_value_problem(key: str, value: Any) -> str | None:
     except OmegaConfBaseException:
         wanted = str(LEAVES[key].type)
         kind = next((text for name, text in TYPE_NAMES.items() if name in wanted), "of another type")
-        return f"{key} is {'null' if value is None else repr(str(value))}, it must be {kind}"
+        return f"{key} is {'null' if value is None else repr(str(value))}; it must be {kind}"
     return value_problem(key, value)
 
 

@@ -35,7 +35,7 @@ def config_of_run(folder: str, overrides: Sequence[str]) -> Config:
     if not file.is_file():
         raise UserError(f"resume={folder} holds no run (no config.yaml); name a run folder, or start a new run")
     if not (run_dir / "last.pt").is_file() and _is_completed(run_dir):
-        raise UserError(f"resume={folder} is a completed run whose last.pt is missing; start a new run, its result stays")
+        raise UserError(f"resume={folder} is a completed run whose last.pt is missing; start a new run (its result is kept)")
     try:
         saved = yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:

@@ -29,7 +29,7 @@ def split_parts(collection: Collection, *, seed: int, val_fraction: float, test_
         _draw(parts, "val", collection.labels, groups, fraction=val_fraction, seed=seed)
     for part, setting in (("test", "dataset.test_fraction"), ("val", "dataset.val_fraction")):
         if part not in parts:
-            raise UserError(f"no image is left for the {part} split of {len(parts)} images: add images, or raise {setting}")
+            raise UserError(f"none of the {len(parts)} images is left for the {part} split: add images, or raise {setting}")
     trained = np.bincount(collection.labels[parts == "train"], minlength=len(collection.classes))
     bare = [name for name, count in zip(collection.classes, trained, strict=True) if count == 0]
     if bare:
@@ -82,7 +82,7 @@ def find_groups(ids: Sequence[str], pattern: str | None) -> tuple[list[str], dic
     matches = [expression.search(name) for name in ids]
     alone = [name for name, match in zip(ids, matches, strict=True) if match is None or match[1] is None]
     if len(alone) == len(ids):
-        raise UserError(f"dataset.group_pattern '{pattern}' matches none of the {len(ids)} files, e.g. not '{ids[0]}'")
+        raise UserError(f"dataset.group_pattern '{pattern}' matches none of the {len(ids)} files, e.g. '{ids[0]}'")
     # a group's key must not equal the name of a file that is its own group
     groups = [
         f"group:{match[1]}" if match and match[1] is not None else f"file:{name}"

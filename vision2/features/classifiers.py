@@ -70,7 +70,7 @@ def fit_classifier(
         UserError: for more neighbours than images, or class weights where the algorithm has none.
     """
     if balanced and name in ("knn", "mlp"):
-        raise UserError(f"train.class_weights=balanced does not go with strategy.classifier={name}; leave it out")
+        raise UserError(f"train.class_weights=balanced cannot be used with strategy.classifier={name}; leave it out")
     features = train.features.cpu()
     scaler = Head(features.shape[1])
     scaler.standardise_by(features)
@@ -117,10 +117,10 @@ def _fit_lda(task: Task) -> Iterator[tuple[dict, Head]]:
 
     present = len(np.unique(task.y))
     if len(task.y) <= present:
-        raise UserError("strategy.classifier=lda needs more than one image a class; give more, or classifier=centroid")
+        raise UserError("strategy.classifier=lda needs more than one image per class; add images, or use strategy.classifier=centroid")
     if task.x.shape[1] > LDA_FEATURES:
         raise UserError(
-            f"strategy.classifier=lda on {task.x.shape[1]:,} features would take hours, it takes up to {LDA_FEATURES:,}; give"
+            f"strategy.classifier=lda on {task.x.shape[1]:,} features would take hours (at most {LDA_FEATURES:,} are allowed); use"
             " strategy.pooling=pooled, or strategy.classifier=ridge"
         )
     priors = np.full(present, 1 / present) if task.balanced else None

@@ -49,11 +49,11 @@ def check_shots(labels: np.ndarray, classes: Sequence[str], shots: Sequence[int]
     smallest = int(counts.argmin())
     if max(shots) > counts[smallest]:
         raise UserError(
-            f"shots has {max(shots)}, but class '{classes[smallest]}' has {counts[smallest]} training images; give at most"
+            f"shots includes {max(shots)}, but class '{classes[smallest]}' has {counts[smallest]} training images; give at most"
             " that many"
         )
     if min(shots) < 1:
-        raise UserError(f"shots has {min(shots)}; a classifier needs at least 1 image a class")
+        raise UserError(f"shots includes {min(shots)}; a classifier needs at least 1 image per class")
 
 
 def nearest_centroid(support: np.ndarray, labels: np.ndarray, queries: np.ndarray) -> np.ndarray:

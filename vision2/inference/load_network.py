@@ -56,7 +56,7 @@ def trained_of_weights(weights: WeightsConfig, model: ModelConfig, image_size_px
     classes = source.classes_of(outputs)
     if classes is None and weights.classes:
         raise UserError(
-            f"weights.classes={weights.classes} names {len(source.own_classes or ())} classes, the classifier in"
+            f"weights.classes={weights.classes} names {len(source.own_classes or ())} classes, but the classifier in"
             f" {source.name} has {outputs}; give a file with {outputs} names, one per line"
         )
     network = build_model(replace(model, aux=False), outputs, seed=0, image_size_px=image_size_px)

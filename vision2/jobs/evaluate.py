@@ -105,8 +105,8 @@ def classes_of(trained: Trained, own: Sequence[str]) -> list[str]:
         return list(trained.classes)
     if len(own) != len(trained.classes):
         raise UserError(
-            f"{trained.source} has a head for {len(trained.classes)} classes and the data set has {len(own)}; name the file's"
-            " with weights.classes=FILE, one per line, or give the data set it was trained on"
+            f"{trained.source} has a head for {len(trained.classes)} classes and the data set has {len(own)}; give the file's class names"
+            " with weights.classes=FILE, one per line, or the data set it was trained on"
         )
     print(
         f"warning: nothing says which classes {trained.source} predicts; they are taken in the data set's order"
@@ -170,7 +170,7 @@ def _check_not_trained_on(splits: dict[str, Split], trained: frozenset[str]) -> 
         if seen:
             raise UserError(
                 f"{seen:,} of the {len(split):,} images of the {split.name} split are images the checkpoint was trained on;"
-                " leave out seed, dataset.val_fraction and dataset.test_fraction, so that the split is the run's own"
+                " leave out seed, dataset.val_fraction and dataset.test_fraction, so that the run's own split is used"
             )
 
 
@@ -184,7 +184,7 @@ def in_classes_of(split: Split, own: Sequence[str], classes: Sequence[str]) -> S
     if unknown:
         raise UserError(
             f"the data set has a class '{unknown[0]}' that the checkpoint lacks{suggest(unknown[0], classes)};"
-            " name data with its classes, or choose some with dataset.classes"
+            " use data with the checkpoint's classes, or select classes with dataset.classes"
         )
     position = np.array([classes.index(name) for name in own])
     return replace(split, labels=position[split.labels])

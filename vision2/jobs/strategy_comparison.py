@@ -71,14 +71,14 @@ def _arms(strategies: Sequence[str], source: str | None, overrides: Sequence[str
     found = []
     for name in dict.fromkeys(strategies):
         if name not in STRATEGIES:
-            raise UserError(f"strategies has '{name}'{suggest(name, STRATEGIES)}")
+            raise UserError(f"strategies: unknown strategy '{name}'{suggest(name, STRATEGIES)}")
         own = [f"strategy={name}"]
         if name == "scratch" or source is None or _has_weights(overrides):
             found.append((name, own))
         if name != "scratch" and source is not None:
             found.append((f"{name} from source", [*own, f"strategy.source={source}", "weights.path=null"]))
     if len(found) < 2:
-        raise UserError("a comparison needs two strategies at least, e.g. strategies=scratch,finetune")
+        raise UserError("a comparison needs at least two strategies, e.g. strategies=scratch,finetune")
     return found
 
 

@@ -92,7 +92,7 @@ class Setting:
         """Raises UserError, with a line for each, where a number is below 1."""
         wrong = [field.name for field in fields(self) if getattr(self, field.name) < 1]
         if wrong:
-            raise UserError(*(f"{name} is {getattr(self, name)}, it must be 1 or more" for name in wrong))
+            raise UserError(*(f"{name} is {getattr(self, name)}; it must be 1 or more" for name in wrong))
         return self
 
 

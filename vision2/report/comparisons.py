@@ -80,13 +80,13 @@ def parse_comparisons(comparisons: Iterable[Any]) -> list[Comparison]:
     for number, values in enumerate(comparisons, start=1):
         where = f"experiment.comparisons[{number}]"
         if not isinstance(values, dict):
-            raise UserError(f"{where} is {values!r}, it must hold metric, better, a and b")
+            raise UserError(f"{where} is {values!r}; it must hold metric, better, a and b")
         if unknown := [key for key in values if key not in known]:
             raise UserError(f"{where} has unknown key '{unknown[0]}'{suggest(unknown[0], known)}")
         if missing := [key for key in ("metric", "a", "b") if not values.get(key)]:
             raise UserError(f"{where} lacks '{missing[0]}'; a comparison needs metric, better, a and b")
         if values.get("better", "higher") not in ("higher", "lower"):
-            raise UserError(f"{where}: better is '{values['better']}', it must be higher or lower")
+            raise UserError(f"{where}: better is '{values['better']}'; it must be higher or lower")
         parsed.append(Comparison(**{**values, "pair_on": tuple(values.get("pair_on") or ())}))
     return parsed
 

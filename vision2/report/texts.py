@@ -27,7 +27,7 @@ def translator(language: str) -> Say:
         UserError: for another language.
     """
     if language not in ("en", "es"):
-        raise UserError(f"report.language is '{language}', it must be en or es")
+        raise UserError(f"report.language is '{language}'; it must be en or es")
 
     if language == "en":
         return untranslated

@@ -32,7 +32,7 @@ def source_checkpoint(folder: str) -> Path:
         )
     if not (run_dir / BEST).is_file():
         running = (run_dir / "config.yaml").is_file()
-        why = "has no finished epoch yet" if running else "is no run folder"
+        why = "has no finished epoch yet" if running else "is not a run folder"
         raise UserError(
             f"strategy.source={folder} {why} (no {BEST}); name a folder such as outputs/cats_vs_dogs/resnet18-scratch/..."
         )

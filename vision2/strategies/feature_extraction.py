@@ -19,18 +19,18 @@ TRAINS_BACKBONE = False
 def problems(strategy: StrategyConfig, train: TrainConfig) -> list[str]:
     found, classifier = [], strategy.classifier
     if strategy.unfreeze_from or strategy.head_first_epochs:
-        found.append("strategy=feature_extraction trains no backbone; use strategy=finetune to unfreeze a part")
+        found.append("strategy=feature_extraction does not train the backbone; use strategy=finetune to unfreeze part of it")
     if strategy.features == "every_epoch":
         why = "needs strategy.features=once (with features=every_epoch it must be {default})"
         found += stored_features_settings(strategy, why)
     if classifier != "linear" and train.sampler != "shuffle":
         found.append(
-            f"train.sampler={train.sampler} does not go with strategy.classifier={classifier}, which is fitted to all images"
+            f"train.sampler={train.sampler} cannot be used with strategy.classifier={classifier}, which is fitted to all images"
             " at once; give train.class_weights=balanced"
         )
     if classifier in ("knn", "mlp") and train.class_weights != "none":
         found.append(
-            f"train.class_weights={train.class_weights} does not go with strategy.classifier={classifier}; leave it out"
+            f"train.class_weights={train.class_weights} cannot be used with strategy.classifier={classifier}; leave it out"
         )
     return found
 

@@ -17,14 +17,14 @@ STORED_FEATURES_ONLY = {"classifier": "linear", "layer": "last", "pooling": "poo
 
 
 def problems(strategy: StrategyConfig, train: TrainConfig) -> list[str]:
-    found = stored_features_settings(strategy, "goes with strategy=feature_extraction")
+    found = stored_features_settings(strategy, "applies only to strategy=feature_extraction")
     if 0 < train.epochs <= strategy.head_first_epochs:
         found.append(
-            f"strategy.head_first_epochs={strategy.head_first_epochs} leaves none of train.epochs={train.epochs} to the"
+            f"strategy.head_first_epochs={strategy.head_first_epochs} leaves none of train.epochs={train.epochs} for the"
             " backbone; lower it, or use strategy.unfreeze_from=head"
         )
     if strategy.unfreeze_every_epochs and strategy.unfreeze_from:
-        found.append("strategy.unfreeze_every_epochs and strategy.unfreeze_from contradict each other; give one of them")
+        found.append("strategy.unfreeze_every_epochs and strategy.unfreeze_from contradict each other; set only one of them")
     return found
 
 

@@ -56,9 +56,9 @@ def load_checkpoint(path: str | Path) -> dict:
     try:
         content = load_tensors(path)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
-        raise UserError(f"{path} cannot be read as a checkpoint (damaged, or holding more than tensors)") from error
+        raise UserError(f"{path} cannot be read as a checkpoint (it is damaged, or holds more than tensors)") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(
-            f"{path} is not a checkpoint of this program; a file that holds only weights is given with weights.path=FILE"
+            f"{path} is not a vision2 checkpoint; for a file that holds only weights use weights.path=FILE"
         )
     return content

@@ -102,7 +102,7 @@ class EpochFit:
         if self.task.saved and progress.finished(progress.epoch + 1, patience, unfrozen):
             recorder.bars.say(
                 f"early stopping ended this run after epoch {progress.epoch}: no better validation accuracy in"
-                f" {patience} epochs; to train on, resume with a larger train.patience"
+                f" {patience} epochs; to continue training, resume with a larger train.patience"
             )
         while not progress.finished(self.epochs, patience, unfrozen):
             entry, gradient_norms = self._epoch(progress.epoch + 1, recorder.bars)

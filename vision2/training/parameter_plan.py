@@ -67,7 +67,7 @@ def plan_parameters(network: nn.Module, rules: Sequence[Rule], strategy: Strateg
     _check_user_rules(strategy.rules, applied, [entry.name for entry in plan])
     if strategy.rules and not any(entry.learns_at(1) for entry in plan):
         frozen = ", ".join(rule.match for rule in strategy.rules if rule.frozen)
-        raise UserError(f"nothing learns in the first epoch: strategy.rules freeze {frozen}; let at least the head learn")
+        raise UserError(f"no parameter is trained in the first epoch: strategy.rules freezes {frozen}; leave at least the head trainable")
     return plan
 
 
@@ -77,7 +77,7 @@ def _check_user_rules(rules: Sequence[RuleConfig], applied: set[str], names: Seq
             continue
         matching = [name for name in names if fnmatchcase(name, rule.match)]
         if not matching:
-            raise UserError(f"strategy.rules: '{rule.match}' matches no parameter; names look like '{names[0]}'")
+            raise UserError(f"strategy.rules: '{rule.match}' matches no parameter; parameter names look like '{names[0]}'")
         earlier = [other.match for other in rules[:position] if any(fnmatchcase(name, other.match) for name in matching)]
         raise UserError(
             f"strategy.rules: '{rule.match}' never applies, because '{earlier[0]}' before it already covers"

@@ -55,7 +55,7 @@ def choose_precision(
         UserError: for float16 on a CPU, which has no fast float16 training.
     """
     if wanted == "float16" and device.type == "cpu":
-        raise UserError("train.precision=float16 does not train on a CPU; use auto, bfloat16 or float32")
+        raise UserError("train.precision=float16 cannot be used for training on a CPU; use auto, bfloat16 or float32")
     if wanted != "auto":
         return wanted
     if device.type == "cuda":

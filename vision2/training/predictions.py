@@ -46,6 +46,6 @@ def predict(
     if not found.isfinite().all():
         raise TrainingDiverged(
             f"the outputs of the network for {int((~found.isfinite()).any(1).sum())} of {len(found)} images are NaN or"
-            " infinite, its weights have diverged; try a lower strategy.lr or train.clip_norm=1"
+            " infinite because its weights have diverged; try a lower strategy.lr or train.clip_norm=1"
         )
     return Predictions(found.numpy(), torch.cat(labels)[order].numpy())

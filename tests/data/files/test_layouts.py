@@ -83,7 +83,7 @@ def test_a_list_as_spreadsheets_write_it_in_other_countries_is_read(tmp_path, de
         ("path,label\n", "first line 'path,label'"),
         ("path,label\n1.jpg,\n", "line 2"),
         ("path,label,split\n1.jpg,a,tran\n", "line 2"),
-        ("path,label\n1.jpg,a\nno.jpg,b\n", "1 of the files l.csv lists do not exist"),
+        ("path,label\n1.jpg,a\nno.jpg,b\n", "1 of the files listed in l.csv do not exist"),
         ("path,label\n1.jpg,a\n1.jpg,b\n", "more than once"),
     ],
 )
@@ -102,7 +102,7 @@ def test_a_class_only_test_has_is_an_error_with_a_suggestion(tmp_path):
 
 def test_a_wrong_root_names_the_nearest_folder_and_what_it_holds(tmp_path):
     (tmp_path / "flowers").mkdir()
-    with pytest.raises(UserError, match=rf"nearest folder that does is {tmp_path} \(it holds flowers\)"):
+    with pytest.raises(UserError, match=rf"nearest existing folder is {tmp_path} \(it holds flowers\)"):
         read_layout(tmp_path / "flower" / "photos")
 
 

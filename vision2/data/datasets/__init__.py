@@ -58,7 +58,7 @@ def problems(config: DatasetConfig) -> list[str]:
     if config.val_fraction + config.test_fraction >= 1:
         found.append("dataset.val_fraction + dataset.test_fraction leave no training images; their sum must be below 1")
     if config.class_level is not None and not re.fullmatch("top|leaf|[1-9][0-9]?", config.class_level):
-        found.append(f"dataset.class_level is '{config.class_level}', it must be top, leaf or the number of levels (1, 2, ...)")
+        found.append(f"dataset.class_level is '{config.class_level}'; it must be top, leaf or the number of levels (1, 2, ...)")
     if config.augment.mixup and config.augment.cutmix:
         found.append("dataset.augment.mixup and dataset.augment.cutmix exclude each other; set one of them to 0")
     return found

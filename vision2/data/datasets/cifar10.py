@@ -49,7 +49,7 @@ def find_files(config: DatasetConfig) -> Collection:
     place = download_folder(config)
     if not _is_export(place):
         raise UserError(
-            f"dataset=cifar10: no image files found (looked for train/ and test/ in {place}); the official files, which"
+            f"dataset=cifar10: no image files found (looked for train/ and test/ in {place}); the six official files"
             " hold all images in six, cannot be audited"
         )
     return _list_export(place)

@@ -132,10 +132,10 @@ def _file_problems(path: Path, files: list[FileEntry]) -> list[str]:
     problems = []
     missing = [entry.id for entry in files if not entry.path.is_file()]
     if missing:
-        problems.append(f"{len(missing)} of the files {path.name} lists do not exist below {path.parent}: {missing[0]}")
+        problems.append(f"{len(missing)} of the files listed in {path.name} do not exist below {path.parent}: {missing[0]}")
     twice = [name for name, times in Counter(entry.id for entry in files).items() if times > 1]
     if twice:
-        problems.append(f"{path.name} lists {len(twice)} files more than once, first {twice[0]}")
+        problems.append(f"{path.name} lists {len(twice)} files more than once, e.g. {twice[0]}")
     return problems
 
 

@@ -115,7 +115,7 @@ def _fetch_from(address: str, part: Path, published: Published) -> str | None:
             _continue_download(address, part, published)
             if _is_right(part, published):
                 return None
-            raise WrongFile(f"what came is not the published file ({'md5' if published.md5 else 'zip index'} differs)")
+            raise WrongFile(f"the downloaded file is not the published one ({'md5' if published.md5 else 'zip index'} differs)")
         except WrongFile as error:
             part.unlink(missing_ok=True)
             reason = str(error)
@@ -149,7 +149,7 @@ def _continue_download(address: str, part: Path, published: Published) -> None:
     except urllib.error.HTTPError as error:
         if error.code == 416:  # the part is as long as the server's file, or longer: start over
             part.unlink(missing_ok=True)
-            raise BrokenOff("the part kept from an earlier attempt does not fit") from error
+            raise BrokenOff("the partial file from an earlier attempt does not match") from error
         raise (BrokenOff if error.code >= 500 else WrongFile)(f"HTTP {error.code} {error.reason}") from error
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
         raise BrokenOff(str(getattr(error, "reason", None) or error)) from error

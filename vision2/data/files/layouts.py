@@ -76,8 +76,8 @@ def _no_classes(root: Path, count: int, level: str, deepest: int) -> str:
     lists = sorted(path.name for path in root.iterdir() if path.suffix.lower() == ".csv") if root.is_dir() else []
     found = f"; {lists[0]} is there" if lists else ""
     return (
-        f"{root} holds {count} images but no class folders: put the images of each class into a folder with its "
-        f"name, or give a CSV list (path,label) as dataset.root{found}"
+        f"{root} holds {count} images but no class folders: put the images of each class into a folder named "
+        f"after the class, or give a CSV list (path,label) as dataset.root{found}"
     )
 
 

@@ -43,4 +43,4 @@ def existing_path(given: str | Path, setting: str) -> Path:
     parent = next((folder for folder in path.absolute().parents if folder.exists()), Path("/"))
     inside = sorted(entry.name for entry in parent.iterdir() if not is_hidden(entry.name))[:8]
     holds = f" (it holds {', '.join(inside)})" if inside else ""
-    raise UserError(f"{setting}: {path} does not exist; the nearest folder that does is {parent}{holds}")
+    raise UserError(f"{setting}: {path} does not exist; the nearest existing folder is {parent}{holds}")

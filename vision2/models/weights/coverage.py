@@ -108,7 +108,7 @@ def check_complete(network: Network, report: WeightsReport, min_coverage: float)
     if first in report.kept:
         raise UserError(
             f"{report.source} has no first layer that fits {network.name} ({first}; kernels for 1, 3 or 4 channels do);"
-            " a random one would make the others useless: name another file with weights.path=FILE"
+            " with a random one the other layers would be useless: give another file with weights.path=FILE"
         )
     missing = set(report.kept)
     without = [

@@ -43,7 +43,7 @@ def checked_sha256(path: Path, wanted: str | None) -> str:
     found = sha256_of(path, *(shards_of(path) if path.name.endswith(INDEX) else ()))
     if wanted and not found.startswith(wanted.lower()):
         raise UserError(
-            f"{path} is not the file it should be: its sha256 begins with {found[:12]}, expected {wanted[:12]};"
+            f"{path} is not the expected file: its sha256 begins with {found[:12]}, expected {wanted[:12]};"
             " delete it and download it again"
         )
     return found
@@ -108,7 +108,7 @@ def shards_of(index: Path) -> list[Path]:
         raise UserError(f"{index} is not an index of weights (no weight_map); download it again") from error
     for name in names:
         if Path(name).name != name or not (index.parent / name).is_file():
-            raise UserError(f"{index.name} names {name}, which is not in {index.parent}; put all of its files there")
+            raise UserError(f"{index.name} names {name}, which is not in {index.parent}; put all files of the index there")
     return [index.parent / name for name in names]
 
 
