@@ -117,11 +117,13 @@ def _fit_lda(task: Task) -> Iterator[tuple[dict, Head]]:
 
     present = len(np.unique(task.y))
     if len(task.y) <= present:
-        raise UserError("strategy.classifier=lda needs more than one image per class; add images, or use strategy.classifier=centroid")
+        raise UserError(
+            "strategy.classifier=lda needs more than one image per class; add images, or use strategy.classifier=centroid"
+        )
     if task.x.shape[1] > LDA_FEATURES:
         raise UserError(
-            f"strategy.classifier=lda on {task.x.shape[1]:,} features would take hours (at most {LDA_FEATURES:,} are allowed); use"
-            " strategy.pooling=pooled, or strategy.classifier=ridge"
+            f"strategy.classifier=lda on {task.x.shape[1]:,} features would take hours (at most {LDA_FEATURES:,} are allowed);"
+            " use strategy.pooling=pooled, or strategy.classifier=ridge"
         )
     priors = np.full(present, 1 / present) if task.balanced else None
     for shrinkage in (0.01, 0.1, 0.5, 0.9):

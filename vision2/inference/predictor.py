@@ -99,7 +99,9 @@ def list_images_of(place: str) -> Listing:
     listing = list_place(path)
     if not listing.images:
         unused = describe_unused(listing.notes.get("unused", ()))
-        raise UserError(f"images={place} holds no images" + (f", only {unused}" if unused else "") + "; name another file or folder")
+        raise UserError(
+            f"images={place} holds no images" + (f", only {unused}" if unused else "") + "; name another file or folder"
+        )
     return listing
 
 

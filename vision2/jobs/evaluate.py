@@ -105,8 +105,8 @@ def classes_of(trained: Trained, own: Sequence[str]) -> list[str]:
         return list(trained.classes)
     if len(own) != len(trained.classes):
         raise UserError(
-            f"{trained.source} has a head for {len(trained.classes)} classes and the data set has {len(own)}; give the file's class names"
-            " with weights.classes=FILE, one per line, or the data set it was trained on"
+            f"{trained.source} has a head for {len(trained.classes)} classes and the data set has {len(own)}; give the"
+            " file's class names with weights.classes=FILE, one per line, or the data set it was trained on"
         )
     print(
         f"warning: nothing says which classes {trained.source} predicts; they are taken in the data set's order"

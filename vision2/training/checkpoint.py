@@ -58,7 +58,5 @@ def load_checkpoint(path: str | Path) -> dict:
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
         raise UserError(f"{path} cannot be read as a checkpoint (it is damaged, or holds more than tensors)") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise UserError(
-            f"{path} is not a vision2 checkpoint; for a file that holds only weights use weights.path=FILE"
-        )
+        raise UserError(f"{path} is not a vision2 checkpoint; for a file that holds only weights use weights.path=FILE")
     return content

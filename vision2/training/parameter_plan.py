@@ -67,7 +67,9 @@ def plan_parameters(network: nn.Module, rules: Sequence[Rule], strategy: Strateg
     _check_user_rules(strategy.rules, applied, [entry.name for entry in plan])
     if strategy.rules and not any(entry.learns_at(1) for entry in plan):
         frozen = ", ".join(rule.match for rule in strategy.rules if rule.frozen)
-        raise UserError(f"no parameter is trained in the first epoch: strategy.rules freezes {frozen}; leave at least the head trainable")
+        raise UserError(
+            f"no parameter is trained in the first epoch: strategy.rules freezes {frozen}; leave at least the head trainable"
+        )
     return plan
 
 
