@@ -89,7 +89,7 @@ def test_advice_names_the_command_and_the_check_says_whether_it_was_right(source
     ("words", "sentence"),
     [
         (["strategy=finetune"], "is what this command recommends"),
-        (["sample=5"], "at least 20 images"),
+        (["sample=5"], "sample is 5; it must be at least 20"),
         ([], "has no published weights"),
     ],
 )

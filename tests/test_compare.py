@@ -72,7 +72,7 @@ def test_a_source_that_cannot_be_used_is_told_before_anything_is_trained(tmp_pat
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["strategies=scratch"], "needs two strategies"),
+        (["strategies=scratch"], "needs at least two strategies"),
         (["strategies=scratch,finetun"], "did you mean 'finetune'"),
         (["seeds=a,b"], "whole numbers with commas"),
         (["strategy=finetune"], "chosen by the comparison itself"),

@@ -146,7 +146,7 @@ def test_a_file_of_weights_with_its_own_head_is_exported_as_it_is(tmp_path, caps
         (["checkpoint={folder}", "format=torch_export", "out={folder}"], "is a folder"),
         (["checkpoint={folder}", "out={folder}/best.pt"], "best.pt must end in .onnx"),
         (["checkpoint={folder}", "tolerance=-1"], "it must be above 0"),
-        (["checkpoint={folder}", "model=resnet18"], "unknown setting 'model=resnet18'"),
+        (["checkpoint={folder}", "model=resnet18"], "'model=resnet18' cannot be combined with checkpoint="),
     ],
 )
 def test_mistakes_are_one_sentence_and_exit_code_2(words, sentence, run_folder, capsys):

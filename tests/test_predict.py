@@ -268,7 +268,7 @@ def test_a_head_whose_classes_nothing_names_predicts_numbers_until_they_are_name
     assert "nothing says" not in printed.err
     (tmp_path / "names.txt").write_text("blue\ngreen\n")
     assert main([*words, f"weights.classes={tmp_path / 'names.txt'}"]) == 2
-    assert "names 2 classes, the classifier in weights.pth has 3" in capsys.readouterr().err
+    assert "names 2 classes, but the classifier in weights.pth has 3" in capsys.readouterr().err
 
 
 def test_weights_without_their_classifier_are_refused(tmp_path, pictures, capsys):

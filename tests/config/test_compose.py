@@ -69,7 +69,7 @@ def test_all_mistakes_of_a_command_line_are_reported_at_once():
         ("dataset.augment=none", "dataset.augment is a group of settings"),
         ("dataset.classes=0", "it must be a list"),
         ("strategy.rules=[{match: 'head.*', lr_scal: 2}]", "it must be a list of {match"),
-        ("strategy.rules=[{match: 'head.*', lr_scale: -1}]", "the lr_scale of 'head.*' is -1.0, it must"),
+        ("strategy.rules=[{match: 'head.*', lr_scale: -1}]", "the lr_scale of 'head.*' is -1.0; it must"),
         ("strategy.rules.0.frozen=true", "strategy.rules, which can only be set as a whole: strategy.rules=VALUE"),
         ("strategy.rules=[{match: 'body.layer1.*'}]", "old name of the backbone; write 'backbone.layer1.*'"),
         ("resume=", "resume is empty"),
@@ -104,7 +104,7 @@ def test_a_sweep_over_data_sets_may_hold_digits_beside_a_root(tmp_path):
         (["weights.key=ema"], "weights.key describes weights.path, which is not given; set weights.path=FILE"),
         (
             ["weights.path=.", "weights.classes=absent.txt"],
-            "weights.classes=absent.txt is not a file; write one class per line",
+            "weights.classes=absent.txt is not a file; give a text file with one class per line",
         ),
         (["dataset.augment.mixup=0.2", "dataset.augment.cutmix=1"], "exclude each other"),
         (["weights.path=.", "weights.name=default", "strategy=finetune"], "both name weights"),

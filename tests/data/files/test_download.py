@@ -152,8 +152,8 @@ def test_the_next_address_is_tried_when_one_fails(server, tmp_path, bad):
 @pytest.mark.parametrize(
     ("way", "says"),
     [
-        ("wrong_file", "not the published file"),
-        ("says_too_little", "not the published file"),
+        ("wrong_file", "the downloaded file is not the published one"),
+        ("says_too_little", "the downloaded file is not the published one"),
         ("says_too_much", "the server offers 1000000000000 bytes"),
         ("endless", "larger than"),
         ("gone", "HTTP 404"),

@@ -86,7 +86,7 @@ def test_another_sha256_is_refused(tmp_path, resnet20):
     config = saved(tmp_path / "w.pth", library_state(resnet20))
     digest = hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()
     assert find_weights(WeightsConfig(path=config.path, sha256=digest.upper()), RESNET20).sha256 == digest
-    with pytest.raises(UserError, match="not the file it should be"):
+    with pytest.raises(UserError, match="is not the expected file"):
         find_weights(WeightsConfig(path=config.path, sha256="0" * 64), RESNET20)
 
 
@@ -224,7 +224,7 @@ def test_a_cached_file_is_used_without_the_network_and_only_with_the_hash_in_its
     digest = hashlib.sha256((offline / "tmp.pth").read_bytes()).hexdigest()
     named = offline / "resnet18-f37072fd.pth"
     (offline / "tmp.pth").rename(named)
-    with pytest.raises(UserError, match="not the file it should be"):
+    with pytest.raises(UserError, match="is not the expected file"):
         find_weights(WeightsConfig(), RESNET18)
     right = named.with_name(f"resnet18-{digest[:8]}.pth")
     named.rename(right)
