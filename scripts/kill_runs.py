@@ -2,11 +2,10 @@
 
     python scripts/kill_runs.py [--minutes 10] [--kills 300] [--seed 0]
 
-Four kinds of work: photographs trained on in epochs, a linear classifier trained on stored features, a classifier fitted at
-once, a sweep of two runs with its report. Each kill is SIGKILL, SIGTERM or Ctrl-C at a random moment of a phase (decoding,
-features, epoch, checkpoint, finish, report; the one with the fewest kills so far). Recovery is `resume=FOLDER`, or the same
-command again where no run folder was begun; a third of the recoveries is killed too. The exit code is 1 when a folder was
-unusable or a result differed.
+Kinds of work: photographs trained on in epochs, a linear classifier trained on stored features, a classifier fitted at once,
+a sweep of two runs with its report. Each kill is SIGKILL, SIGTERM or Ctrl-C at a random moment of the phase with the fewest
+kills so far. Recovery is `resume=FOLDER`, or the same command again where no run folder was begun; a third of the recoveries
+is killed too. The exit code is 1 when a folder was unusable or a result differed.
 """
 
 from __future__ import annotations
@@ -26,10 +25,8 @@ from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
-os.environ |= {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-}  # set before torch is imported: children are forked, threads are not
+# before torch is imported: children are forked, threads are not
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 import numpy as np
 import torch
@@ -106,8 +103,8 @@ class Child:
             for stream in (1, 2):
                 os.dup2(output, stream)
             os.chdir(folder)
-            sys.argv = ["train", *words]
             watch_phases()
+            sys.argv = ["train", *words]
             code = train.main()
             (folder / MODULES).write_text("\n".join(sys.modules))
         finally:
@@ -163,12 +160,11 @@ def kill_at(
             seen += now == PHASES.index(phase)
         if seen == wanted:
             time.sleep(delay)
-            if child.ended():
-                return None
-            phase = PHASES[phase_now[0]]
-            os.kill(child.pid, number)
-            child.wait()
-            return phase, number
+            if not child.ended():
+                phase = PHASES[phase_now[0]]
+                os.kill(child.pid, number)
+                child.wait()
+                return phase, number
         time.sleep(0.0002)
     return None
 
@@ -185,14 +181,14 @@ def make_photographs(root: Path) -> None:
 
 
 def recorded(folder: Path) -> dict[int, Path]:
-    """The run folders that hold a configuration, completed ones by their seed."""
+    """The completed runs below `folder` by their seed."""
     runs, _ = read_runs(folder / "outputs")
     return {run.seed: run.path for run in runs if run.completed}
 
 
 def result(run_dir: Path) -> dict:
     """All that two equal runs have in common."""
-    found: dict = {}
+    found = {}
     for name in ("best.pt", "last.pt"):
         content = torch.load(run_dir / name, weights_only=True)
         content.pop("config")
@@ -235,9 +231,7 @@ def attempt(kind: str, folder: Path, words: list[str], visits: dict, stream: ran
         if killed:
             kills_left -= 1
             phase, number = killed
-            counts["kills"] += 1
-            counts[f"phase {phase}"] += 1
-            counts[f"signal {number.name}"] += 1
+            counts.update(["kills", f"phase {phase}", f"signal {number.name}"])
             if child.code not in (-number, 128 + number, 0):
                 return f"{kind}: {number.name} in {phase} ended with exit code {child.code}"
         else:
@@ -255,16 +249,14 @@ def attempt(kind: str, folder: Path, words: list[str], visits: dict, stream: ran
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--kills", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=0)
+    for name, default in (("--minutes", 10.0), ("--kills", 300), ("--seed", 0)):
+        parser.add_argument(name, type=type(default), default=default)
     options = parser.parse_args()
     stream, counts, wrong = random.Random(options.seed), Counter(), []
     with tempfile.TemporaryDirectory(prefix="kill-runs-") as place:
         work = Path(place)
         make_photographs(work / "photographs")
-        expected, visits, commands = {}, {}, {}
-        source = None
+        expected, visits, commands, source = {}, {}, {}, None
         for kind, own in KINDS.items():
             folder = work / f"uninterrupted-{kind}"
             words = [word.format(source=source) for word in own] + [
@@ -276,8 +268,7 @@ def main() -> int:
             child = Child(folder, words)
             visits[kind] = measure(child)
             if child.code:
-                print(child.log.read_text(), file=sys.stderr)
-                return 1
+                sys.exit(child.log.read_text())
             import_what_it_imported(folder)
             expected[kind] = {seed: result(path) for seed, path in recorded(folder).items()}
             source = source or recorded(folder)[0]

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from vision2.basics.written import LIST
 from vision2.data.files.listing import FileEntry
 from vision2.inference.prediction_files import folders
-from vision2.inference.predictor import Predictions, find_images, network_inputs, predictor_of_checkpoint
+from vision2.inference.predictor import Predictions, list_images_of, network_inputs, predictor_of_checkpoint
 from vision2.models.build import build_model
 from vision2.models.settings import ModelConfig
 from vision2.models.weights.load import imagenet_classes
@@ -91,7 +91,7 @@ def test_an_image_is_turned_upright_before_it_is_cropped(checkpoint, tmp_path, c
     striped = Image.new("RGB", (16, 16), "red")
     striped.paste((0, 0, 255), (0, 0, 16, 8))  # blue above red
     striped.save(tmp_path / "stripes.png", exif=exif)
-    seen = network_inputs(predictor, find_images(str(tmp_path / "stripes.png")))[0]
+    seen = network_inputs(predictor, list_images_of(str(tmp_path / "stripes.png")).images)[0]
     assert (seen[2, :, 8:] > 0.9).all()  # what was above is on the right
     assert (seen[0, :, :8] > 0.9).all()
 

@@ -7,6 +7,9 @@ import torch
 from torch import nn
 
 from vision2.basics.preprocessing import Preprocessing
+from vision2.strategies import STRATEGIES
+from vision2.strategies.settings import StrategyConfig
+from vision2.training.parameter_plan import ParameterPlan, plan_parameters
 
 PREPROCESSING = Preprocessing(image_size_px=8, resize_px=8, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 
@@ -42,3 +45,8 @@ class FakeBatches:
         order = torch.arange(len(self.images)).flip(0)
         for indices in order.split(2):
             yield SimpleNamespace(images=self.images[indices], labels=self.labels[indices], indices=indices)
+
+
+def plan_for(network: nn.Module, strategy: StrategyConfig) -> list[ParameterPlan]:
+    """What each parameter of `network` does under the strategy that these settings name."""
+    return plan_parameters(network, STRATEGIES[strategy.name].rules(strategy, network.stages), strategy)

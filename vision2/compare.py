@@ -13,8 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from vision2.basics.errors import UserError
-from vision2.config.command import Option, run_command
+from vision2.config.command import Option, run_command, whole_numbers
 
 OPTIONS = {
     "seeds": Option("0,1,2", "seeds to repeat with; two at least for a verdict"),
@@ -29,11 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(overrides: list[str], options: dict) -> int:
     """Check every job, run them, print and write the comparison; 1 when a job failed."""
-    text = options["seeds"]
-    try:
-        seeds = list(dict.fromkeys(int(part) for part in text.split(",")))
-    except ValueError as error:
-        raise UserError(f"seeds is '{text}'; it must be whole numbers with commas, e.g. seeds=0,1,2") from error
+    seeds = whole_numbers("seeds", options["seeds"], "seeds=0,1,2")
     from vision2.jobs.strategy_comparison import compare, plan
 
     names = [name.strip() for name in options["strategies"].split(",")]

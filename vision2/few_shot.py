@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from vision2.basics.errors import UserError
 from vision2.basics.written import WrittenFiles
-from vision2.config.command import Option, run_command
+from vision2.config.command import Option, run_command, whole_numbers
 
 if TYPE_CHECKING:
     from vision2.config.schema import Config
@@ -39,10 +39,7 @@ def load(overrides: list[str]) -> Config:
 
 def run(config: Config, options: dict) -> None:
     """Features once, then every draw on them."""
-    try:
-        shots = sorted({int(part) for part in options["shots"].split(",")})
-    except ValueError as error:
-        raise UserError(f"shots is '{options['shots']}'; it must be whole numbers with commas, e.g. 1,5,20") from error
+    shots = sorted(whole_numbers("shots", options["shots"], "1,5,20"))
     if options["draws"] < 1:
         raise UserError(f"draws is {options['draws']}; it must be at least 1")
     from dataclasses import asdict

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tiny_network import plan_for
 
 from vision2.basics.errors import UserError
 from vision2.features.fusing import fused_copy
@@ -9,7 +10,6 @@ from vision2.models.build import build_model
 from vision2.models.cut import layer_outputs, parse_layers, with_saved_head
 from vision2.models.heads import StandardizedLinear
 from vision2.models.settings import ModelConfig
-from vision2.strategies import plan_for
 from vision2.strategies.settings import StrategyConfig
 from vision2.training.parameter_plan import apply_phase, set_training_mode
 

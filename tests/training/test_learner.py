@@ -5,10 +5,10 @@ from typing import ClassVar, NamedTuple
 
 import pytest
 import torch
+from tiny_network import plan_for
 from torch import nn
 
 from vision2.basics.errors import TrainingDiverged
-from vision2.strategies import plan_for
 from vision2.strategies.settings import StrategyConfig
 from vision2.training.learner import Learner
 from vision2.training.losses import Objective

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tiny_network import plan_for
 from torch import nn
 
 from vision2.basics.errors import UserError
 from vision2.models.build import build_model, meta_network
 from vision2.models.cards import catalogue
 from vision2.models.settings import ModelConfig
-from vision2.strategies import plan_for
 from vision2.strategies.settings import RuleConfig, StrategyConfig
 from vision2.training.learner import Learner
 from vision2.training.parameter_plan import apply_phase, set_training_mode, stage_of, trainable_map

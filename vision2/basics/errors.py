@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import TypeVar
 
@@ -37,6 +37,12 @@ def suggest(given: str, allowed: Iterable[str]) -> str:
         return f", did you mean '{near[0]}'?"
     shown = ", ".join(sorted(allowed)[:40])
     return f"; allowed: {shown}" if allowed else ""
+
+
+def first_few(names: Sequence[str], shown: int) -> str:
+    """`a, b, c and 4 more`."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
 
 
 def try_all(make: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:

@@ -19,7 +19,8 @@ def as_markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
 
 
-def as_csv(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def as_csv(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Numbers keep all their digits."""
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerows([headings, *rows])
     return stream.getvalue()

@@ -14,13 +14,14 @@ from vision2.basics.errors import UserError
 LIST = ".vision2.jsonl"  # names of the files we wrote, one JSON string a line, relative to the folder
 
 
-RUN_CONFIG, RUN_RECORDS = "config.yaml", frozenset({"summary.json", "split.json", "metrics.jsonl"})
+CONFIG, SPLIT, METRICS, SUMMARY = "config.yaml", "split.json", "metrics.jsonl", "summary.json"  # of a run
+RUN_RECORDS = frozenset({SPLIT, METRICS, SUMMARY})
 SWEEP_RECORD = "sweep.json"
 
 
 def is_run_folder(files: Collection[str]) -> bool:
     """Whether a folder with files of these names is one that a run wrote, and nothing in it is the user's."""
-    return RUN_CONFIG in files and not RUN_RECORDS.isdisjoint(files)
+    return CONFIG in files and not RUN_RECORDS.isdisjoint(files)
 
 
 def names_in(text: str) -> list[str]:

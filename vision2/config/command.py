@@ -63,6 +63,18 @@ def _converted(name: str, text: str, kind: type) -> Any:
         raise UserError(f"{name} is '{text}'; it must be a {'whole ' if kind is int else ''}number") from error
 
 
+def whole_numbers(name: str, text: str, example: str) -> list[int]:
+    """The numbers in `1,5,20`, each once, in their order.
+
+    Raises:
+        UserError: for anything else.
+    """
+    try:
+        return list(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError as error:
+        raise UserError(f"{name} is '{text}'; it must be whole numbers with commas, e.g. {example}") from error
+
+
 def run_command(
     argv: Sequence[str] | None,
     *,

@@ -11,6 +11,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from vision2.basics.errors import UserError
+from vision2.basics.written import CONFIG, SUMMARY
 from vision2.config.compose import from_dict, refuse_interpolations
 from vision2.config.overrides import parse
 from vision2.config.schema import Config
@@ -29,7 +30,7 @@ def config_of_run(folder: str, overrides: Sequence[str]) -> Config:
         UserError: when the folder holds no run that can be resumed, or an override changes what must stay.
     """
     run_dir = Path(folder).expanduser().resolve()
-    file = run_dir / "config.yaml"
+    file = run_dir / CONFIG
     if not run_dir.is_dir():
         raise UserError(f"resume={folder} is not a folder; name a run folder, e.g. outputs/digits/resnet20-scratch/...")
     if not file.is_file():
@@ -49,7 +50,7 @@ def config_of_run(folder: str, overrides: Sequence[str]) -> Config:
 def _is_completed(run_dir: Path) -> bool:
     """Whether there is a result to keep; a run that finished no epoch has none and may start anew."""
     with suppress(OSError, ValueError, AttributeError):
-        return json.loads((run_dir / "summary.json").read_text(encoding="utf-8")).get("status") == "completed"
+        return json.loads((run_dir / SUMMARY).read_text(encoding="utf-8")).get("status") == "completed"
     return False
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from vision2.basics.threads import map_ahead
+from vision2.basics.threads import map_ahead, usable_cpus
 from vision2.data.augment.view import View
 from vision2.data.sampling import draw_numbers, epoch_order
 from vision2.data.store.image_sources import TensorImages
@@ -114,5 +113,5 @@ class Batches:
 
 def default_workers(device: torch.device) -> int:
     """On a CPU the training step needs the cores; for a GPU, all but one, up to eight."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cpus()
     return max(1, min(2, cores // 2)) if device.type == "cpu" else max(1, min(8, cores - 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vision2.basics.errors import first_few
 from vision2.data.files.unused import count_unused, describe_unused
 
 NAMES_SHOWN = 10
@@ -28,13 +29,14 @@ def _similar_names(report: dict) -> list[str]:
     pairs = [" and ".join(f"'{name}'" for name in pair) for pair in report.get("similar_classes", ())]
     if not pairs:
         return []
-    return [f"Classes that differ only in case, spaces, - or _: {_some(pairs)}; merge their folders if they are one class."]
+    listed = first_few(pairs, FEW_SHOWN)
+    return [f"Classes that differ only in case, spaces, - or _: {listed}; merge their folders if they are one class."]
 
 
 def _levels(report: dict) -> list[str]:
     said = []
     if below := report.get("leaf_folders"):
-        counts = _some([f"{name} {count}" for name, count in below.items()])
+        counts = first_few([f"{name} {count}" for name, count in below.items()], FEW_SHOWN)
         level = report["class_level"]
         where = "top level" if level == "top" else f"first {level} levels"
         said.append(
@@ -43,7 +45,7 @@ def _levels(report: dict) -> list[str]:
             "deepest folders as classes."
         )
     if merged := report.get("merged_leaves"):
-        counts = _some([f"{name} in {count}" for name, count in merged.items()])
+        counts = first_few([f"{name} in {count}" for name, count in merged.items()], FEW_SHOWN)
         said.append(f"Folders of one name in several places are one class: {counts}; dataset.class_level=2 keeps them apart.")
     return said
 
@@ -61,7 +63,7 @@ def _not_used(report: dict) -> list[str]:
     if unused := report.get("unused"):
         said.append(f"Files that are not used: {describe_unused(unused)}.")
     if hidden := report.get("hidden_folders"):
-        said.append(f"Folders that are not used, because their names begin with a dot: {_some(hidden)}.")
+        said.append(f"Folders that are not used, because their names begin with a dot: {first_few(hidden, FEW_SHOWN)}.")
     if guessed := report.get("guessed_names"):
         said.append(
             f"Names in the zip have no stated encoding and were read as cp437 ({guessed[0]}): if they look wrong, give "
@@ -77,9 +79,5 @@ def _absent_classes(report: dict) -> list[str]:
         counts = report.get("counts", {}).get(part, {})
         absent = [name for name, count in counts.items() if count == 0]
         if absent and len(absent) < len(counts):
-            said.append(f"{part} lacks the classes {_some(absent, NAMES_SHOWN)}: their accuracy is not measured there.")
+            said.append(f"{part} lacks the classes {first_few(absent, NAMES_SHOWN)}: their accuracy is not measured there.")
     return said
-
-
-def _some(names: list[str], shown: int = FEW_SHOWN) -> str:
-    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")

@@ -14,7 +14,7 @@ from vision2.models.cut import with_saved_head
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig, WeightsConfig
 from vision2.models.weights.load import find_weights, load_weights, outputs_of
-from vision2.training.checkpoint import load_checkpoint
+from vision2.training.checkpoint import checkpoint_file, load_checkpoint
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,8 @@ class Trained:
 
 def trained_of_checkpoint(path: str, device: torch.device) -> Trained:
     """The network of a checkpoint, or of the run folder that holds one."""
-    checkpoint, file = load_checkpoint(path), Path(path).expanduser()
-    file = file / "best.pt" if file.is_dir() else file
-    return Trained(load_network(checkpoint, device), tuple(checkpoint["classes"]), str(path), file)
+    checkpoint = load_checkpoint(path)
+    return Trained(load_network(checkpoint, device), tuple(checkpoint["classes"]), str(path), checkpoint_file(path))
 
 
 def trained_of_weights(weights: WeightsConfig, model: ModelConfig, image_size_px: int | None, device: torch.device) -> Trained:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from pathlib import PurePath, PurePosixPath
@@ -11,6 +9,7 @@ from pathlib import PurePath, PurePosixPath
 import numpy as np
 import torch
 
+from vision2.basics import text_table
 from vision2.basics.atomic_write import write_text
 from vision2.basics.safe_text import printable, spreadsheet_cell
 from vision2.basics.text_table import as_text
@@ -47,14 +46,12 @@ def as_table(predictions: Predictions, predictor: Predictor, top: int) -> str:
 def as_csv(predictions: Predictions, _predictor: Predictor, top: int) -> str:
     """Columns: image, class, probability (of the most probable class), then class_2, probability_2, ... up to `top`."""
     top = min(top, len(predictions.classes))
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
     more = [name for rank in range(2, top + 1) for name in (f"class_{rank}", f"probability_{rank}")]
-    writer.writerow(["image", "class", "probability", *more])
+    rows = []
     for index, entry in enumerate(predictions.entries):
         found = [(spreadsheet_cell(predictions.classes[label]), f"{p:.6f}") for label, p in predictions.top(index, top)]
-        writer.writerow([spreadsheet_cell(entry.id), *(cell for pair in found for cell in pair)])
-    return stream.getvalue()
+        rows.append([spreadsheet_cell(entry.id), *(cell for pair in found for cell in pair)])
+    return text_table.as_csv(["image", "class", "probability", *more], rows)
 
 
 def as_json(predictions: Predictions, predictor: Predictor, top: int) -> str:

@@ -80,11 +80,6 @@ def predictor_of_weights(
     return Predictor(found.network, found.classes, found.source, decode_px=None, are_named=found.are_named)
 
 
-def find_images(place: str) -> list[FileEntry]:
-    """`list_images_of(place).images`."""
-    return list_images_of(place).images
-
-
 def list_images_of(place: str) -> Listing:
     """The images at `place` (one file, everything below a folder or in a zip, the lines of a list), and what else is there.
 

@@ -11,13 +11,14 @@ import torch
 
 from vision2.basics.atomic_write import write_json, write_text
 from vision2.basics.text_table import as_markdown, as_text
+from vision2.basics.threads import usable_cpus
 from vision2.basics.written import WrittenFiles
 from vision2.models.build import build_model
 from vision2.models.cards import card_for
 from vision2.models.network import Probabilities
 from vision2.models.settings import ModelConfig
 from vision2.profiling.model_summary import ModelSummary, as_record
-from vision2.runs.environment import processor_name, usable_cpus
+from vision2.runs.environment import processor_name
 
 SLIDES_NOTE = (
     "slides: top-1, multiply-adds, parameters as the lecture prints them (its ResNet-50 and deeper have the stride in the"

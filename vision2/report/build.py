@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vision2.basics.atomic_write import write_text
 from vision2.basics.errors import UserError
-from vision2.basics.written import WrittenFiles
+from vision2.basics.written import SUMMARY, WrittenFiles
 from vision2.report import sections
 from vision2.report.claim import add_claim, experiment_of, refusals
 from vision2.report.data_notes import add_data_notes
@@ -21,7 +21,6 @@ from vision2.report.tables import TABLE_FILES, write_table
 from vision2.report.texts import translator
 from vision2.runs.groups import group_runs
 from vision2.runs.read import Run, read_runs
-from vision2.runs.records import SUMMARY
 
 NAMED_IN_TITLE = 4
 HTML, MARKDOWN = "report.html", "report.md"

@@ -10,8 +10,8 @@ from statistics import fmean
 
 import numpy as np
 
+from vision2.basics.written import SPLIT
 from vision2.runs.read import Run
-from vision2.runs.records import SPLIT
 
 ORDER, IMAGES, SPLITS, UNKNOWN = "order", "images", "splits", "unknown"
 WHAT_VARIES = {

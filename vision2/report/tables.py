@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from vision2.basics import text_table
 from vision2.basics.atomic_write import write_text
 from vision2.basics.text_table import as_markdown, as_text
 from vision2.basics.written import WrittenFiles
@@ -81,11 +80,9 @@ def _failed(group: Group) -> str:
 def as_csv(groups: Sequence[Group]) -> str:
     """Numbers for programs: a column for each varying key, then mean, std, low, high of each metric, unrounded."""
     varying = varying_keys(groups)
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
     parts = Estimate._fields[:4]
     heads = [f"{key}.{part}" for _, key in COLUMNS for part in parts]
-    writer.writerow(["configuration", *varying, "n", "seeds", "failed_runs", *heads])
+    headings, rows = ["configuration", *varying, "n", "seeds", "failed_runs", *heads], []
     for group in groups:
         cells: list[Any] = [group.label, *(group.config.get(key) for key in varying), len(group.runs)]
         cells += [" ".join(str(run.seed) for run in group.runs), " ".join(run.path.name for run in group.failed)]
@@ -93,8 +90,8 @@ def as_csv(groups: Sequence[Group]) -> str:
             found = estimate(group, key)
             numbers = found[:4] if found else [math.nan] * 4
             cells += ["" if math.isnan(number) else number for number in numbers]
-        writer.writerow(cells)
-    return stream.getvalue()
+        rows.append(cells)
+    return text_table.as_csv(headings, rows)
 
 
 def write_table(

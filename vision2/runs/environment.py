@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shlex
 import subprocess
@@ -10,6 +9,8 @@ import sys
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+
+from vision2.basics.threads import usable_cpus
 
 PACKAGES = (
     "vision2", "torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "matplotlib", "tensorboard",
@@ -41,11 +42,6 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def usable_cpus() -> int:
-    """Processors this process may use; a container often has fewer than the machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

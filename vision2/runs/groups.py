@@ -115,8 +115,9 @@ def _distinct(groups: list[Group], keys: list[str]) -> bool:
 
 def label_of(group: Group, keys: Iterable[str]) -> str:
     """The values of some keys in a few words: `resnet20 fraction=0.1`."""
-    return " ".join(_short(key, group.config.get(key)) for key in keys)
+    return " ".join(setting_in_words(key, group.config.get(key)) for key in keys)
 
 
-def _short(key: str, value: Any) -> str:
+def setting_in_words(key: str, value: Any) -> str:
+    """`fraction=0.1`; a name stands for itself."""
     return str(value) if key.endswith(".name") else f"{key.rsplit('.', 1)[-1]}={value}"

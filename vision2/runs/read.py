@@ -12,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vision2.runs.records import CONFIG, METRICS, SUMMARY, look_up, read_history
+from vision2.basics.written import CONFIG, METRICS, SUMMARY
+from vision2.runs.records import look_up, read_history
 from vision2.runs.run_folder import is_locked
 from vision2.runs.sweep_folder import JOBS, SweepFolder
 

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from vision2.basics.atomic_write import append_line, write_json, write_text
+from vision2.basics.written import CONFIG, METRICS, SPLIT, SUMMARY
 
-CONFIG, SPLIT, METRICS, SUMMARY = "config.yaml", "split.json", "metrics.jsonl", "summary.json"
 EVENTS, ERROR = "events.out.tfevents.*", "error.txt"
 
 

@@ -24,6 +24,15 @@ def create_run_dir(output_dir: str | Path, dataset: str, model: str, strategy: s
         UserError: when the folder cannot be created there.
     """
     parent = Path(output_dir).expanduser() / _safe(dataset) / f"{_safe(model)}-{_safe(strategy)}"
+    return create_dir_by_time(parent, "run folder")
+
+
+def create_dir_by_time(parent: Path, what: str) -> Path:
+    """Create and return the new folder `<parent>/<time>-<id>`; `what` names it in messages.
+
+    Raises:
+        UserError: when it cannot be created there.
+    """
     try:
         parent.mkdir(parents=True, exist_ok=True)
         for _ in range(ATTEMPTS):
@@ -35,8 +44,8 @@ def create_run_dir(output_dir: str | Path, dataset: str, model: str, strategy: s
             return path.resolve()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise UserError(f"cannot create a run folder in {parent}: {reason}; set output_dir=FOLDER") from error
-    raise UserError(f"cannot create a run folder in {parent}: {ATTEMPTS} names were taken; set output_dir=FOLDER")
+        raise UserError(f"cannot create a {what} in {parent}: {reason}; set output_dir=FOLDER") from error
+    raise UserError(f"cannot create a {what} in {parent}: {ATTEMPTS} names were taken; set output_dir=FOLDER")
 
 
 def check_can_write(output_dir: str | Path) -> None:

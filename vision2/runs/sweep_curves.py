@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from vision2.runs.groups import group_runs
+from vision2.runs.groups import group_runs, setting_in_words
 from vision2.runs.read import Run
+from vision2.runs.records import EVENTS
 
-EVENTS = "events.out.tfevents.*"
 NAMED_BY_ALL = ("model.name", "strategy.name")
 
 
@@ -39,15 +39,11 @@ def curve_names(runs: Sequence[Run]) -> dict[str, Run]:
     for group in group_runs(runs):
         keys = [*NAMED_BY_ALL, *(key for key in group.named_by if key not in NAMED_BY_ALL)]
         for run in [*group.runs, *group.failed, *group.superseded]:
-            words = [_word(key, run.get(key)) for key in keys]
+            words = [setting_in_words(key, run.get(key)) for key in keys]
             name = re.sub(r"[^\w.=+-]+", "_", "-".join([*words, f"seed{run.seed}"]))
             number = next(n for n in range(1, len(runs) + 2) if (name if n == 1 else f"{name}-{n}") not in named)
             named[name if number == 1 else f"{name}-{number}"] = run
     return named
-
-
-def _word(key: str, value: object) -> str:
-    return str(value) if key.endswith(".name") else f"{key.rpartition('.')[2]}={value}"
 
 
 def _link(link: Path, run_dir: Path) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
 import sys
-from datetime import datetime
 from pathlib import Path
 
 from vision2.basics.atomic_write import append_line, write_json
 from vision2.basics.errors import UserError
+from vision2.basics.written import SWEEP_RECORD
+from vision2.runs.run_folder import create_dir_by_time
 
-SWEEPS, JOBS, WHAT = "sweeps", "jobs.jsonl", "sweep.json"
+SWEEPS, JOBS = "sweeps", "jobs.jsonl"
 
 
 def create_sweep_dir(output_dir: Path) -> Path:
@@ -21,12 +21,7 @@ def create_sweep_dir(output_dir: Path) -> Path:
     Raises:
         UserError: when the folder cannot be created there.
     """
-    path = output_dir.expanduser() / SWEEPS / f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    try:
-        path.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"cannot create a folder in {path.parent}: {error.strerror}; set output_dir=FOLDER") from error
-    return path.resolve()
+    return create_dir_by_time(output_dir.expanduser() / SWEEPS, "folder")
 
 
 class SweepFolder:
@@ -47,12 +42,12 @@ class SweepFolder:
             jobs: how many the sweep has.
         """
         what = {"command": command, "experiment": experiment, "source": str(source) if source else None, "jobs": jobs}
-        write_json(self.path / WHAT, what)
+        write_json(self.path / SWEEP_RECORD, what)
 
     def description(self) -> dict:
         """{"command", "experiment", "source", "jobs"} as recorded; {} for a folder that is not a sweep's."""
         with contextlib.suppress(OSError, ValueError):
-            return json.loads((self.path / WHAT).read_text(encoding="utf-8"))
+            return json.loads((self.path / SWEEP_RECORD).read_text(encoding="utf-8"))
         return {}
 
     def add(self, job: dict) -> None:

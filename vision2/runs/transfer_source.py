@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,8 +9,9 @@ import yaml
 
 from vision2.basics.errors import UserError
 from vision2.basics.preprocessing import Preprocessing
+from vision2.basics.written import CONFIG
 from vision2.data.settings import DatasetConfig
-from vision2.runs.records import CONFIG, SPLIT, SUMMARY
+from vision2.runs.records import RunRecord
 
 BEST = "best.pt"
 LARGE_RATIO = 1.5  # sizes that differ by more than this are worth a warning
@@ -31,7 +31,7 @@ def source_checkpoint(folder: str) -> Path:
             f"strategy.source={folder} is a run that failed ({str(summary.get('error'))[:120]}); name one that completed"
         )
     if not (run_dir / BEST).is_file():
-        running = (run_dir / "config.yaml").is_file()
+        running = (run_dir / CONFIG).is_file()
         why = "has no finished epoch yet" if running else "is not a run folder"
         raise UserError(
             f"strategy.source={folder} {why} (no {BEST}); name a folder such as outputs/cats_vs_dogs/resnet18-scratch/..."
@@ -70,7 +70,7 @@ def trained_on(run_dir: Path, dataset: DatasetConfig) -> frozenset[str]:
     """Ids of the images that the run in `run_dir` was trained on, when they come from the same place as `dataset`'s."""
     try:
         config = yaml.safe_load((run_dir / CONFIG).read_text(encoding="utf-8"))["dataset"]
-        split = json.loads((run_dir / SPLIT).read_text(encoding="utf-8"))["splits"]["train"]["ids"]
+        split = RunRecord(run_dir).split()["splits"]["train"]["ids"]
         same = _place(config["name"], config["root"], config["source"])
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
         return frozenset()
@@ -130,7 +130,7 @@ def _short(value: object) -> str:
 
 def _summary(run_dir: Path) -> dict | None:
     try:
-        found = json.loads((run_dir / SUMMARY).read_text(encoding="utf-8"))
+        found = RunRecord(run_dir).summary()
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None

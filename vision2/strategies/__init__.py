@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Protocol
 from vision2.strategies import feature_extraction, finetune, scratch
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from vision2.strategies.rules import Stages
     from vision2.strategies.settings import StrategyConfig
     from vision2.training.fit import Fit, Task
-    from vision2.training.parameter_plan import ParameterPlan, Rule
+    from vision2.training.parameter_plan import Rule
     from vision2.training.settings import TrainConfig
 
 
@@ -40,10 +38,3 @@ STRATEGIES: dict[str, Strategy] = {
     "feature_extraction": feature_extraction,
     "finetune": finetune,
 }
-
-
-def plan_for(network: nn.Module, strategy: StrategyConfig) -> list[ParameterPlan]:
-    """What each parameter of `network` does under the strategy that these settings name."""
-    from vision2.training.parameter_plan import plan_parameters
-
-    return plan_parameters(network, STRATEGIES[strategy.name].rules(strategy, network.stages), strategy)

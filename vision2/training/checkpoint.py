@@ -42,15 +42,19 @@ def load_last(run_dir: str | Path | None) -> dict | None:
     return load_checkpoint(path) if path and path.is_file() else None
 
 
+def checkpoint_file(place: str | Path) -> Path:
+    """The file that a checkpoint's path names; a run folder stands for its best one."""
+    path = Path(place).expanduser()
+    return path / "best.pt" if path.is_dir() else path
+
+
 def load_checkpoint(path: str | Path) -> dict:
     """The dict of a checkpoint of ours, on the CPU.
 
     Raises:
         UserError: when the file is absent, damaged, or not one of ours.
     """
-    path = Path(path).expanduser()
-    if path.is_dir():
-        path = path / "best.pt"
+    path = checkpoint_file(path)
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}; a run folder holds best.pt and last.pt")
     try:

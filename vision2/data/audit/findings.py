@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 
 from vision2.basics.errors import UserError
 from vision2.basics.preprocessing import CROP_SHARE
-from vision2.basics.threads import map_ahead
+from vision2.basics.threads import map_ahead, usable_cpus
 from vision2.data.audit.duplicates import exact_groups, near_groups
 from vision2.data.audit.inspection import BAD_KINDS, KINDS, FileFacts, inspect_file
 from vision2.data.collection import PARTS, Collection, count_by_class, keep_classes
@@ -39,7 +38,7 @@ def audit(config: DatasetConfig, *, seed: int) -> Audit:
     from tqdm import tqdm
 
     collection = keep_classes(find_collection(config, files_only=True), config.classes)
-    threads = 2 * (os.cpu_count() or 1)  # one per core reads while another decodes
+    threads = 2 * usable_cpus()  # one per core reads while another decodes
     results = map_ahead(inspect_file, collection.files, threads=threads, ahead=2 * threads, name="audit")
     facts = list(tqdm(results, total=len(collection), desc="reading every file", unit="file", disable=None))
     split_problem, groups = _draw_split(collection, [not fact.bad for fact in facts], config, seed)

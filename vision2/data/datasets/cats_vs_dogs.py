@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from vision2.basics.errors import UserError
 from vision2.data.collection import Collection, collect
-from vision2.data.files.download import Published, download_folder, obtain
+from vision2.data.files.download import Published, download_folder, mirrored, obtain
 from vision2.data.files.layouts import check_classes
 from vision2.data.files.listing import FileEntry, list_images
 from vision2.data.files.part_names import part_of
@@ -30,13 +30,10 @@ MICROSOFT = Published(
     ),
     size_bytes=824_887_076,  # no checksum is published; the zip's own CRCs are checked on reading
 )
-OXFORD_MIRRORS = ("https://www.robots.ox.ac.uk/~vgg/data/pets/data", "https://thor.robots.ox.ac.uk/pets")
-OXFORD = tuple(
-    Published(name, tuple(f"{mirror}/{name}" for mirror in OXFORD_MIRRORS), size, md5)
-    for name, size, md5 in (
-        ("images.tar.gz", 791_918_971, "5c4f3ee8e5d25df40f4fd59a7f44e54c"),
-        ("annotations.tar.gz", 19_173_078, "95a8c909bbe2e81eed6a22bccdf3f68f"),
-    )
+OXFORD = mirrored(
+    ("https://www.robots.ox.ac.uk/~vgg/data/pets/data", "https://thor.robots.ox.ac.uk/pets"),
+    ("images.tar.gz", 791_918_971, "5c4f3ee8e5d25df40f4fd59a7f44e54c"),
+    ("annotations.tar.gz", 19_173_078, "95a8c909bbe2e81eed6a22bccdf3f68f"),
 )
 
 

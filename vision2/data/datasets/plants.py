@@ -6,21 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vision2.data.collection import Collection, collect
-from vision2.data.files.download import Published, download_folder, obtain
+from vision2.data.files.download import download_folder, mirrored, obtain
 from vision2.data.files.layouts import read_layout
 from vision2.data.files.listing import FileEntry, list_images
 
 if TYPE_CHECKING:
     from vision2.data.settings import DatasetConfig
 
-MIRRORS = ("https://www.robots.ox.ac.uk/~vgg/data/flowers/102", "https://thor.robots.ox.ac.uk/flowers/102")
-FLOWERS = tuple(
-    Published(name, tuple(f"{mirror}/{name}" for mirror in MIRRORS), size, md5)
-    for name, size, md5 in (
-        ("102flowers.tgz", 344_862_509, "52808999861908f626f3c1f4e79d11fa"),
-        ("imagelabels.mat", 502, "e0620be6f572b9609742df49c70aed4d"),
-        ("setid.mat", 14_989, "a5357ecc9cb78c4bef273ce3793fc85c"),
-    )
+FLOWERS = mirrored(
+    ("https://www.robots.ox.ac.uk/~vgg/data/flowers/102", "https://thor.robots.ox.ac.uk/flowers/102"),
+    ("102flowers.tgz", 344_862_509, "52808999861908f626f3c1f4e79d11fa"),
+    ("imagelabels.mat", 502, "e0620be6f572b9609742df49c70aed4d"),
+    ("setid.mat", 14_989, "a5357ecc9cb78c4bef273ce3793fc85c"),
 )
 PARTS_OF_FLOWERS = {"trnid": "train", "valid": "val", "tstid": "test"}
 

@@ -42,6 +42,11 @@ class Published:
         return int(self.size_bytes * SLACK)
 
 
+def mirrored(addresses: Sequence[str], *files: tuple[str, int, str]) -> tuple[Published, ...]:
+    """Files (name, size in bytes, md5) that each of the folders at `addresses` holds."""
+    return tuple(Published(name, tuple(f"{address}/{name}" for address in addresses), size, md5) for name, size, md5 in files)
+
+
 def download_folder(config: DatasetConfig) -> Path:
     """Where this data set is downloaded to: `dataset.root` when given, else the cache.
 

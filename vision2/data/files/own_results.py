@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from vision2.basics.written import LIST, RUN_CONFIG, RUN_RECORDS, SWEEP_RECORD, is_run_folder, names_in
+from vision2.basics.written import CONFIG, LIST, RUN_RECORDS, SWEEP_RECORD, is_run_folder, names_in
 
 
 def written_in(folder: Path) -> set[Path]:
@@ -29,7 +29,7 @@ def results_in_archive(members: Iterable[str], read: Callable[[str], bytes]) -> 
     members, runs, written = set(members), [], set()
     for member in members:
         folder, slash, name = member.rpartition("/")
-        if name == RUN_CONFIG and slash and any(f"{folder}/{record}" in members for record in RUN_RECORDS):
+        if name == CONFIG and slash and any(f"{folder}/{record}" in members for record in RUN_RECORDS):
             runs.append(f"{folder}/")
         elif name == LIST:
             written |= {folder + slash + name for name in names_in(read(member).decode(errors="replace"))}

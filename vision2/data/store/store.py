@@ -5,7 +5,6 @@ Smaller images stay as they are. All three kinds of cache give the same pixels, 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -17,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vision2.basics.errors import UserError
-from vision2.basics.threads import map_ahead
+from vision2.basics.errors import UserError, is_disk_full
+from vision2.basics.threads import map_ahead, usable_cpus
 from vision2.data.files.decode import BadImage, decode_entry
 from vision2.data.files.listing import FileEntry
 from vision2.data.store.image_sources import ArrayImages, FileImages, ImageSource, MappedImages, TensorImages
@@ -39,7 +38,6 @@ VERSION = 3  # of the store's layout and of the decoding rules; a change makes e
 IN_MEMORY_PX = 96  # squares of one size up to this are kept in memory as one tensor
 IN_MEMORY_BYTES = 2 * 10**9
 ROOM_STEP_BYTES = 16 * 2**20  # how often a growing store checks that it still fits
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def open_store(files: Sequence[FileEntry], config: DatasetConfig, *, store_px: int) -> tuple[ImageSource, dict[int, str]]:
@@ -75,7 +73,7 @@ def _decode_all(files: Sequence[FileEntry], store_px: int) -> Iterator[tuple[int
         except BadImage as error:
             return error
 
-    threads = os.cpu_count() or 1
+    threads = usable_cpus()
     images = map_ahead(decode, files, threads=threads, ahead=4 * threads, name="decode")
     return enumerate(tqdm(images, total=len(files), desc="decoding", unit="image", disable=None, leave=False))
 
@@ -123,7 +121,7 @@ def _open_mapped(files: Sequence[FileEntry], config: DatasetConfig, store_px: in
             lock = start_using(store)
         return _map(store, meta, lock)
     except OSError as error:
-        if error.errno in NO_ROOM:
+        if is_disk_full(error):
             raise UserError(
                 f"the disk is full: {folder} has no room for the decoded images; free some space, set dataset.cache_dir to "
                 "another disk, or set dataset.cache=memory or off"

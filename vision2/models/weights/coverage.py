@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from vision2.basics.errors import UserError
+from vision2.basics.errors import UserError, first_few
 from vision2.basics.preprocessing import Preprocessing
 from vision2.models.network import Network
+from vision2.models.weights.shapes import first_kernel
 
 if TYPE_CHECKING:
     from vision2.models.weights.load import WeightsSource
@@ -104,7 +105,7 @@ def check_complete(network: Network, report: WeightsReport, min_coverage: float)
             f" (missing: {_some(report.kept)}; not used: {_some(report.dropped)});"
             " if the file is for this model, lower weights.min_coverage"
         )
-    first = next((name for name, parameter in network.named_parameters() if parameter.ndim == 4), None)
+    first = first_kernel(dict(network.named_parameters()))
     if first in report.kept:
         raise UserError(
             f"{report.source} has no first layer that fits {network.name} ({first}; kernels for 1, 3 or 4 channels do);"
@@ -124,5 +125,4 @@ def check_complete(network: Network, report: WeightsReport, min_coverage: float)
 
 
 def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more if names else "none"
+    return first_few(names, SHOWN) or "none"

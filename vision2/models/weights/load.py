@@ -25,7 +25,7 @@ from vision2.models.weights.coverage import WeightsReport, check_complete, repor
 from vision2.models.weights.names import Named, name_tensors
 from vision2.models.weights.published import published_file
 from vision2.models.weights.read import checked_sha256, file_at, read_file, tensors_of
-from vision2.models.weights.shapes import fitted
+from vision2.models.weights.shapes import first_kernel, fitted
 
 OUR_SETTINGS = ("name", "library", "shortcut", "width")  # those that decide which tensors a network has
 
@@ -125,7 +125,7 @@ def load_weights(
     named = name_tensors(network, source.tensors, source.key)
     head_note, given = _head_for(network, source, named, classes)
     unusable = _unusable(network, source, kept_head=head_note.startswith("kept"))
-    first = next((name for name, tensor in own.items() if tensor.ndim == 4), None)
+    first = first_kernel(own)
     fitting, adapted = {}, {}
     for name, tensor in given.items():
         found = None

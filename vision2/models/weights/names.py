@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vision2.basics.errors import UserError
 from vision2.models.network import Network
-from vision2.models.weights.shapes import fitted
+from vision2.models.weights.shapes import first_kernel, fitted
 
 AVERAGED = re.compile(r"ema|averag|swa|teacher|(^|[._])avg([._]|$)")  # of training scripts, for the averaged weights
 WRAPPERS = {"module", "_orig_mod", "model", "net", "network", "backbone", "encoder", "state_dict", "model_state_dict"}
@@ -81,7 +81,7 @@ def _below(tensors: dict[str, Tensor], key: str | None) -> dict[str, Tensor]:
 
 def _by_name(tensors: dict[str, Tensor], wanted: dict[str, Tensor]) -> _Match:
     """The prefix under which most of the wanted names are found in a shape that fits."""
-    first, found = _first_kernel(wanted), {}
+    first, found = first_kernel(wanted), {}
     for name, tensor in tensors.items():
         for start in [0, *(dot.end() for dot in re.finditer(r"\.", name))]:
             own = name[start:]
@@ -107,10 +107,6 @@ def _known_wrapper(tensors: Iterable[str]) -> str:
         if len(parts) != 1 or not parts <= WRAPPERS:
             return prefix
         prefix += parts.pop() + "."
-
-
-def _first_kernel(wanted: dict[str, Tensor]) -> str | None:
-    return next((name for name, tensor in wanted.items() if tensor.ndim == 4), None)
 
 
 def _converted(network: Network, tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -141,7 +137,7 @@ def _by_order(tensors: dict[str, Tensor], wanted: dict[str, Tensor]) -> _Match |
 
 
 def _run_that_fits(tensors: dict[str, Tensor], names: list[str], wanted: dict[str, Tensor]) -> list[str] | None:
-    first = _first_kernel(wanted)
+    first = first_kernel(wanted)
 
     def fits(name: str, own: str) -> bool:
         kind = name.rpartition(".")[2]

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor
 
 RGB, GREY, RGB_AND_MORE = 3, 1, 4  # channels of a first layer
 GREY_RULE = "the kernel for grey images serves each colour with a third of its weight: it sees the mean of the colours"
 FOUR_RULE = "of the kernels for four channels the first three are used, as red, green and blue; the fourth is left out"
 CROP_RULE = "the centre of the larger kernel is used"
+
+
+def first_kernel(tensors: Mapping[str, Tensor]) -> str | None:
+    """The name of the first convolution's kernel, whose input channels are the image's; None without one."""
+    return next((name for name, tensor in tensors.items() if tensor.ndim == 4), None)
 
 
 def fitted(tensor: Tensor, wanted: Tensor, *, first: bool) -> tuple[Tensor, str] | None:
