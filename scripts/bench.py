@@ -1,6 +1,8 @@
-"""`make bench`: every speed that we claim, one script after another so that they do not compete for the machine.
+"""`make bench`: measure every documented speed, one script after another so that they do not compete for the machine.
 
-python scripts/bench.py [photos=FOLDER/CLASS/*.jpg] [weights=FILE of MobileNet v2]
+python scripts/bench.py [photos=FOLDER] [weights=FILE]
+
+photos=FOLDER: images in FOLDER/CLASS/*.jpg; weights=FILE: MobileNet v2 weights.
 """
 
 from __future__ import annotations

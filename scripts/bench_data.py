@@ -1,8 +1,9 @@
-"""Speed and memory from files to batches, each figure against a baseline measured in the same minutes.
+"""Speed and memory from files to batches, each compared with a baseline measured back to back.
 
-python scripts/bench_data.py [photos=FOLDER/CLASS/*.jpg] [images=25000]      (without photos it generates some)
+python scripts/bench_data.py [photos=FOLDER] [images=25000]
 
-`images`: how many images to measure memory with; 25,000 photographs need 7 GB of disk for a few minutes.
+photos=FOLDER: images in FOLDER/CLASS/*.jpg; without it, images are generated. images=N: the number of images for the memory
+measurement; 25,000 photographs need 7 GB of disk space for a few minutes.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(options.get("photos") or make_photos(Path(folder) / "photos"))
         split = stored(list_images(photos), Path(folder) / "cache")
-        reading_against_pillow(split, photos)
-        training_against_bare_steps(split)
+        reading_vs_pillow(split, photos)
+        training_vs_bare_steps(split)
         memory_of_a_large_store(list_images(photos), int(options.get("images", 25_000)), Path(folder))
 
 
@@ -55,15 +56,15 @@ def stored(files: list[FileEntry], cache: Path) -> SimpleNamespace:
 
 
 def training_batches(split: SimpleNamespace, workers: int | None) -> Batches:
-    """Random-resized-crop, flip, normalisation: the defaults of data sets of photographs."""
+    """Batches with random resized crops, flips and normalisation: the defaults for photographs."""
     augment = AugmentConfig()
     return Batches(
         split, LOOK, batch_size=BATCH_SIZE, device=CPU, num_classes=2, seed=0, augment=augment, shuffle=True, workers=workers
     )  # fmt: skip
 
 
-def reading_against_pillow(split: SimpleNamespace, photos: Path, images: int = 320) -> None:
-    """Images per second of processor time, each on one thread: warm store against decoding in a DataLoader."""
+def reading_vs_pillow(split: SimpleNamespace, photos: Path, images: int = 320) -> None:
+    """Compare images per second of processor time, on one thread: the warm store and decoding in a DataLoader."""
     from torch.utils.data import DataLoader, Subset
     from torchvision import datasets, transforms
 
@@ -99,8 +100,8 @@ def processor_seconds(batches) -> float:
     return time.process_time() - start
 
 
-def training_against_bare_steps(split: SimpleNamespace) -> None:
-    """MobileNet v2 at 224 px: the rate with data from the warm store against steps on one batch in memory."""
+def training_vs_bare_steps(split: SimpleNamespace) -> None:
+    """MobileNet v2 at 224 px: compare training from the warm store with steps on one batch in memory."""
     step = mobilenet_step()
     batches = training_batches(split, workers=None)
     in_memory = next(batches.epoch(1))
@@ -113,11 +114,11 @@ def training_against_bare_steps(split: SimpleNamespace) -> None:
         waits.append(batches.wait_seconds / with_data)
     rate = STEPS * BATCH_SIZE / bare
     say(f"mobilenet_v2 training from the store, 224 px / bare steps ({rate:.1f} img/s)", spread(ratios), "at least 0.93")
-    say("share of that time spent waiting for data", spread(waits), "at most 0.05")
+    say("share of training time spent waiting for data", spread(waits), "at most 0.05")
 
 
 def mobilenet_step():
-    """One training step of MobileNet v2, in the precision that `precision=auto` chooses."""
+    """A function that takes one training step of MobileNet v2, in the precision that `train.precision=auto` chooses."""
     network = build_model(ModelConfig("mobilenet_v2"), 2, seed=0).to(memory_format=torch.channels_last).train()
     precision = choose_precision("auto", network, CPU, LOOK.image_size_px)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True)
@@ -142,11 +143,11 @@ def timed(step, batches) -> float:
 
 
 def memory_of_a_large_store(photos: list[FileEntry], images: int, folder: Path) -> None:
-    """Private memory that reading adds to what the training step itself needs."""
+    """Measure the private memory that reading adds to that of the training step."""
     free = shutil.disk_usage(folder).free
     needed = images * 300_000
     if free < 1.2 * needed:
-        say(f"memory with {images:,} images", "skipped", f"needs {needed / 1e9:.0f} GB of disk; set images=")
+        say(f"memory with {images:,} images", "skipped", f"needs {needed / 1e9:.0f} GB of disk; type a smaller images=N")
         return
     files = []
     for index in range(images):
@@ -169,7 +170,7 @@ def memory_of_a_large_store(photos: list[FileEntry], images: int, folder: Path) 
 
 
 def private_bytes() -> int:
-    """Bytes in memory that belong to no file: the pages of a mapped store do not count, the system can drop them."""
+    """Bytes in memory that belong to no file; pages of a mapped store do not count, because the system can drop them."""
     status = Path("/proc/self/status")
     if not status.exists():
         import resource

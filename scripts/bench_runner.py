@@ -1,6 +1,8 @@
-"""Speed of the runner, each figure a ratio to a baseline measured in the same minutes.
+"""Speed of the runner, as ratios to baselines measured back to back.
 
-python scripts/bench_runner.py [photos=FOLDER/CLASS/*.jpg]      (without photos it generates some)
+python scripts/bench_runner.py [photos=FOLDER]
+
+photos=FOLDER: images in FOLDER/CLASS/*.jpg; without it, images are generated.
 """
 
 from __future__ import annotations
@@ -21,18 +23,18 @@ PAIRS = 3
 
 def main() -> None:
     options = dict(word.split("=", 1) for word in sys.argv[1:])
-    epoch_against_bare_steps()
+    epoch_vs_bare_steps()
     start_up()
     with tempfile.TemporaryDirectory() as folder:
-        photos_against_plain_script(Path(options.get("photos") or make_photos(Path(folder) / "photos")), Path(folder))
+        photos_vs_plain_script(Path(options.get("photos") or make_photos(Path(folder) / "photos")), Path(folder))
 
 
 def say(what: str, value: str, wanted: str) -> None:
     print(f"{what:78} {value:>12}   {wanted}", flush=True)
 
 
-def epoch_against_bare_steps(images: int = 12_800, batch_size: int = 128) -> None:
-    """An epoch of resnet20 on 32 px images in memory against as many steps on one batch."""
+def epoch_vs_bare_steps(images: int = 12_800, batch_size: int = 128) -> None:
+    """Compare an epoch of resnet20 on 32 px images in memory with the same number of steps on one batch."""
     import numpy as np
     import torch
     from torch import nn
@@ -85,7 +87,7 @@ def epoch_against_bare_steps(images: int = 12_800, batch_size: int = 128) -> Non
 
 
 def start_up() -> None:
-    """Seconds from the command to the help, and to the end of the first step on digits."""
+    """Measure the seconds from the command to the help text, and to the end of the first step on digits."""
     seconds = [_timed(["-m", "vision2.train", "--help"])[0] for _ in range(PAIRS)]
     say("seconds to --help", _spread(seconds), "under 2")
     with tempfile.TemporaryDirectory() as folder:
@@ -94,8 +96,8 @@ def start_up() -> None:
     say("seconds from the command to the first step (and validation) on digits", _spread(seconds), "at most 8")
 
 
-def photos_against_plain_script(photos: Path, work: Path, batch_size: int = 32) -> None:
-    """Training ResNet-18 at 224 px: images per second and peak memory, against scripts/plain_baseline.py."""
+def photos_vs_plain_script(photos: Path, work: Path, batch_size: int = 32) -> None:
+    """Compare training of ResNet-18 at 224 px (images per second and peak memory) with scripts/plain_baseline.py."""
     ours = [
         "-m", "vision2.train", "model=resnet18", "dataset=folder", f"dataset.root={photos}", "train.epochs=1",
         f"train.batch_size={batch_size}", f"dataset.cache_dir={work / 'cache'}", f"output_dir={work / 'outputs'}",
@@ -118,7 +120,7 @@ def photos_against_plain_script(photos: Path, work: Path, batch_size: int = 32) 
 
 
 def make_photos(folder: Path, count: int = 320) -> Path:
-    """JPEGs of 500 x 375 px with structure at many scales, two classes."""
+    """Generate JPEGs of 500 x 375 px with structure at many scales, in two classes."""
     import numpy as np
     from PIL import Image
 
@@ -133,7 +135,7 @@ def make_photos(folder: Path, count: int = 320) -> Path:
 
 
 def _timed(arguments: list[str]) -> tuple[float, float, str]:
-    """(seconds, peak memory of the process itself in MB, what it printed)."""
+    """Run Python and return (seconds, peak memory of that process alone in MB, its output)."""
     start = time.perf_counter()
     with tempfile.TemporaryFile("w+") as out:
         process = subprocess.Popen([sys.executable, *arguments], stdout=out, stderr=subprocess.DEVNULL)

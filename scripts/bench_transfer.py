@@ -1,11 +1,12 @@
-"""Speed of feature extraction, each figure a ratio to a baseline measured in the same minutes.
+"""Speed of feature extraction, as ratios to baselines measured back to back.
 
-python scripts/bench_transfer.py [photos=FOLDER/CLASS/*.jpg] [weights=FILE of MobileNet v2] [epochs=10]
+python scripts/bench_transfer.py [photos=FOLDER] [weights=FILE] [epochs=10]
 
-The usual loop runs the frozen network in every epoch. It is measured twice: as people write it by hand
-(scripts/plain_transfer.py: PIL, float32), which our targets refer to, and as our own `strategy.features=every_epoch`, which
-already reads decoded images and chooses the fastest precision. Without photos it generates some, without weights it uses
-random ones: the speeds are the same, but the accuracies mean nothing.
+photos=FOLDER: images in FOLDER/CLASS/*.jpg; weights=FILE: MobileNet v2 weights. The usual training loop runs the frozen
+network in every epoch. It is measured in two versions: a hand-written one (scripts/plain_transfer.py: PIL, float32), which
+our targets refer to, and our own `strategy.features=every_epoch`, which already reads decoded images and chooses the fastest
+precision. Without photos, images are generated; without weights, they are random: the speeds are the same, but the accuracies
+mean nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-PAIRS = 3  # of feature computation and bare inference
+PAIRS = 3  # repetitions of feature computation and bare inference
 SECOND_RUNS = 3
 
 
@@ -34,7 +35,7 @@ def main() -> None:
             f"dataset.cache_dir={work / 'cache'}", f"output_dir={work / 'outputs'}",
         ]  # fmt: skip
         linear = [*shared, "strategy.classifier=linear", f"train.epochs={options.get('epochs', 10)}"]
-        once = run([*linear])  # decodes, as a first run does
+        once = run([*linear])  # includes decoding, as in any first run
         by_hand, accuracy = _by_hand(photos, weights, once.folder, options.get("epochs", "10"))
         whole_runs(once, by_hand, accuracy)
         own_loop(once, [*linear, "strategy.features=every_epoch"])
@@ -43,32 +44,32 @@ def main() -> None:
 
 
 def whole_runs(once: Finished, by_hand: float, accuracy: float) -> None:
-    """The loop by hand and features once, from the start of the process to its end, decoding included in both."""
+    """Compare the hand-written loop with features computed once: whole processes, both including decoding."""
     images = sum(sum(by_class.values()) for by_class in once.summary["data"]["counts"].values())
     epochs = once.summary["epochs_done"]
-    what = f"{epochs} epochs of a head on {images:,} images: by hand {by_hand:.0f} s, features once {once.seconds:.1f} s"
+    what = f"{epochs} epochs of a head, {images:,} images: plain loop {by_hand:.0f} s, features once {once.seconds:.1f} s"
     say(what, f"{by_hand / once.seconds:.1f}", "at least 8 times as fast")
     apart = abs(accuracy - once.accuracy)
-    say(f"  test accuracy {accuracy:.2%} and {once.accuracy:.2%}, points apart", f"{100 * apart:.2f}", "at most 1")
+    say(f"  test accuracy {accuracy:.2%} and {once.accuracy:.2%}, difference in points", f"{100 * apart:.2f}", "at most 1")
 
 
 def own_loop(once: Finished, overrides: list[str]) -> None:
-    """Our own loop that runs the frozen part in every epoch, images decoded already."""
+    """Measure our own loop that runs the frozen network in every epoch, with images already decoded."""
     usual = run(overrides)
     what = f"  the same with our own loop in every epoch ({usual.summary['precision']}): {usual.seconds:.0f} s"
     say(what, f"{usual.seconds / once.seconds:.1f}", "")
 
 
 def second_runs(shared: list[str], by_hand: float) -> None:
-    """Other classifiers on stored features, from the start of the process to its end."""
+    """Measure other classifiers on stored features, as whole processes."""
     for classifier in ("logistic", "ridge", "knn"):
         seconds = min(run([*shared, f"strategy.classifier={classifier}"]).seconds for _ in range(SECOND_RUNS))
         say(f"  another classifier ({classifier}), seconds from start to finish", f"{seconds:.1f}", "under 8")
-        say("    the loop by hand takes this many times longer", f"{by_hand / seconds:.0f}", "at least 30")
+        say("    time of the plain loop / time of this run", f"{by_hand / seconds:.0f}", "at least 30")
 
 
 def feature_rate(overrides: list[str]) -> None:
-    """Images per second through the feature store (reading, cropping and storing included) / the bare network."""
+    """Compare images per second through the feature store (including reading, cropping, storing) and the bare network."""
     import torch
 
     from vision2.config.compose import load_config
@@ -95,7 +96,7 @@ def feature_rate(overrides: list[str]) -> None:
 
 
 def _bare_rate(network, images, batches: int) -> float:
-    """Images per second of the network alone, on one batch in memory."""
+    """Images per second of the bare network on one batch in memory."""
     import torch
 
     with torch.inference_mode():
@@ -111,7 +112,7 @@ def say(what: str, value: str, wanted: str) -> None:
 
 
 class Finished(NamedTuple):
-    """A whole process: its seconds, its run folder and summary."""
+    """A finished training process: its seconds, its run folder and its summary."""
 
     seconds: float
     folder: Path
@@ -129,7 +130,7 @@ def run(overrides: list[str]) -> Finished:
 
 
 def _by_hand(photos: Path, weights: Path, run_folder: Path, epochs: str) -> tuple[float, float]:
-    """(seconds, test accuracy) of the loop by hand on the same split."""
+    """(seconds, test accuracy) of the hand-written loop on the same split."""
     script = Path(__file__).resolve().parent / "plain_transfer.py"
     overrides = [str(photos), str(weights), str(run_folder / "split.json"), epochs]
     seconds, lines = _timed([sys.executable, str(script), *overrides])
@@ -137,7 +138,7 @@ def _by_hand(photos: Path, weights: Path, run_folder: Path, epochs: str) -> tupl
 
 
 def _timed(command: list[str]) -> tuple[float, list[str]]:
-    """(seconds of the whole process, lines it printed)."""
+    """Run a command and return (its seconds, the lines it printed)."""
     start = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True)
     seconds = time.perf_counter() - start

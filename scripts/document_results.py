@@ -1,8 +1,8 @@
-"""Put measured results into the guides: of each experiment the newest finished sweep, as its own report words it.
+"""Copy measured results into the guides: for each experiment, those in the report of its newest finished sweep.
 
     python scripts/document_results.py outputs/sweeps
 
-Fills what stands between `<!-- result: NAME -->` and `<!-- end -->` in docs/lecture.md and docs/clase.es.md, and the
+Replaces the text between `<!-- result: NAME -->` and `<!-- end -->` in docs/lecture.md and docs/clase.es.md, and the
 table between `<!-- experiments -->` and `<!-- end -->` in README.md.
 """
 
@@ -18,12 +18,12 @@ from vision2.runs.read import read_runs
 from vision2.runs.sweep_folder import SweepFolder
 
 ROOT = Path(__file__).resolve().parent.parent
-# English last: it stays in the sweep's folder, and the README quotes it
+# English last: its report stays in the sweep folder, and the README quotes it
 GUIDES = {"es": ROOT / "docs" / "clase.es.md", "en": ROOT / "docs" / "lecture.md"}
 MEASURED = {"en": "Measured", "es": "Medido"}
 RUNS = {"en": "runs", "es": "corridas"}
-TRAIN_ACCURACY = 2  # of the columns behind the page's fold, beside all those before it
-FOLDER = re.compile(r"=(?:/[\w.-]+)+/([\w.-]+)")  # folders of the measuring machine: their last name is enough
+TRAIN_ACCURACY = 2  # index of that column in the table of more columns
+FOLDER = re.compile(r"=(?:/[\w.-]+)+/([\w.-]+)")  # absolute paths, shortened to their last name
 
 
 def main(sweeps: Path) -> None:
@@ -43,12 +43,12 @@ def main(sweeps: Path) -> None:
 
 
 def jobs_of(folder: Path) -> list[dict]:
-    """The jobs of a sweep; none of one without a report, which has no verdict to quote."""
+    """The jobs of a sweep, or none if it has no report, and so no verdict to quote."""
     return SweepFolder(folder).jobs() if (folder / "report" / "report.md").exists() else []
 
 
 def result(folder: Path, runs: list, language: str) -> str:
-    """Verdict, comparisons, table and the command, as Markdown."""
+    """The verdict, comparisons, results and command of a sweep, as Markdown."""
     write_report(folder, language=language)
     text = (folder / "report" / "report.md").read_text()
     verdict = re.search(r"^\*\*.*$", text, re.MULTILINE)
@@ -59,7 +59,7 @@ def result(folder: Path, runs: list, language: str) -> str:
 
 
 def command_of(runs: list) -> str:
-    """The command of the sweep: the words its jobs share, without the folders of the machine."""
+    """The command of the sweep: the overrides that all its jobs share, without settings and paths of the machine."""
     words = [run.get("command").split()[3:] for run in runs]
     shared = [word for word in words[0] if all(word in others for others in words)]
     kept = [word for word in shared if not word.startswith(("output_dir", "device", "skip_finished", "dataset.cache_dir"))]
@@ -87,7 +87,7 @@ def summary_row(name: str, folder: Path, runs: list) -> str:
 
 
 def tables(text: str) -> list[list[list[str]]]:
-    """Every Markdown table of a text as rows of cells, the heading first."""
+    """Every Markdown table in a text, as rows of cells, headings first."""
     found = []
     for block in re.findall(r"(?:^\|.*\|\n)+", text, re.MULTILINE):
         rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in block.strip().splitlines()]
@@ -104,7 +104,7 @@ def replace(file: Path, mark: str, text: str) -> None:
     pattern = re.compile(rf"(<!-- {re.escape(mark)} -->\n).*?(<!-- end -->)", re.DOTALL)
     old = file.read_text()
     if not pattern.search(old):
-        print(f"{file.name} has no place for '{mark}'")
+        print(f"skipped '{mark}': add the lines <!-- {mark} --> and <!-- end --> to {file.name}")
     file.write_text(pattern.sub(lambda match: f"{match[1]}{text}\n{match[2]}", old))
 
 

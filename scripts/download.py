@@ -1,4 +1,4 @@
-"""Download data sets and weights ahead of a class, so that it does not wait for the network.
+"""Download data sets and weights before a class, so that nobody has to wait for the network.
 
 python scripts/download.py dataset=cifar10
 python scripts/download.py dataset=cats_vs_dogs source=oxford_pet
@@ -13,8 +13,8 @@ from vision2.config.command import Option, run_command
 
 OPTIONS = {
     "dataset": Option(None, "cifar10, cats_vs_dogs or plants"),
-    "source": Option(None, "which archive, for a data set with several"),
-    "models": Option("", "names of models, separated by commas: their default pretrained weights"),
+    "source": Option(None, "archive to download, if the data set has several"),
+    "models": Option("", "comma-separated models whose default pretrained weights to download"),
 }
 
 

@@ -1,11 +1,11 @@
-"""Kill runs at random moments, recover each as a user would, and compare it with the uninterrupted run bit for bit.
+"""Kill runs at random moments, recover them as a user would, and compare them bit by bit with the uninterrupted runs.
 
     python scripts/kill_runs.py [--minutes 10] [--kills 300] [--seed 0]
 
-Kinds of work: photographs trained on in epochs, a linear classifier trained on stored features, a classifier fitted at once,
+Kinds of runs: training on photographs, a linear classifier trained on stored features, a classifier fitted in one step, and
 a sweep of two runs with its report. Each kill is SIGKILL, SIGTERM or Ctrl-C at a random moment of the phase with the fewest
-kills so far. Recovery is `resume=FOLDER`, or the same command again where no run folder was begun; a third of the recoveries
-is killed too. The exit code is 1 when a folder was unusable or a result differed.
+kills so far. Recovery is `resume=FOLDER`, or the same command again if there is no run folder yet; a third of the recoveries
+are killed too. The exit code is 1 if a folder was unusable or a result differed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
-# before torch is imported: children are forked, threads are not
+# set before torch is imported: forked children do not inherit threads
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 import numpy as np
@@ -62,12 +62,12 @@ KINDS = {
     "sweep": ["-m", "seed=0,1", "strategy=scratch", "train.epochs=1"],
 }
 
-MODULES = "modules.txt"  # what a child imported
+MODULES = "modules.txt"  # the modules a child imported
 phase_now = mmap.mmap(-1, 1)  # shared with the children: the index of the phase they are in
 
 
 def watch_phases() -> None:
-    """In a child: note in `phase_now` what it is doing."""
+    """In a child process: record its current phase in `phase_now`."""
 
     def watched(function, index):
         def call(*given, **named):
@@ -85,7 +85,7 @@ def watch_phases() -> None:
 
 
 class Child:
-    """One command in a forked process, its output in a file."""
+    """A command in a forked process, with its output in a file."""
 
     def __init__(self, folder: Path, words: list[str]):
         folder.mkdir(parents=True, exist_ok=True)
@@ -125,14 +125,14 @@ class Child:
 
 
 def import_what_it_imported(folder: Path) -> None:
-    """So that each child need not wait for it again."""
+    """Import the modules that a child imported, so that later children need not import them again."""
     for name in (folder / MODULES).read_text().splitlines():
         with suppress(Exception):
             importlib.import_module(name)
 
 
 def measure(child: Child) -> dict[str, list[float]]:
-    """How long each visit to each phase takes, until the child ends."""
+    """The duration of each visit to each phase, until the child ends."""
     visits: dict[str, list[float]] = {phase: [] for phase in PHASES}
     last, since = 0, time.perf_counter()
     while not child.ended():
@@ -147,7 +147,7 @@ def measure(child: Child) -> dict[str, list[float]]:
 def kill_at(
     child: Child, stream: random.Random, visits: dict[str, list[float]], counts: Counter
 ) -> tuple[str, signal.Signals] | None:
-    """Send a signal at a random moment of the phase with the fewest kills so far; None when the child ended before."""
+    """Send a signal at a random moment of the phase with the fewest kills so far; None if the child ended first."""
     phase = min((name for name in PHASES if visits[name]), key=lambda name: (counts[f"phase {name}"], stream.random()))
     wanted = stream.randrange(len(visits[phase]))
     delay = stream.uniform(0, visits[phase][wanted])
@@ -181,13 +181,13 @@ def make_photographs(root: Path) -> None:
 
 
 def recorded(folder: Path) -> dict[int, Path]:
-    """The completed runs below `folder` by their seed."""
+    """The completed runs below `folder`, by seed."""
     runs, _ = read_runs(folder / "outputs")
     return {run.seed: run.path for run in runs if run.completed}
 
 
 def result(run_dir: Path) -> dict:
-    """All that two equal runs have in common."""
+    """The results of a run that must be the same in an equal run."""
     found = {}
     for name in ("best.pt", "last.pt"):
         content = torch.load(run_dir / name, weights_only=True)
@@ -213,7 +213,7 @@ def same(first: object, second: object) -> bool:
 
 
 def recovery(kind: str, folder: Path, words: list[str]) -> list[str] | None:
-    """What a user types next; None when the run is complete already."""
+    """The command a user would type next; None if the run is already complete."""
     if kind == "sweep":
         return [*words, "skip_finished=true"]
     begun = [path for path in run_folders(folder / "outputs") if (path / "config.yaml").exists()]
@@ -223,7 +223,7 @@ def recovery(kind: str, folder: Path, words: list[str]) -> list[str] | None:
 
 
 def attempt(kind: str, folder: Path, words: list[str], visits: dict, stream: random.Random, counts: Counter) -> str | None:
-    """Run, kill, recover (a third of the recoveries is killed too); returns what is wrong with the folder, or None."""
+    """Run, kill and recover (a third of the recoveries are killed too); return what is wrong with the folder, or None."""
     typed, kills_left = words, 1 + (stream.random() < 1 / 3)
     while typed is not None:
         child = Child(folder, typed)
@@ -286,7 +286,7 @@ def main() -> int:
                 found = {seed: result(path) for seed, path in recorded(folder).items()}
                 equal = same(expected[kind], found)
                 counts["equal to the uninterrupted run" if equal else "different results"] += 1
-                wrong += [] if equal else [f"{kind}: another result after a kill"]
+                wrong += [] if equal else [f"{kind}: the result after a kill differs from that of the uninterrupted run"]
             shutil.rmtree(folder)
     for key in ("runs", "kills", "unusable folders", "different results", "equal to the uninterrupted run"):
         print(f"{key}: {counts[key]}")

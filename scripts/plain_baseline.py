@@ -1,4 +1,4 @@
-"""The script that people write by hand, for comparison: DataLoader with PIL, float32, contiguous tensors, one epoch.
+"""A typical hand-written training script, for comparison: DataLoader with PIL, float32, contiguous tensors, one epoch.
 
 python scripts/plain_baseline.py FOLDER BATCH_SIZE      (FOLDER/CLASS/*.jpg; prints images per second)
 """

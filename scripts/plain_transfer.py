@@ -1,9 +1,10 @@
-"""The loop that people write by hand, for comparison: frozen MobileNet v2, new head, DataLoader with PIL, float32.
+"""A typical hand-written training loop, for comparison: frozen MobileNet v2, new head, DataLoader with PIL, float32.
 
 python scripts/plain_transfer.py PHOTOS WEIGHTS SPLIT EPOCHS
 
-PHOTOS/CLASS/*.jpg; WEIGHTS in torchvision's layout; SPLIT is the split.json of one of our runs, so that both see the same
-images. Every epoch decodes every image and runs the whole network. Prints the test accuracy of the best epoch.
+PHOTOS has images in CLASS/*.jpg; WEIGHTS has torchvision's parameter names; SPLIT is the split.json of a vision2 run, so that
+both use the same images. Every epoch decodes every image and runs the whole network. Prints the test accuracy of the best
+epoch.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ criterion = nn.CrossEntropyLoss()
 best = (-1.0, {})
 for _ in range(epochs):
     network.train()
-    network.features.eval()  # else the frozen batch norms would move
+    network.features.eval()  # otherwise the running statistics of the frozen batch norms would change
     for inputs, labels in loaders["train"]:
         loss = criterion(network(inputs), labels)
         optimizer.zero_grad()

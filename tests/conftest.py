@@ -1,4 +1,4 @@
-"""What every test shares: one thread a worker, no network, a cache of its own, the command line as a user calls it."""
+"""What every test shares: one thread per worker, no network, a separate cache, the command line as a user calls it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory):
-    """No test reads or fills the user's caches, the fixtures of a whole module included."""
+    """No test or module fixture reads or fills the user's caches."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VISION2_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         patch.setenv("TORCH_HOME", str(tmp_path_factory.getbasetemp() / "torch"))

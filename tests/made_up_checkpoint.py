@@ -1,4 +1,4 @@
-"""A checkpoint as a run leaves it, without the run: a tiny network that tells red, green and blue pictures apart."""
+"""A checkpoint as a run would leave it: a tiny network that distinguishes red, green and blue pictures."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def colour_checkpoint(path: Path) -> Path:
 
 
 def cut_checkpoint(path: Path, head: Head) -> Path:
-    """The same network cut after its first stage (16 channels), with `head` on what comes out there."""
+    """The same network cut after its first stage (16 channels), with `head` on its output."""
     content = load_checkpoint(colour_checkpoint(path))
     content["model"] = {name: value for name, value in content["model"].items() if not name.startswith("head.")}
     content["model"] |= {f"head.{name}": value for name, value in head.state_dict().items()}

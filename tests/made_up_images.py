@@ -1,4 +1,4 @@
-"""Small images of every kind people have, made on the spot."""
+"""Small images of many kinds, generated on the spot."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def encoded(seed: int = 0, kind: str = "JPEG", **size: int) -> bytes:
 
 
 def write_images(root: Path, names: list[str]) -> Path:
-    """One valid JPEG a name, all different, below `root`."""
+    """One valid JPEG per name, all different, below `root`."""
     for seed, name in enumerate(names):
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)

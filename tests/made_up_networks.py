@@ -1,4 +1,4 @@
-"""Every option of conf/model as a configuration, and networks without the time that drawing initial weights takes."""
+"""Every option of conf/model as a configuration, and networks built without drawing initial weights, which takes time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def options() -> dict[str, ModelConfig]:
 
 
 def cheap_network(config: ModelConfig, num_classes: int, image_size_px: int) -> Network:
-    """On the CPU, filled with constants of a sensible size: right shapes and finite numbers, no random draws."""
+    """A network on the CPU, filled with constants of a sensible size: right shapes and finite numbers, no random draws."""
     network = meta_network(config, num_classes, image_size_px).to_empty(device="cpu")
     with torch.no_grad():
         for name, parameter in network.named_parameters():

@@ -1,4 +1,4 @@
-"""Run folders as a real run leaves them, with numbers of our choosing."""
+"""Run folders as real runs leave them, with made-up numbers."""
 
 from __future__ import annotations
 

@@ -41,20 +41,20 @@ def test_the_four_cases_of_the_lecture(per_class, probes, case, settings):
     assert advice.strategy == ("feature_extraction" if case in "ab" else "finetune")
 
 
-def test_features_hardly_better_than_untrained_ones_count_as_different():
+def test_features_hardly_better_than_untrained_ones_mean_different_data():
     assert not evidence(100, (0.5, 0.6, 0.62), untrained=0.6).similar
 
 
-def test_reasons_carry_their_numbers_and_say_what_would_change_them():
+def test_reasons_contain_their_numbers_and_what_would_change_the_advice():
     advice = advise(evidence(100, (0.6, 0.7, 0.95), untrained=0.4))
-    told = " ".join(advice.because)
-    assert "95.0%" in told
-    assert "40.0%" in told
-    assert "92%" in told  # 1 - 0.05 / 0.60
+    reasons = " ".join(advice.because)
+    assert "95.0%" in reasons
+    assert "40.0%" in reasons
+    assert "92%" in reasons  # 1 - 0.05 / 0.60
     assert "10.0 times" in advice.unless[0]
 
 
-def test_the_sample_holds_as_many_of_each_class_as_it_can():
+def test_the_sample_is_as_even_over_the_classes_as_possible():
     labels = np.array([0] * 90 + [1] * 10)
     images = ArrayImages([np.zeros((1, 1, 3), dtype=np.uint8)] * 100)
     part = sample_of(Split("train", labels, tuple(map(str, range(100))), images), 30, seed=0)
@@ -71,28 +71,28 @@ def source(tmp_path_factory):
     return folder
 
 
-def test_advice_names_the_command_and_the_check_says_whether_it_was_right(source, tmp_path, capsys, monkeypatch):
+def test_advice_prints_the_command_and_the_check_reports_whether_it_was_right(source, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("vision2.experiment._picture", lambda *_: None)
     words = [*TINY, f"strategy.source={source}", f"output_dir={tmp_path}", "sample=150", "check=true", "train.epochs=1"]
     assert main(words) == 0
-    told = capsys.readouterr().out
-    assert "python -m vision2.train dataset=digits" in told
+    printed = capsys.readouterr().out
+    assert "python -m vision2.train dataset=digits" in printed
     record = json.loads((tmp_path / "advice" / "digits-resnet20.json").read_text())
     assert record["advice"]["case"] in "ab"
-    assert record["check"]["verdict"] in ("right", "not shown wrong", "wrong")
+    assert record["check"]["verdict"] in ("right", "not shown to be wrong", "wrong")
     assert {row["name"] for row in record["check"]["candidates"]} == {"scratch", "feature_extraction", "finetune"}
     assert set(record["check"]["rank_correlation"]) == {"h_score", "log_me", "knn_accuracy", "probe_accuracy"}
-    assert f"the advice ({record['advice']['strategy']}) was {record['check']['verdict']}" in told
+    assert f"the advice ({record['advice']['strategy']}) was {record['check']['verdict']}" in printed
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["strategy=finetune"], "is what this command recommends"),
+        (["strategy=finetune"], "strategy is chosen by this command; leave 'strategy=finetune' out"),
         (["sample=5"], "sample is 5; it must be at least 20"),
         ([], "has no published weights"),
     ],
 )
-def test_mistakes_are_one_sentence_each(words, sentence, capsys):
+def test_mistakes_are_reported_in_one_sentence(words, sentence, capsys):
     assert main([*TINY, *words]) == 2
     assert sentence in capsys.readouterr().err

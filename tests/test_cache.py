@@ -24,7 +24,7 @@ def test_list_shows_size_images_and_where_they_came_from(tmp_path, capsys):
     assert str(tmp_path / "photos") in output
 
 
-def test_clear_deletes_what_no_process_uses_and_nothing_else(tmp_path, capsys):
+def test_clear_deletes_only_stores_that_no_process_uses(tmp_path, capsys):
     images = fill(tmp_path)
     (tmp_path / "cache/downloads").mkdir()
     cache.main(["clear", f"dir={tmp_path / 'cache'}"])
@@ -43,6 +43,6 @@ def test_an_empty_cache_is_not_an_error(tmp_path, capsys):
     assert not (tmp_path / "none").exists()
 
 
-def test_an_unknown_action_is_one_sentence(capsys):
+def test_an_unknown_action_is_refused_in_one_sentence(capsys):
     assert cache.main(["clean"]) == 2
     assert capsys.readouterr().err.strip() == "error: unknown action 'clean', did you mean 'clear'?"

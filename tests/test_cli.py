@@ -1,4 +1,4 @@
-"""The command line in a user's hands: help, mistakes, sweeps, an experiment from its command to its page."""
+"""The command line as a user calls it: help, mistakes, sweeps, an experiment from its command to its page."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_help_shows_usage_options_and_the_configuration(vision2):
         assert text in done.stdout
 
 
-def test_the_resolved_configuration_can_be_read_without_running(tmp_path):
+def test_the_resolved_configuration_can_be_printed_without_running(tmp_path):
     done = typed(tmp_path, "--cfg", "job", "--resolve", "train.epochs=3", "output_dir=mis años (1)")
     assert done.returncode == 0
     assert "epochs: 3" in done.stdout
@@ -48,7 +48,7 @@ def test_the_resolved_configuration_can_be_read_without_running(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_mistake_ends_the_process_with_code_2_and_no_trace(vision2, tmp_path):
+def test_a_mistake_ends_the_process_with_code_2_and_no_traceback(vision2, tmp_path):
     done = vision2("train", "model=resnet2O")
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(r"error: unknown model 'resnet2O', did you mean '\w+'\?\n", done.stderr)
@@ -126,7 +126,7 @@ def test_an_experiment_is_one_plain_command_that_ends_in_a_verdict_and_a_page(ex
     assert "verdict: inconclusive" in experiment.stdout
     (page,) = experiment.folder.rglob("report.html")
     text = page.read_text()
-    assert text.index("after one epoch on 57 digits") < text.index("plain20, random start, digits")
+    assert text.index("after one epoch on 57 digits") < text.index("plain20, random initialisation, digits")
     assert "python -m vision2.train experiment=smoke device=cpu<" in text  # the whole sweep again
     assert all((page.parent / name).exists() for name in ("report.md", "table.csv"))
 
@@ -146,7 +146,7 @@ def sweep(experiment):
     return typed(experiment.folder, "-m", *smoke, *words)
 
 
-def test_a_failing_job_does_not_stop_the_rest_and_is_named_at_the_end(experiment, sweep):
+def test_a_failing_job_does_not_stop_the_rest_and_is_listed_at_the_end(experiment, sweep):
     assert sweep.returncode == 1
     assert "Traceback" not in sweep.stderr
     assert "4 of 4 jobs: 2 failed, 1 skipped, 1 completed" in sweep.stdout

@@ -22,22 +22,22 @@ def verdict(a, b):
     return effect.verdict
 
 
-def test_the_verdict_is_where_the_paired_interval_lies():
+def test_the_verdict_depends_on_the_position_of_the_paired_interval():
     assert verdict([0.9, 0.8, 0.85], [0.8, 0.71, 0.74]) == HELPS
     assert verdict([0.8, 0.71, 0.74], [0.9, 0.8, 0.85]) == HURTS
     assert verdict([0.9, 0.8, 0.7], [0.7, 0.8, 0.85]) == NOT_SHOWN
 
 
-def test_pairing_finds_what_the_spread_between_seeds_would_hide():
+def test_pairing_shows_differences_that_the_spread_between_seeds_would_hide():
     assert verdict([0.61, 0.72, 0.83, 0.915], [0.60, 0.70, 0.82, 0.90]) == HELPS
 
 
-def test_one_seed_or_a_seed_that_changes_nothing_shows_no_difference():
+def test_a_single_seed_or_seeds_that_change_nothing_show_no_difference():
     assert verdict([0.9], [0.1]) == NOT_SHOWN
     assert verdict([0.9, 0.9, 0.9], [0.1, 0.1, 0.1]) == NOT_SHOWN
 
 
-def test_only_seeds_that_both_have_are_paired():
+def test_only_seeds_of_both_strategies_are_paired():
     found = effects({"scratch": {0: 0.5, 1: 0.6, 2: 0.7}, "finetune": {1: 0.8, 2: 0.95, 3: 0.1}}, "scratch")
     assert found[1].difference.n == 2
     assert found[1].difference.mean == pytest.approx(0.225)
@@ -48,10 +48,10 @@ def test_a_comparison_from_an_earlier_run_prints_and_writes_its_verdict(tmp_path
     source.mkdir()
     run(load_config(TINY), lambda: source, "")
     words = [*TINY, f"output_dir={tmp_path}", "seeds=0,1", "strategies=scratch,feature_extraction", f"source={source}"]
-    assert main([*words, "strategy.classifier=centroid"]) == 2  # goes with feature_extraction only, and says so
+    assert main([*words, "strategy.classifier=centroid"]) == 2  # scratch refuses it
     assert main(words) == 0
-    told = capsys.readouterr().out
-    assert "feature_extraction from source" in told
+    printed = capsys.readouterr().out
+    assert "feature_extraction from source" in printed
     (file,) = tmp_path.rglob("comparison.json")
     record = json.loads(file.read_text())
     assert record["baseline"] == "scratch"
@@ -60,10 +60,10 @@ def test_a_comparison_from_an_earlier_run_prints_and_writes_its_verdict(tmp_path
     expected = sum(a["by_seed"][seed] - b["by_seed"][seed] for seed in ("0", "1")) / 2
     assert a["difference"]["mean"] == pytest.approx(expected)
     assert main(words) == 0
-    assert "epoch 1/1" not in capsys.readouterr().out  # every run was found again
+    assert "epoch 1/1" not in capsys.readouterr().out  # all finished runs were reused
 
 
-def test_a_source_that_cannot_be_used_is_told_before_anything_is_trained(tmp_path, capsys):
+def test_a_source_that_cannot_be_used_is_refused_before_anything_is_trained(tmp_path, capsys):
     assert main([*TINY, f"output_dir={tmp_path}", "strategies=scratch,finetune", f"source={tmp_path}"]) == 2
     assert "is not a run folder" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
@@ -74,11 +74,11 @@ def test_a_source_that_cannot_be_used_is_told_before_anything_is_trained(tmp_pat
     [
         (["strategies=scratch"], "needs at least two strategies"),
         (["strategies=scratch,finetun"], "did you mean 'finetune'"),
-        (["seeds=a,b"], "whole numbers with commas"),
-        (["strategy=finetune"], "chosen by the comparison itself"),
+        (["seeds=a,b"], "whole numbers separated by commas"),
+        (["strategy=finetune"], "set by the comparison itself; leave it out"),
         (["model=resnet20"], "has no published weights"),
     ],
 )
-def test_mistakes_are_one_sentence_each(words, sentence, capsys):
+def test_mistakes_are_reported_in_one_sentence(words, sentence, capsys):
     assert main([*TINY, *words]) == 2
     assert sentence in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`python -m vision2.cost`: computed and counted agree, the slides stand beside, mistakes are one line."""
+"""`python -m vision2.cost`: computed and counted numbers agree, with the slides next to them; mistakes give one line."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from vision2.profiling.cost_lesson import design_rows
 
 
 @pytest.mark.parametrize("given", [Setting(), Setting(size=5, channels=7, filters_1x1=3, reduce=2, n=4)])
-def test_the_count_on_the_real_module_is_the_computed_number_in_every_row(given):
+def test_the_count_on_the_real_module_equals_the_computed_number_in_every_row(given):
     for lesson in lessons(given):
         for design in (lesson.costly, lesson.cheaper):
             for row in design_rows(design, given):
                 assert row.counted == row.computed, (design.name, row.layer)
 
 
-def test_the_lecture_is_printed_with_exact_numbers_beside_the_slides(capsys):
+def test_the_exact_numbers_are_printed_next_to_those_of_the_slides(capsys):
     assert main([]) == 0
     rows = {tuple(line.split()) for line in capsys.readouterr().out.splitlines()}
     assert ("sum", "333,670,400", "333,670,400", "333.5", "M") in rows
@@ -27,8 +27,8 @@ def test_the_lecture_is_printed_with_exact_numbers_beside_the_slides(capsys):
     assert ("3x3", "28·28", "·", "3·3·100", "·", "192", "135,475,200", "135,475,200", "135.4", "M") in rows
 
 
-def test_the_slides_speak_only_of_their_own_input(capsys):
-    # 14·14 · 5·5·512 · 48 happens to be 120,422,400, a number of the slides.
+def test_the_slides_are_shown_only_for_their_own_input(capsys):
+    # 14·14 · 5·5·512 · 48 happens to be 120,422,400, which is a number on the slides.
     assert main(["size=14", "channels=512", "filters_5x5=48"]) == 0
     printed = capsys.readouterr().out
     assert "120,422,400" in printed
@@ -44,11 +44,11 @@ def test_markdown_and_json_are_written_to_a_folder(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("word", "sentence"),
     [("size=0", "size is 0; it must be 1 or more"), ("size=big", "whole number"), ("sise=3", "did you mean 'size'")],
 )
-def test_mistakes_are_one_sentence_and_exit_code_2(word, told, capsys):
+def test_mistakes_give_one_line_and_exit_code_2(word, sentence, capsys):
     assert main([word]) == 2
     errors = capsys.readouterr().err
-    assert told in errors
+    assert sentence in errors
     assert errors.count("\n") == 1

@@ -1,4 +1,4 @@
-"""docs/inputs.md is what the code says, and each layout it shows is read as it says."""
+"""docs/inputs.md matches the code, and each layout it shows is read as it says."""
 
 import importlib.util
 from pathlib import Path
@@ -17,13 +17,13 @@ script = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(script)
 
 
-def test_the_page_is_what_the_code_says():
+def test_the_page_matches_the_code():
     before = script.PAGE.read_text(encoding="utf-8")
     assert before == script.page(before), "run: python scripts/document_inputs.py"
-    assert all(ending in before for kind in FORMATS for ending in kind.endings)
+    assert all(extension in before for kind in FORMATS for extension in kind.extensions)
 
 
-def test_the_section_of_the_weights_is_kept():
+def test_the_section_on_weights_is_kept():
     kept = f"{script.WEIGHTS}\n| wrapper | read as |\n{script.END}"
     assert kept in script.page(f"# before\n\n{kept}\n")
 

@@ -1,4 +1,4 @@
-"""One run end to end, small: what it writes, that it resumes bit for bit, that a stop loses nothing."""
+"""A small run end to end: what it writes, that it resumes bit for bit, that a stop loses nothing."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_run_leaves_its_configuration_split_curves_summary_checkpoints_and_eve
     assert not any(name.endswith(".tmp") for name in names)
 
 
-def test_the_summary_says_what_a_reader_needs_to_judge_the_number(two_epochs):
+def test_the_summary_contains_what_a_reader_needs_to_judge_the_result(two_epochs):
     folder, _ = two_epochs
     summary = json.loads((folder / "summary.json").read_text())
     test = summary["metrics"]["test"]
@@ -115,7 +115,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(two_epochs, tmp_
     assert resumed["metrics"] == summary["metrics"]
 
 
-def test_evaluating_the_checkpoint_gives_the_test_figures_of_the_run(two_epochs, vision2, tmp_path):
+def test_evaluating_the_checkpoint_gives_the_test_results_of_the_run(two_epochs, vision2, tmp_path):
     folder, summary = two_epochs
     done = vision2("train", "mode=eval", f"checkpoint={folder / 'best.pt'}")
     assert done.returncode == 0, done.stderr
@@ -132,7 +132,7 @@ def test_a_run_that_diverges_is_recorded_as_failed_with_the_step_and_the_rate(tm
     assert "learning rate" in summary["error"]
 
 
-def test_absent_weights_leave_no_run_folder_behind(tmp_path):
+def test_missing_weights_leave_no_run_folder_behind(tmp_path):
     words = ["model=resnet18", "strategy=finetune", f"output_dir={tmp_path / 'outputs'}"]
     outcome = run_recorded(load_config(words), "")
     assert outcome.exit_code == 2
@@ -140,7 +140,7 @@ def test_absent_weights_leave_no_run_folder_behind(tmp_path):
     assert not (tmp_path / "outputs").exists()
 
 
-def test_an_internal_error_keeps_its_trace_in_the_run_folder(tmp_path, monkeypatch):
+def test_the_traceback_of_an_internal_error_is_kept_in_the_run_folder(tmp_path, monkeypatch):
     monkeypatch.setattr("vision2.training.epochs.EpochFit._epoch", lambda *args: 1 / 0)
     outcome = run_recorded(load_config([*TINY, f"output_dir={tmp_path}"]), "")
     assert outcome.exit_code == 1
@@ -210,19 +210,19 @@ def broken_copy(folder, tmp_path, **files):
 
 
 @pytest.mark.parametrize(
-    ("files", "words", "told"),
+    ("files", "words", "text"),
     [
-        ({}, ["train.epochs=1"], "has finished 2 epochs already"),
+        ({}, ["train.epochs=1"], "has already finished 2 epochs; set train.epochs to 2 or more, not 1"),
         ({"metrics_jsonl": 'x\n{"epoch": 2}\n'}, ["train.epochs=3"], "line 1 of metrics.jsonl is broken"),
         ({"split_json": '{"fingerprint": "of other images"}'}, ["train.epochs=3"], "other images"),
         ({"split_json": "{"}, ["train.epochs=3"], "split.json"),
-        ({"config_yaml": "hello"}, [], "config.yaml holds no settings"),
+        ({"config_yaml": "hello"}, [], "config.yaml contains no settings"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list | dict) else "",
 )
-def test_a_run_that_cannot_go_on_is_told_so_and_stays_as_it_was(files, words, told, two_epochs, tmp_path):
+def test_a_run_that_cannot_be_resumed_is_refused_and_left_unchanged(files, words, text, two_epochs, tmp_path):
     copy = broken_copy(two_epochs[0], tmp_path, **files)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=text):
         run(config_of_run(str(copy), words), lambda: pytest.fail("claimed"), "")
     assert json.loads((copy / "summary.json").read_text())["status"] == "completed"
 
@@ -230,5 +230,5 @@ def test_a_run_that_cannot_go_on_is_told_so_and_stays_as_it_was(files, words, to
 def test_only_harmless_settings_may_change_on_resume(two_epochs):
     with pytest.raises(UserError, match=r"a resumed run cannot change strategy\.lr"):
         config_of_run(str(two_epochs[0]), ["strategy.lr=0.5"])
-    with pytest.raises(UserError, match="holds no run"):
+    with pytest.raises(UserError, match="is not a run folder"):
         config_of_run(str(two_epochs[0].parent), [])

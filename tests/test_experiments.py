@@ -1,6 +1,6 @@
-"""The lecture's experiments: each composes at both budgets, states a claim that can be judged, and has jobs that can run.
+"""The experiments of the lecture: each composes at both budgets, states a claim that can be judged, and has valid jobs.
 
-How one of them runs from the command to its page: tests/test_cli.py.
+tests/test_cli.py runs one of them from the command to its page.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def test_every_experiment_can_be_planned_on_digits_without_a_download(name):
 
 @pytest.mark.parametrize("budget", ["lite", "full"])
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_experiment_fixes_its_seeds_and_compares_one_configuration_with_one(name, budget):
+def test_every_experiment_fixes_its_seeds_and_compares_single_configurations(name, budget):
     """Each side of a comparison matches one job per seed and pair: a mean over several would be refused."""
     overrides = [f"experiment={name}", f"budget={budget}", *(["dataset.root=."] if name == "final_project" else [])]
     node = compose_config(overrides)

@@ -21,7 +21,7 @@ def blobs(n, seed):
     return np.eye(3)[labels] * 3 + rng.normal(size=(n, 3)), labels
 
 
-def test_a_draw_has_so_many_of_each_class_and_larger_draws_contain_smaller_ones():
+def test_a_draw_has_equally_many_images_per_class_and_larger_draws_contain_smaller_ones():
     labels = np.repeat([0, 1, 2], [20, 30, 40])
     few, many = (draw_support(labels, shots, seed=1, draw=4) for shots in (2, 7))
     assert np.bincount(labels[many]).tolist() == [7, 7, 7]
@@ -39,19 +39,19 @@ def test_the_nearest_centroid_of_unit_vectors_agrees_with_scikit_learn():
     assert (nearest_centroid(x, y, queries) == expected).all()
 
 
-def test_more_labels_help_and_the_interval_is_that_of_the_draws():
+def test_more_labels_help_and_the_interval_is_over_the_draws():
     (x, y), (queries, truth) = blobs(300, 0), blobs(200, 1)
     points = list(learning_curves({"pretrained": (x, queries)}, (y, truth), shots=[1, 50], draws=10, seed=0))
     by_key = {(point.classifier, point.shots): point for point in points}
     assert by_key["centroid", 50].accuracy.mean > by_key["centroid", 1].accuracy.mean
     one = by_key["linear", 1]
     assert one.accuracy.mean == pytest.approx(np.mean(one.draws))
-    half = 2.262 * np.std(one.draws, ddof=1) / np.sqrt(10)  # t quantile of 9 degrees
+    half = 2.262 * np.std(one.draws, ddof=1) / np.sqrt(10)  # t quantile for 9 degrees of freedom
     assert one.accuracy.high - one.accuracy.mean == pytest.approx(half, rel=1e-3)
 
 
-def test_more_shots_than_a_class_has_images_is_one_sentence():
-    with pytest.raises(UserError, match="shots includes 9, but class 'b' has 4 training images"):
+def test_more_shots_than_a_class_has_images_are_refused():
+    with pytest.raises(UserError, match="shots includes 9, but class 'b' has 4 training images; give numbers up to 4"):
         check_shots(np.array([0] * 9 + [1] * 4), ["a", "b"], [1, 9])
 
 
@@ -61,17 +61,16 @@ def test_the_command_prints_and_writes_a_curve_for_each_kind_of_features(tmp_pat
     source.mkdir()
     run(load_config([*TINY, "dataset.fraction=0.3", "train.epochs=2", "train.batch_size=32"]), lambda: source, "")
     assert main([*TINY, f"strategy.source={source}", f"output_dir={tmp_path}", "shots=1,5", "draws=3"]) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for name in ("pretrained, centroid", "untrained, linear", "pixels, centroid"):
-        assert name in told
+        assert name in printed
     folder = tmp_path / "few_shot" / "digits-resnet20"
     rows = json.loads((folder / "few_shot.json").read_text())
     assert len(rows) == 3 * 2 * 2
     assert (folder / "few_shot.png").stat().st_size > 5000
 
 
-def test_mistakes_are_one_sentence_each(capsys):
+def test_mistakes_are_reported_in_one_sentence(capsys):
     assert main([*TINY, "shots=a"]) == 2
     assert main([*TINY]) == 2
-    told = capsys.readouterr().err
-    assert "has no published weights" in told
+    assert "has no published weights" in capsys.readouterr().err

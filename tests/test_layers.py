@@ -1,4 +1,4 @@
-"""Imports point downwards only; the rule is in the README's map of the code."""
+"""Packages import only from those below them; the rule is in the README's map of the code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "vision2"
-# Each room and the rooms below it that it may import; everything may import `basics` and the rooms' plain `settings`.
+# Each package and those below it that it may import; all may import `basics` and the plain `settings` of each package.
 MAY_IMPORT = {
     "basics": set(),
     "models": set(),
@@ -53,7 +53,7 @@ LIGHT_FILES = [
 
 
 def imports_of(file: Path) -> list[tuple[str, int]]:
-    """Modules of this package that a file imports, inside functions too."""
+    """Modules of vision2 that a file imports, also inside functions."""
     found = []
     for node in ast.walk(ast.parse(file.read_text())):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -67,14 +67,14 @@ def allowed(name: str, prefixes: set[str]) -> bool:
     return any(name == prefix or name.startswith(prefix + ".") for prefix in prefixes)
 
 
-@pytest.mark.parametrize("room", MAY_IMPORT)
-def test_a_room_imports_only_what_lies_below_it(room):
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_a_package_imports_only_from_those_below_it(package):
     wrong = [
         f"{file.relative_to(PACKAGE)}:{line} imports vision2.{name}"
-        for file in sorted((PACKAGE / room).rglob("*.py"))
+        for file in sorted((PACKAGE / package).rglob("*.py"))
         if file.name != "__main__.py"  # a command, `python -m vision2.report`
         for name, line in imports_of(file)
-        if not allowed(name, {"basics", room} | MAY_IMPORT[room]) and not name.endswith(".settings")
+        if not allowed(name, {"basics", package} | MAY_IMPORT[package]) and not name.endswith(".settings")
     ]
     assert not wrong
 
@@ -86,14 +86,14 @@ def test_the_map_of_the_code_in_the_readme_names_files_that_exist():
     assert not [name for name in named if not any((root / name).exists() for root in (PACKAGE, PACKAGE.parent))]
 
 
-def test_only_the_configuration_room_and_the_commands_know_hydra():
+def test_only_the_config_package_and_the_commands_use_hydra():
     imports_hydra = re.compile(r"^\s*(from|import) (hydra|omegaconf)", re.MULTILINE)
-    rooms = [room for room in MAY_IMPORT if room != "config"]
-    files = [file for room in rooms for file in sorted((PACKAGE / room).rglob("*.py"))]
+    others = [package for package in MAY_IMPORT if package != "config"]
+    files = [file for package in others for file in sorted((PACKAGE / package).rglob("*.py"))]
     assert not [file.name for file in files if imports_hydra.search(file.read_text())]
 
 
-def test_help_and_configuration_errors_load_nothing_heavy():
+def test_help_and_configuration_errors_import_nothing_heavy():
     wrong = []
     for file in [file for name in LIGHT_FILES for file in sorted(PACKAGE.glob(name))]:
         for node in ast.parse(file.read_text()).body:
@@ -103,8 +103,8 @@ def test_help_and_configuration_errors_load_nothing_heavy():
     assert not wrong
 
 
-def test_a_run_of_our_own_network_waits_for_no_library_it_does_not_use():
-    """torchvision and timm take seconds to import; our residual nets need neither."""
+def test_a_run_of_our_own_network_imports_no_library_it_does_not_use():
+    """torchvision and timm take seconds to import; our residual networks need neither."""
     code = (
         "import sys, vision2.jobs.sweep; from vision2.models.settings import ModelConfig;"
         "from vision2.models.build import build_model;"

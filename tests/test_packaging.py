@@ -1,4 +1,4 @@
-"""A built wheel holds the configuration and works from any directory."""
+"""A built wheel contains the configuration and works from any directory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The wheel's content in a folder of its own, as pip would lay it out."""
+    """The content of the wheel in a separate folder, laid out as by pip."""
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
@@ -29,7 +29,7 @@ def installed(tmp_path_factory):
     return folder / "site"
 
 
-def test_the_wheel_holds_every_file_of_the_configuration(installed):
+def test_the_wheel_contains_every_file_of_the_configuration(installed):
     def tree(folder):
         return {str(file.relative_to(folder)) for file in folder.rglob("*.yaml")}
 
@@ -55,7 +55,7 @@ def test_the_console_command_is_the_module(installed):
     assert "vision2-train = vision2.train:main" in entry_points.read_text()
 
 
-def test_the_lock_has_hashes_for_every_package_and_no_address():
+def test_the_constraints_have_hashes_for_every_package_and_no_address():
     text = (ROOT / "constraints.txt").read_text()
     packages = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]
     assert all("==" in line and line.endswith("\\") for line in packages)

@@ -1,4 +1,4 @@
-"""`python -m vision2.predict`: right names for right files, whatever the files are like, and pictures to look at."""
+"""`python -m vision2.predict`: the right class names for files of any kind, and pictures of the predictions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture
 def pictures(tmp_path):
-    """red/ green/ blue/ with two images each, one file that is no image, and one that is empty."""
+    """red/ green/ blue/ with two images each, one file that is not an image, and one that is empty."""
     folder = tmp_path / "pictures"
     for name, colour in COLOURS.items():
         (folder / name).mkdir(parents=True)
@@ -55,10 +55,10 @@ def test_each_file_gets_its_class_name_and_probability(checkpoint, pictures, cap
     ]
     for row in rows:
         assert sum(float(row[key]) for key in ("probability", "probability_2", "probability_3")) == pytest.approx(1, abs=1e-5)
-    assert "not readable: green/empty.png: empty file" in printed.err
+    assert "unreadable: green/empty.png: empty file" in printed.err
 
 
-def test_the_table_lists_unreadable_files_and_what_each_folder_was_taken_for(checkpoint, pictures, capsys):
+def test_the_table_lists_unreadable_files_and_the_predictions_of_each_folder(checkpoint, pictures, capsys):
     assert main([f"checkpoint={checkpoint}", f"images={pictures}", "top=1"]) == 0
     printed = capsys.readouterr().out
     assert "red/broken.jpg: not an image in a known format" in printed
@@ -75,28 +75,28 @@ def test_json_holds_classes_preprocessing_and_everything_unreadable(checkpoint, 
 
 
 def test_the_preprocessing_of_the_checkpoint_is_enforced(checkpoint, pictures, capsys):
-    """A red pixel becomes (1, -1, -1) with mean = std = 0.5; ReLU leaves the first, the head makes logits (0, 0, 3)."""
+    """A red pixel becomes (1, -1, -1) with mean = std = 0.5; ReLU keeps the 1, and the head returns logits (0, 0, 3)."""
     assert main([f"checkpoint={checkpoint}", f"images={pictures / 'red' / 'a.png'}", "format=json"]) == 0
     (image,) = json.loads(capsys.readouterr().out)["images"]
-    batchnorm = 1 / np.sqrt(1 + 1e-5)  # of the stem, at its start
+    batchnorm = 1 / np.sqrt(1 + 1e-5)  # the stem's untrained batch norm
     expected = np.exp(3 * batchnorm) / (np.exp(3 * batchnorm) + 2)
     assert image["predictions"][0]["class"] == "red"
     assert image["predictions"][0]["probability"] == pytest.approx(expected, abs=1e-4)
 
 
-def test_an_image_is_turned_upright_before_it_is_cropped(checkpoint, tmp_path, capsys):
+def test_an_image_is_rotated_upright_before_it_is_cropped(checkpoint, tmp_path, capsys):
     exif = Image.Exif()
-    exif[ORIENTATION_TAG] = 6  # turn it clockwise
+    exif[ORIENTATION_TAG] = 6  # rotate it clockwise
     predictor = predictor_of_checkpoint(str(checkpoint), torch.device("cpu"))
     striped = Image.new("RGB", (16, 16), "red")
     striped.paste((0, 0, 255), (0, 0, 16, 8))  # blue above red
     striped.save(tmp_path / "stripes.png", exif=exif)
     seen = network_inputs(predictor, list_images_of(str(tmp_path / "stripes.png")).images)[0]
-    assert (seen[2, :, 8:] > 0.9).all()  # what was above is on the right
+    assert (seen[2, :, 8:] > 0.9).all()  # what was on top is on the right
     assert (seen[0, :, :8] > 0.9).all()
 
 
-def test_with_out_there_are_tables_a_contact_sheet_and_attribution_maps(checkpoint, pictures, tmp_path, capsys):
+def test_out_gets_tables_a_contact_sheet_and_attribution_maps(checkpoint, pictures, tmp_path, capsys):
     out = tmp_path / "out"
     assert main([f"checkpoint={checkpoint}", f"images={pictures}", f"out={out}", "gradcam=true", "shown=3"]) == 0
     assert sorted(file.name for file in out.iterdir()) == [
@@ -106,7 +106,7 @@ def test_with_out_there_are_tables_a_contact_sheet_and_attribution_maps(checkpoi
         "predictions.csv",
         "predictions.json",
     ]
-    # Three of six, spread over all: the first, the last and one in the middle.
+    # Three of six, evenly spread: the first, the last and one in the middle.
     maps = sorted(file.relative_to(out / "gradcam").as_posix() for file in (out / "gradcam").rglob("*.png"))
     assert maps == ["blue/a.png.png", "green/a.png.png", "red/b.jpg.png"]
     sheet = np.asarray(Image.open(out / "contact_sheet.png"))
@@ -115,7 +115,7 @@ def test_with_out_there_are_tables_a_contact_sheet_and_attribution_maps(checkpoi
     assert "(3 of 6 images)" in capsys.readouterr().err
 
 
-def test_files_of_the_users_in_the_folder_are_not_overwritten(checkpoint, pictures, tmp_path, capsys):
+def test_files_of_the_user_in_the_folder_are_not_overwritten(checkpoint, pictures, tmp_path, capsys):
     (tmp_path / "out" / "gradcam" / "red").mkdir(parents=True)
     words = [f"checkpoint={checkpoint}", f"images={pictures / 'red'}", f"out={tmp_path / 'out'}"]
     assert main(words) == main(words) == 0
@@ -149,14 +149,14 @@ def test_members_of_a_zip_are_read_and_cannot_write_outside_the_folder(checkpoin
     assert len(list((out / "gradcam").rglob("escaped.png.png"))) == 1
 
 
-def test_what_is_not_used_is_counted_by_reason_and_ending(checkpoint, pictures, capsys):
-    (pictures / "red" / "a.png").rename(pictures / "red" / "noending")
+def test_unused_files_are_counted_by_reason_and_extension(checkpoint, pictures, capsys):
+    (pictures / "red" / "a.png").rename(pictures / "red" / "no_extension")
     for name in ("a.jxl", "notes.txt", "b.JXL"):
         (pictures / name).write_bytes(b"x")
     assert main([f"checkpoint={checkpoint}", f"images={pictures}", "format=csv"]) == 0
     printed = capsys.readouterr()
-    assert "red/noending,red," in printed.out
-    assert "Files that are not used: 2 .jxl (JPEG XL, convert to JPEG or PNG), 1 .txt (not an image)." in printed.err
+    assert "red/no_extension,red," in printed.out
+    assert "Files that are not used: 2 .jxl (JPEG XL: convert to JPEG or PNG), 1 .txt (not an image)." in printed.err
 
 
 def test_local_weights_keep_their_classifier_and_imagenets_class_names(tmp_path, pictures, capsys):
@@ -179,7 +179,7 @@ def test_local_weights_keep_their_classifier_and_imagenets_class_names(tmp_path,
     assert len(record["classes"]) == len(imagenet_classes()) == 1000
 
 
-def test_a_list_of_images_is_predicted_in_its_order_with_what_is_missing_counted(checkpoint, pictures, capsys):
+def test_a_list_of_images_is_predicted_in_its_order_and_missing_files_are_counted(checkpoint, pictures, capsys):
     for name, text in (
         ("list.txt", "red/a.png\n\nblue/b.jpg\ngone.png\nblue/a.png\n"),
         ("list.csv", "image,label\nred/a.png,x\nblue/b.jpg,y\ngone.png,\nblue/a.png,z\n"),
@@ -193,21 +193,21 @@ def test_a_list_of_images_is_predicted_in_its_order_with_what_is_missing_counted
             ("blue/b.jpg", "blue"),
             ("blue/a.png", "blue"),
         ]
-        assert "not readable: gone.png: cannot be read: No such file or directory" in printed.err
+        assert "unreadable: gone.png: cannot be read: No such file or directory" in printed.err
         assert "skipped: 1 of 4 files cannot be read" in printed.err
 
 
-@pytest.mark.parametrize("ending", ["gif", "webp"])
-def test_of_an_animation_the_first_frame_is_predicted(checkpoint, tmp_path, capsys, ending):
+@pytest.mark.parametrize("extension", ["gif", "webp"])
+def test_the_first_frame_of_an_animation_is_predicted(checkpoint, tmp_path, capsys, extension):
     frames = [Image.new("RGB", (16, 16), COLOURS[name]) for name in ("green", "red", "blue")]
-    frames[0].save(tmp_path / f"a.{ending}", save_all=True, append_images=frames[1:], duration=100)
+    frames[0].save(tmp_path / f"a.{extension}", save_all=True, append_images=frames[1:], duration=100)
     assert main([f"checkpoint={checkpoint}", f"images={tmp_path}", "format=json"]) == 0
     (image,) = json.loads(capsys.readouterr().out)["images"]
     assert image["predictions"][0]["class"] == "green"
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
-def test_folders_in_folders_and_zips_come_in_the_order_of_their_names(checkpoint, pictures, tmp_path, capsys, kind):
+def test_images_in_subfolders_and_zips_are_predicted_in_the_order_of_their_names(checkpoint, pictures, tmp_path, capsys, kind):
     names = ["b/deep/er/1.png", "a/2.png", "c.png", "a/10.png"]
     place = tmp_path / "nested"
     for name in names:
@@ -223,13 +223,13 @@ def test_folders_in_folders_and_zips_come_in_the_order_of_their_names(checkpoint
     assert [row["image"] for row in rows] == sorted(names)
 
 
-def test_more_classes_asked_for_than_there_are_gives_all_of_them(checkpoint, pictures, capsys):
+def test_a_top_above_the_class_count_shows_all_classes(checkpoint, pictures, capsys):
     assert main([f"checkpoint={checkpoint}", f"images={pictures}", "format=csv", "top=99"]) == 0
     header = capsys.readouterr().out.splitlines()[0]
     assert header == "image,class,probability,class_2,probability_2,class_3,probability_3"
 
 
-def test_hostile_names_reach_neither_the_terminal_nor_a_spreadsheet(tmp_path, capsys):
+def test_hostile_names_are_harmless_in_a_terminal_and_in_a_spreadsheet(tmp_path, capsys):
     saved = load_checkpoint(colour_checkpoint(tmp_path / "best.pt"))
     saved["classes"] = ["=1+1", "\x1b[31mgreen\nred", "-red"]
     save_checkpoint(tmp_path / "best.pt", saved)
@@ -249,38 +249,38 @@ def test_hostile_names_reach_neither_the_terminal_nor_a_spreadsheet(tmp_path, ca
         ("c\\u202egnp.png", "'-red"),
     ]
     record = json.loads((out / "predictions.json").read_text())
-    assert record["classes"] == saved["classes"]  # programs get the names as they are
+    assert record["classes"] == saved["classes"]  # programs get the unchanged names
     assert [image["image"] for image in record["images"]] == sorted(file.name for file in folder.iterdir())
 
 
-def test_a_head_whose_classes_nothing_names_predicts_numbers_until_they_are_named(tmp_path, pictures, capsys):
+def test_weights_without_class_names_predict_numbers_until_the_classes_are_named(tmp_path, pictures, capsys):
     saved = load_checkpoint(colour_checkpoint(tmp_path / "best.pt"))
     torch.save(saved["model"], tmp_path / "weights.pth")
     words = ["model=resnet20", f"weights.path={tmp_path / 'weights.pth'}", f"images={pictures / 'red'}", "format=csv"]
     assert main(words) == 0
     printed = capsys.readouterr()
     assert next(csv.DictReader(io.StringIO(printed.out)))["class"] == "2"
-    assert "nothing says which 3 classes weights.pth predicts" in printed.err
+    assert "weights.pth does not name its 3 classes" in printed.err
     (tmp_path / "names.txt").write_text("blue\ngreen\nred\n")
     assert main([*words, f"weights.classes={tmp_path / 'names.txt'}"]) == 0
     printed = capsys.readouterr()
     assert next(csv.DictReader(io.StringIO(printed.out)))["class"] == "red"
-    assert "nothing says" not in printed.err
+    assert "does not name its" not in printed.err
     (tmp_path / "names.txt").write_text("blue\ngreen\n")
     assert main([*words, f"weights.classes={tmp_path / 'names.txt'}"]) == 2
     assert "names 2 classes, but the classifier in weights.pth has 3" in capsys.readouterr().err
 
 
-def test_weights_without_their_classifier_are_refused(tmp_path, pictures, capsys):
+def test_weights_without_a_classifier_are_refused(tmp_path, pictures, capsys):
     network = build_model(ModelConfig("mobilenet_v3_small"), 1000, seed=3, image_size_px=32)
     body = {n.removeprefix("backbone."): t for n, t in network.state_dict().items() if n.startswith("backbone.")}
     save_file(body, tmp_path / "mobilenet_imagenet.safetensors")
     words = ["model=mobilenet_v3_small", f"weights.path={tmp_path / 'mobilenet_imagenet.safetensors'}", f"images={pictures}"]
     assert main(words) == 2
-    assert "classifier" in capsys.readouterr().err
+    assert "has no classifier for the features of mobilenet_v3_small" in capsys.readouterr().err
 
 
-def test_images_of_a_folder_are_counted_by_what_they_were_taken_for():
+def test_the_images_of_a_folder_are_counted_by_predicted_class():
     entries = [FileEntry(None, name) for name in ("cat/1.png", "cat/2.png", "x/1.png")]
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]], np.float32)
     found = folders(Predictions(("Cat", "dog"), entries, probabilities))
@@ -303,8 +303,11 @@ def test_a_contact_sheet_has_a_row_for_every_six_tiles():
     [
         (["images=nowhere", "checkpoint={checkpoint}"], "nowhere does not exist"),
         (["images={folder}", "checkpoint={checkpoint}"], "holds no images"),
-        (["images={folder}/notes.txt", "checkpoint={checkpoint}"], "none of the 1 images can be read"),
-        (["images={folder}/empty.txt", "checkpoint={checkpoint}"], "is an empty list; write the path of one image per line"),
+        (
+            ["images={folder}/notes.txt", "checkpoint={checkpoint}"],
+            "none of the images can be read (1 given, the first hello: cannot be read: ",
+        ),
+        (["images={folder}/empty.txt", "checkpoint={checkpoint}"], "is an empty list; write one image path per line"),
         (["images={picture}", "checkpoint=absent.pt"], "no checkpoint at absent.pt"),
         (["images={picture}", "checkpoint={folder}/notes.txt"], "cannot be read as a checkpoint"),
         (["checkpoint={checkpoint}"], "which images?"),
@@ -318,7 +321,7 @@ def test_a_contact_sheet_has_a_row_for_every_six_tiles():
         (["images={picture}", "model=resnet18", "weights.name=IMAGENET1K_V1"], "resnet18-f37072fd.pth"),
     ],
 )
-def test_mistakes_are_one_sentence_and_exit_code_2(words, sentence, checkpoint, pictures, tmp_path, capsys):
+def test_mistakes_give_one_line_and_exit_code_2(words, sentence, checkpoint, pictures, tmp_path, capsys):
     folder = tmp_path / "nothing"
     folder.mkdir()
     (folder / "notes.txt").write_text("hello")

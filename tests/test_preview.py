@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -22,7 +24,7 @@ def test_the_grid_shows_training_views_above_their_evaluation_views():
     assert captions[18:24] == [""] * 6
 
 
-def test_a_split_without_augmentation_is_shown_once_in_its_order():
+def test_a_split_without_augmentation_is_shown_once_and_in_order():
     config = load_config(["model=resnet20", "dataset=digits"])
     pictures, captions = preview.draw(config, "val", 8)
     assert len(pictures) == len(captions) == 8
@@ -48,13 +50,13 @@ def test_the_command_writes_one_picture(tmp_path, capsys):
     ("word", "sentence"),
     [
         ("split=tests", "unknown split 'tests', did you mean 'test'?"),
-        ("count=0", "count is 0; it must be from 1 to 256"),
+        ("count=0", "count is 0; it must be between 1 and 256"),
         ("out=grid.jpg", "it must end in .png"),
-        ("out=nowhere/grid.png", "there is no folder"),
+        ("out=nowhere/grid.png", "there is no folder {folder}; create it or change out"),
     ],
 )
-def test_mistakes_are_one_sentence(word, sentence, capsys):
+def test_a_mistake_is_refused_in_one_sentence(word, sentence, capsys):
     assert preview.main(["model=resnet20", "dataset=digits", word]) == 2
     errors = capsys.readouterr().err
-    assert sentence in errors
+    assert sentence.replace("{folder}", str(Path("nowhere").absolute())) in errors
     assert len(errors.splitlines()) == 1

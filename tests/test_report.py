@@ -1,4 +1,4 @@
-"""The report: one page of any folder of runs, that needs nothing else and survives broken runs."""
+"""The report: one self-contained page for any folder of runs, even if some of them are broken."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ EXPERIMENT = {
     "comparisons": [{"metric": "metrics.test.accuracy", "a": {"model.name": "resnet56"}, "b": {"model.name": "plain56"}}],
 }
 
-# Processor time, not the clock: other work on the machine is no fault of the report. VmHWM, not ru_maxrss: the latter
-# starts at the size of the process that called.
+# Processor time, not wall-clock time, which depends on other work on the machine. VmHWM, not ru_maxrss, which starts at the
+# size of the parent process.
 MEASURED = """
 import sys, time
 from pathlib import Path
@@ -53,7 +53,7 @@ print(time.process_time(), int(status["VmHWM"].split()[0]) / 1000)
 
 
 class Page(HTMLParser):
-    """What a page holds: tags in order, attributes by tag, text; fails on tags that do not close."""
+    """The content of a page: attributes by tag, and text; fails on tags that are not closed."""
 
     VOID = ("meta", "link", "img", "br")
 
@@ -78,7 +78,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two models, three seeds, one failed and one broken run; a picture of mistakes; a hostile class name."""
+    """Runs of two models with three seeds and pictures of mistakes, a failed run with HTML in its error, and a broken run."""
     for model, base in (("plain56", 0.6), ("resnet56", 0.8)):
         for seed in range(3):
             config = configuration(**{"model.name": model, "seed": seed, "experiment": EXPERIMENT})
@@ -118,11 +118,11 @@ def test_failed_and_broken_runs_are_named(folder):
     report = write_report(folder)
     text = Page(report.page.read_text()).text
     assert "plain56-3" in text and "<script>alert(1)</script> loss is not finite" in text
-    assert "torn" in text and "summary.json is not JSON" in text
-    assert "torn: summary.json is not JSON" in report.text and "seed 3 (failed)" in report.text
+    assert "torn" in text and "summary.json is not valid JSON" in text
+    assert "torn: summary.json is not valid JSON" in report.text and "seed 3 (failed)" in report.text
 
 
-def test_everything_is_written_beside_the_page(folder):
+def test_everything_is_written_next_to_the_page(folder):
     out = write_report(folder).page.parent
     markdown = (out / "report.md").read_text()
     links = re.findall(r"!\[.*?\]\((.*?)\)", markdown)
@@ -133,8 +133,8 @@ def test_everything_is_written_beside_the_page(folder):
     assert (out / "table.md").exists()
 
 
-def test_the_claim_of_a_sweep_is_judged_although_its_runs_were_made_under_another_one(folder):
-    """A sweep with skip_finished takes runs of an earlier one, whose claim may have been worded otherwise."""
+def test_the_claim_of_a_sweep_is_judged_even_if_its_runs_were_made_under_another_claim(folder):
+    """A sweep with skip_finished reuses runs of an earlier sweep, whose claim may have been different."""
     comparison = {"metric": "parameters", "a": {"model.name": "plain56"}, "b": {"model.name": "resnet56"}}
     experiment = {"name": "smoke", "claim": "A new claim.", "comparisons": [comparison]}
     SweepFolder(folder).describe("python -m vision2.train experiment=smoke", experiment)
@@ -152,7 +152,7 @@ def test_a_second_report_replaces_the_first_and_is_not_read_as_a_run(folder):
     assert second.text == first.text and not (first.page.parent / "mistakes-confident-0.png").exists()
 
 
-def test_files_of_the_users_are_neither_deleted_nor_overwritten(folder):
+def test_the_users_files_are_neither_deleted_nor_overwritten(folder):
     out = write_report(folder).page.parent
     (out / "photo.png").write_bytes(b"mine")
     write_report(folder)
@@ -166,7 +166,7 @@ def test_files_of_the_users_are_neither_deleted_nor_overwritten(folder):
     assert [file.name for file in (other / "report").iterdir()] == ["report.html"]
 
 
-def test_a_report_of_a_version_that_kept_no_list_is_replaced_but_not_what_lies_beside_it(folder):
+def test_a_report_of_a_version_that_kept_no_list_is_replaced_but_other_files_are_kept(folder):
     out = write_report(folder).page.parent
     (out / LIST).unlink()
     (out / "photo.png").write_bytes(b"mine")
@@ -176,7 +176,7 @@ def test_a_report_of_a_version_that_kept_no_list_is_replaced_but_not_what_lies_b
     assert (out / "photo.png").exists() and not (out / "mistakes-confident-0.png").exists()
 
 
-def test_the_page_speaks_spanish(folder):
+def test_the_page_can_be_in_spanish(folder):
     page = Page(write_report(folder, language="es").page.read_text())
     assert page.attributes["html"][0]["lang"] == "es"
     for words in (
@@ -189,7 +189,7 @@ def test_the_page_speaks_spanish(folder):
     assert "Learning curves" not in page.text
 
 
-def test_every_text_of_a_report_has_its_spanish_with_the_same_gaps():
+def test_every_text_of_a_report_has_a_spanish_translation_with_the_same_placeholders():
     said = {HOW_TO_READ, SECOND_LOOK, HOW_TO_READ_RESULTS, *SENTENCES, *SENTENCES.values(), *REASONS.values()}
     said |= set(WHAT_VARIES.values())
     said |= {name for name, _ in COLUMNS} | {label for _, label, _ in COSTS}
@@ -205,12 +205,12 @@ def test_every_text_of_a_report_has_its_spanish_with_the_same_gaps():
         assert sorted(re.findall(r"{\w+}", english)) == sorted(re.findall(r"{\w+}", words)), english
 
 
-def test_a_folder_of_runs_that_are_no_experiment_has_a_page_too(tmp_path):
+def test_runs_without_an_experiment_have_a_page_too(tmp_path):
     make_run(tmp_path, "a", configuration())
     report = write_report(tmp_path)
     assert report.verdict is None
     text = Page(report.page.read_text()).text
-    assert "90.00 %" in text and "claim" not in text and "that failed" not in text, "sections about nothing"
+    assert "90.00 %" in text and "claim" not in text and "that failed" not in text, "empty sections"
 
 
 def test_an_experiment_without_a_claim_has_no_claim_section(tmp_path):
@@ -218,22 +218,22 @@ def test_an_experiment_without_a_claim_has_no_claim_section(tmp_path):
     assert "claim" not in Page(write_report(tmp_path).page.read_text()).text
 
 
-def test_the_title_says_experiment_models_data_and_date(folder, tmp_path):
+def test_the_title_names_experiment_models_data_and_date(folder, tmp_path):
     assert "<h1>degradation: plain56, resnet56 on digits, 20" in write_report(folder).page.read_text()
     for number in range(6):
         make_run(tmp_path / "b", f"20260504-12000{number}-ab", configuration(**{"model.name": f"net{number}"}))
     assert "<h1>net0, net1, net2, net3 and 2 more on digits, 2026-05-04</h1>" in write_report(tmp_path / "b").page.read_text()
 
 
-def test_the_table_begins_with_few_columns_and_has_the_rest_behind_a_fold(folder):
+def test_the_table_shows_the_main_columns_and_the_others_are_collapsed(folder):
     page = Page(write_report(folder).page.read_text())
     labels = [attributes["data-label"] for attributes in page.attributes["td"]]
     first = labels[labels.index("configuration") :][:6]
-    assert first == ["configuration", "network, weights, data", "n", "test accuracy", "interval over", "configuration"]
+    assert first == ["configuration", "network, weights, data", "n", "test accuracy", "interval covers", "configuration"]
     assert len(page.attributes["details"]) == 1 and "peak memory MB" not in labels and "seconds" in labels
     fold = page.text.index("More columns")
     assert page.text.index("81.00 %") < fold < page.text.index("40.80 M")
-    for words in ("plain56, random start, digits", "resnet56, random start, digits"):
+    for words in ("plain56, random initialisation, digits", "resnet56, random initialisation, digits"):
         assert words in page.text
 
 
@@ -252,14 +252,14 @@ def test_a_grid_of_pictures_is_cut_into_cells_that_wrap_and_empty_cells_are_drop
     assert sizes == [CELL_PX] * 7 + [(3 * CELL_PX[0], CELL_PX[1])] * 2
 
 
-def test_a_caption_that_repeats_an_axis_is_only_read_aloud(folder):
+def test_a_caption_that_repeats_an_axis_is_only_alternative_text(folder):
     html = write_report(folder).page.read_text()
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", html)
     assert captions == ["plain56", "resnet56", "plain56: most confident mistakes", "resnet56: most confident mistakes"]
     assert {"Loss", "Accuracy", "Calibration"} <= {attributes["alt"] for attributes in Page(html).attributes["img"]}
 
 
-def test_runs_without_epochs_artifacts_or_test_figures_are_shown_with_what_they_have(tmp_path):
+def test_runs_without_epochs_artifacts_or_test_metrics_are_shown_with_the_metrics_they_have(tmp_path):
     for name, accuracy in (("a", 0.7), ("b", 0.8)):
         config = configuration(**{"model.name": name})
         run = make_run(tmp_path, name, config, metrics={"val": {"accuracy": accuracy}}, trainable_map=None, classes=None)
@@ -267,7 +267,7 @@ def test_runs_without_epochs_artifacts_or_test_figures_are_shown_with_what_they_
     assert "80.00 %" in Page(write_report(tmp_path).page.read_text()).text
 
 
-def test_only_failed_runs_make_a_page_that_says_so(tmp_path):
+def test_a_folder_of_failed_runs_has_a_page_that_says_so(tmp_path):
     make_run(tmp_path, "a", configuration(), status="failed", error="out of memory")
     assert "out of memory" in Page(write_report(tmp_path).page.read_text()).text
 
@@ -290,25 +290,25 @@ def test_the_command_takes_the_folder_by_position_or_by_name(folder, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "name a folder of runs"),
+        ([], "no folder of runs was given; type python -m vision2.report <folder>"),
         (["nowhere"], "there is no folder nowhere"),
         (["report.language=de", "."], "it must be en or es"),
         (["languge=es", "."], "unknown setting"),
     ],
 )
-def test_mistakes_of_the_user_are_one_line(words, message, capsys, tmp_path, monkeypatch):
+def test_user_mistakes_are_reported_in_one_line(words, message, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(words) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
 
 
-def test_a_folder_without_runs_is_one_sentence(tmp_path):
+def test_a_folder_without_runs_is_refused(tmp_path):
     with pytest.raises(UserError, match="no run in"):
         write_report(tmp_path)
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="measured as Linux does")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc, as on Linux")
 def test_two_hundred_runs_take_less_than_20_seconds_and_500_megabytes(tmp_path):
     folder = tmp_path / "runs"
     for number in range(200):
@@ -321,6 +321,6 @@ def test_two_hundred_runs_take_less_than_20_seconds_and_500_megabytes(tmp_path):
     assert seconds < 20 and megabytes < 500
 
 
-def test_a_second_folder_is_not_dropped_silently(capsys):
+def test_a_second_folder_is_refused(capsys):
     assert main(["one", "two"]) == 2
     assert "cannot read 'two'" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The report and TensorBoard in a real browser, where one is installed: no console error, wide and narrow."""
+"""The report and TensorBoard in a real browser, if one is installed: no console errors on wide and narrow screens."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from vision2.report.build import write_report
 from vision2.runs.tensorboard import TensorBoardTracker
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
 
 
 def photograph(address: str, picture: Path, width: int, *flags: str) -> tuple[np.ndarray, str]:
-    """(pixels (H, W, 3), what the browser told) of a page in a window of that width."""
+    """The pixels (H, W, 3) of a page in a window of that width, and the browser's log."""
     words = [BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", *flags]
     words += [
         f"--user-data-dir={picture.parent}/user",
@@ -39,20 +39,20 @@ def coloured(pixels: np.ndarray) -> float:
     return float((pixels.max(2).astype(int) - pixels.min(2) > 60).mean())
 
 
-def test_the_page_opens_without_a_console_error_on_a_desk_and_on_a_phone(tmp_path):
+def test_the_page_opens_without_console_errors_on_a_desktop_and_on_a_phone(tmp_path):
     for model in ("plain20", "resnet20"):
         make_run(tmp_path / "runs", model, configuration(**{"model.name": model}))
     page = write_report(tmp_path / "runs").page
     for width in (1280, 390):
-        pixels, told = photograph(page.as_uri(), tmp_path / f"{width}.png", width)
-        assert "CONSOLE" not in told
+        pixels, log = photograph(page.as_uri(), tmp_path / f"{width}.png", width)
+        assert "CONSOLE" not in log
         assert pixels.shape[1] == width
-        assert coloured(pixels) > 0.002, "no coloured line of a figure is to be seen"
+        assert coloured(pixels) > 0.002, "no coloured line of a figure is visible"
 
 
 @pytest.fixture
 def tensorboard(tmp_path):
-    """Address of a TensorBoard over two runs of two epochs, each with a red picture."""
+    """The address of a TensorBoard server for two runs of two epochs, each with a red picture."""
     for run in ("a", "b"):
         with TensorBoardTracker(tmp_path / "runs" / run) as tracker:
             for epoch in (1, 2):
@@ -79,10 +79,10 @@ def tensorboard(tmp_path):
 
 
 @pytest.mark.parametrize("page", ["custom_scalars", "images", "histograms"])
-def test_tensorboard_shows_the_runs_without_a_console_error(tensorboard, tmp_path, page):
+def test_tensorboard_shows_the_runs_without_console_errors(tensorboard, tmp_path, page):
     patient = "--virtual-time-budget=20000"  # ms of the page's own clock, for its scripts to fetch and draw
-    pixels, told = photograph(f"{tensorboard}/#{page}", tmp_path / f"{page}.png", 1280, patient)
-    assert "ERROR:CONSOLE" not in told and "Uncaught" not in told
+    pixels, log = photograph(f"{tensorboard}/#{page}", tmp_path / f"{page}.png", 1280, patient)
+    assert "ERROR:CONSOLE" not in log and "Uncaught" not in log
     below_the_bar = pixels[160:, 300:]
     red = (below_the_bar[..., 0] > 230) & (below_the_bar[..., 1:].max(2) < 30)
     assert coloured(below_the_bar) > 0.0003

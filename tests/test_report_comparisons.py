@@ -12,7 +12,7 @@ CLAIM = {"metric": "metrics.test.accuracy", "a": {"model.name": "resnet56"}, "b"
 
 @pytest.fixture
 def verdict_of(tmp_path):
-    """A verdict from accuracies: {"resnet56": [...], "plain56": [...]}, the position being the seed."""
+    """A function that judges accuracies by model, {"resnet56": [...], "plain56": [...]}; the position is the seed."""
 
     def judged(accuracies, *claims):
         for model, values in accuracies.items():
@@ -42,23 +42,23 @@ def test_means_that_differ_are_inconclusive_when_the_interval_includes_zero(verd
     assert verdict.overall == "inconclusive"
 
 
-def test_pairing_by_seed_removes_what_seeds_share(verdict_of):
-    # Seeds vary by far more than the constant gain of about 0.02; unpaired, the intervals would overlap widely.
+def test_pairing_by_seed_removes_the_variation_between_seeds(verdict_of):
+    # Seeds vary far more than the constant gain of about 0.02; unpaired intervals would overlap widely.
     verdict = verdict_of({"resnet56": [0.52, 0.721, 0.919], "plain56": [0.50, 0.70, 0.90]})
     assert verdict.overall == "supported"
 
 
-def test_the_other_direction_contradicts(verdict_of):
+def test_a_difference_in_the_other_direction_contradicts_the_claim(verdict_of):
     verdict = verdict_of({"resnet56": [0.80, 0.81, 0.80], "plain56": [0.90, 0.90, 0.90]})
     assert verdict.overall == "contradicted"
 
 
-def test_lower_is_better_turns_the_claim_round(verdict_of):
+def test_better_lower_reverses_the_claim(verdict_of):
     claim = CLAIM | {"better": "lower"}
     assert verdict_of({"resnet56": [0.80, 0.81, 0.80], "plain56": [0.90, 0.90, 0.90]}, claim).overall == "supported"
 
 
-def test_one_seed_decides_nothing_and_shows_the_noise_of_the_test_images(verdict_of):
+def test_one_seed_is_inconclusive_and_shows_the_noise_of_the_test_images(verdict_of):
     verdict = verdict_of({"resnet56": [0.95], "plain56": [0.50]})
     (finding,) = verdict.findings
     assert (verdict.overall, finding.judgement.reason) == ("inconclusive", "one_pair")
@@ -71,7 +71,7 @@ def test_seeds_that_change_nothing_are_one_observation(verdict_of):
     assert (verdict.overall, verdict.findings[0].judgement.reason) == ("inconclusive", "no_spread")
 
 
-def test_counts_of_the_network_are_facts_from_one_pair_on(tmp_path):
+def test_one_pair_is_enough_for_parameter_counts(tmp_path):
     for model, count in (("resnet56", 850_000), ("plain56", 849_000)):
         make_run(tmp_path, model, configuration(**{"model.name": model}), parameters=count)
     runs, _ = read_runs(tmp_path)
@@ -82,18 +82,18 @@ def test_counts_of_the_network_are_facts_from_one_pair_on(tmp_path):
     assert overall == ["supported", "contradicted"]
 
 
-def test_a_seed_without_a_partner_is_left_out_and_named(verdict_of):
+def test_an_unpaired_seed_is_left_out_and_named(verdict_of):
     verdict = verdict_of({"resnet56": [0.90, 0.92, 0.94, 0.1], "plain56": [0.80, 0.80, 0.80]})
     assert verdict.findings[0].judgement.difference.n == 3
     assert verdict.findings[0].unpaired == ("resnet56-3",)
 
 
-def test_no_runs_of_one_side_is_inconclusive(verdict_of):
+def test_a_side_without_runs_is_inconclusive(verdict_of):
     verdict = verdict_of({"resnet56": [0.9, 0.8]})
     assert (verdict.overall, verdict.findings[0].judgement.reason) == ("inconclusive", "no_pairs")
 
 
-def test_a_claim_of_two_parts_holds_only_when_both_do(verdict_of):
+def test_a_claim_of_two_comparisons_is_supported_only_if_both_are(verdict_of):
     second = {"metric": "metrics.train.accuracy", "a": {"model.name": "resnet56"}, "b": {"model.name": "vgg16"}}
     accuracies = {"resnet56": [0.90, 0.92, 0.94], "plain56": [0.80, 0.80, 0.80], "vgg16": [0.99, 0.80, 0.9]}
     verdict = verdict_of(accuracies, CLAIM, second)
@@ -101,13 +101,13 @@ def test_a_claim_of_two_parts_holds_only_when_both_do(verdict_of):
     assert verdict.overall == "inconclusive"
 
 
-def test_one_part_contradicted_at_the_corrected_level_contradicts_the_whole(verdict_of):
+def test_a_comparison_contradicted_at_the_corrected_level_contradicts_the_claim(verdict_of):
     second = CLAIM | {"a": {"model.name": "vgg16"}}
     accuracies = {"resnet56": [0.90, 0.92, 0.94], "plain56": [0.80, 0.80, 0.80], "vgg16": [0.50, 0.51, 0.50]}
     assert verdict_of(accuracies, CLAIM, second).overall == "contradicted"
 
 
-def test_a_narrow_contradiction_among_many_parts_is_not_enough(verdict_of):
+def test_a_comparison_contradicted_only_at_the_uncorrected_level_does_not_contradict_the_claim(verdict_of):
     # Differences -0.10, -0.12, -0.20 with plain56: mean -0.14, s = 0.052915, half width at 95 % 0.131449 (excludes 0) and
     # at 97.5 % 6.205347 * 0.052915 / sqrt(3) = 0.189578 (includes 0).
     second = CLAIM | {"a": {"model.name": "vgg16"}}
@@ -117,13 +117,13 @@ def test_a_narrow_contradiction_among_many_parts_is_not_enough(verdict_of):
     assert verdict.overall == "inconclusive"
 
 
-def test_a_negative_margin_asks_only_for_not_being_worse(verdict_of):
+def test_a_negative_margin_requires_only_not_being_worse(verdict_of):
     accuracies = {"resnet56": [0.899, 0.902, 0.899], "plain56": [0.90, 0.90, 0.90]}
     assert verdict_of(accuracies, CLAIM | {"margin": -0.02}).overall == "supported"
 
 
-def test_noise_of_test_images_is_not_told_for_several_pairs_of_one_seed(tmp_path):
-    """An interval of the first pair alone would stand beside the mean difference of all."""
+def test_the_noise_of_the_test_images_is_not_shown_for_several_pairs_of_one_seed(tmp_path):
+    """The interval of the first pair alone would appear next to the mean difference of all pairs."""
     for model in ("resnet56", "plain56"):
         for fraction in (0.1, 1.0):
             config = configuration(**{"model.name": model, "seed": 0, "dataset.fraction": fraction})
@@ -133,8 +133,8 @@ def test_noise_of_test_images_is_not_told_for_several_pairs_of_one_seed(tmp_path
     assert (finding.judgement.reason, finding.test_noise) == ("one_pair", None)
 
 
-def test_several_pairs_of_a_seed_count_once_and_only_what_both_sides_have(tmp_path):
-    """A seed's runs on a tenth and on all of the images share images: four differences, but two observations."""
+def test_several_pairs_of_a_seed_count_once_and_unpaired_runs_do_not_count(tmp_path):
+    """Runs of one seed on a tenth and on all of the images share images, so its pairs are a single observation."""
     runs = [("resnet56", seed, fraction) for seed in (0, 1) for fraction in (0.1, 1.0)]
     runs += [("plain56", 0, 0.1), ("plain56", 0, 1.0), ("plain56", 1, 0.1)]  # seed 1 lacks plain-56 on all images
     for model, seed, fraction in runs:
@@ -146,11 +146,11 @@ def test_several_pairs_of_a_seed_count_once_and_only_what_both_sides_have(tmp_pa
     (of_seed,), (of_both,) = (judge_runs(found, [comparison]).findings for comparison in (by_seed, by_both))
     assert of_both.judgement.difference.n == 2
     assert of_both.judgement.difference.mean == pytest.approx((0.04 + 0.08) / 2)
-    assert of_seed.judgement.reason == "ambiguous", "unlike images would be compared"
+    assert of_seed.judgement.reason == "ambiguous", "runs on different numbers of images would be compared"
 
 
 def test_a_side_of_several_configurations_per_seed_is_refused_with_the_keys_that_differ(tmp_path):
-    """As with lite and full runs in one folder: their mean would be the result of no experiment."""
+    """For example, lite and full runs in one folder: their mean would not be the result of any experiment."""
     stated = {"name": "degradation", "claim": "Deeper is better.", "comparisons": [CLAIM]}
     for model in ("resnet56", "plain56"):
         for epochs, fraction in ((3, 0.1), (182, 1.0)):
@@ -163,30 +163,30 @@ def test_a_side_of_several_configurations_per_seed_is_refused_with_the_keys_that
     assert (verdict.overall, finding.judgement.reason) == ("inconclusive", "ambiguous")
     assert finding.ambiguous == ("dataset.fraction (1.0 | 0.1)", "train.epochs (182 | 3)")
     report = write_report(tmp_path)
-    sentence = "refused: a side matches several configurations per seed, which differ in dataset.fraction (1.0 | 0.1)"
+    sentence = "refused: one side matches several configurations per seed, which differ in dataset.fraction (1.0 | 0.1)"
     for text in (report.text, (report.page.parent / "report.md").read_text().replace("\\", "")):
         assert sentence in text and "pair_on" in text
     assert write_report(tmp_path, language="es").verdict == "inconclusive"
 
 
-def test_the_rows_of_a_claim_name_what_ran(tmp_path):
+def test_the_rows_of_a_claim_name_the_networks_weights_and_data_that_ran(tmp_path):
     stated = {"name": "t", "claim": "Transfer beats scratch.", "comparisons": [CLAIM]}
     for model, weights in (("resnet56", {"source": "/x/resnet56_imagenet.safetensors"}), ("plain56", None)):
         make_run(tmp_path, model, configuration(**{"model.name": model}, experiment=stated), weights=weights)
     page = (write_report(tmp_path).page.parent / "report.md").read_text()
     assert "90.00 % (resnet56, resnet56_imagenet.safetensors, digits)" in page
-    assert "90.00 % (plain56, random start, digits)" in page
+    assert "90.00 % (plain56, random initialisation, digits)" in page
 
 
 @pytest.mark.parametrize(("planned", "second"), [("0,1", True), ("0,1,2", False), ("", False)])
-def test_seeds_beyond_those_of_the_experiment_are_called_a_second_look(tmp_path, planned, second):
+def test_seeds_beyond_those_of_the_experiment_are_reported_as_a_second_look(tmp_path, planned, second):
     stated = {"name": "t", "claim": "Deeper is better.", "comparisons": [CLAIM], "seeds": planned}
     for model in ("resnet56", "plain56"):
         for seed in range(3):
             config = configuration(**{"model.name": model, "seed": seed}, experiment=stated)
             make_run(tmp_path, f"{model}-{seed}", config, accuracy=0.8)
     page = (write_report(tmp_path).page.parent / "report.md").read_text()
-    assert ("A second look: the experiment fixes the seeds 0, 1 before measuring; 2 were added later." in page) == second
+    assert ("A second look: the experiment fixes its seeds in advance (0, 1); others were added later (2)." in page) == second
 
 
 def test_metrics_can_be_read_from_the_epochs(tmp_path):
@@ -201,12 +201,12 @@ def test_metrics_can_be_read_from_the_epochs(tmp_path):
 @pytest.mark.parametrize(
     ("claim", "words"),
     [
-        ("faster", "must hold metric"),
-        ({"metric": "x", "a": {"seed": 0}}, "lacks 'b'"),
+        ("faster", "must be a mapping with metric, a and b"),
+        ({"metric": "x", "a": {"seed": 0}}, "has no 'b'; a comparison needs metric, a and b"),
         (CLAIM | {"beter": "higher"}, "did you mean 'better'"),
         (CLAIM | {"better": "more"}, "higher or lower"),
     ],
 )
-def test_a_comparison_that_cannot_be_read_is_one_sentence(claim, words):
+def test_an_invalid_comparison_is_refused(claim, words):
     with pytest.raises(UserError, match=words):
         parse_comparisons([claim])

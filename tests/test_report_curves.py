@@ -1,4 +1,4 @@
-"""Curves over epochs: in percent, with a legend that names the line styles, and not flattened by one huge loss."""
+"""Curves over epochs: shares in percent, a legend that names the line styles, and an axis that ignores huge losses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def legend(figure):
     return [text.get_text() for text in axes.get_legend().get_texts()]
 
 
-def test_solid_and_dashed_are_named_in_the_legend(tmp_path):
+def test_the_legend_names_the_line_styles(tmp_path):
     found = groups(tmp_path)
     for quantity in ("loss", "accuracy"):
         assert legend(learning_curves(found, quantity, untranslated)) == ["plain20", "resnet20", "validation", "training"]
@@ -39,14 +39,14 @@ def test_solid_and_dashed_are_named_in_the_legend(tmp_path):
 
 
 @pytest.mark.parametrize(("losses", "cut"), [((1.2, 900.0, 0.4), True), ((40.0, 1.0, 0.9), True), ((2.3, 0.2, 0.1), False)])
-def test_one_huge_validation_loss_does_not_flatten_the_curves_and_the_cut_is_said(tmp_path, losses, cut):
+def test_one_huge_validation_loss_does_not_flatten_the_curves_and_the_label_states_the_cut(tmp_path, losses, cut):
     (axes,) = learning_curves(groups(tmp_path, losses), "loss", untranslated).axes
     assert (axes.get_ylim()[1] < max(losses)) == cut
     assert axes.get_ylim()[1] < 4
     assert (f"highest value {max(losses):.3g}" in axes.get_ylabel()) == cut
 
 
-def test_shares_are_in_percent_on_every_axis(tmp_path):
+def test_every_axis_shows_shares_in_percent(tmp_path):
     found = groups(tmp_path)
     curve, ranks = learning_curves(found, "accuracy", untranslated), overview(found, ACCURACY, "test accuracy")
     cost = against_cost(found, "parameters", ACCURACY, xlabel="parameters", ylabel="accuracy")

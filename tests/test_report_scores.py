@@ -1,4 +1,4 @@
-"""Figures with their intervals: what an interval covers, and what chance alone would reach."""
+"""Numbers with their intervals: what an interval covers, and the chance level."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def group_of(folder):
 
 
 def with_split(run, fingerprint: str, test_ids) -> None:
-    """What a run leaves about its split."""
+    """Write the files in which a run records its split."""
     write_json(run / "split.json", {"dataset": "digits", "fingerprint": fingerprint, "splits": {}})
     np.savez_compressed(run / "predictions.npz", ids=np.array([str(name) for name in test_ids], dtype=np.str_))
 
 
 def seeds(folder, accuracies, *, splits=None, n_train=240, **changes):
-    """One run per accuracy; `splits` gives (fingerprint, test ids) of each."""
+    """A group of one run per accuracy; `splits` gives the (fingerprint, test ids) of each."""
     for seed, accuracy in enumerate(accuracies):
         counts = {"counts": {"train": {"cat": n_train}}}
         run = make_run(folder, f"r{seed}", configuration(seed=seed, **changes), accuracy=accuracy, data=counts)
@@ -53,13 +53,13 @@ def test_a_single_run_has_the_interval_of_its_test_images_and_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("splits", "words"),
     [
-        ([("f", "abc")] * 3, "3 seeds: start and order"),
-        ([("f", "abc"), ("g", "abc"), ("h", "abc")], "3 seeds: start, order and training images"),
-        ([("f", "abc"), ("g", "bcd"), ("h", "cde")], "3 seeds: start, order and split (corrected)"),
+        ([("f", "abc")] * 3, "3 seeds: initialisation, data order"),
+        ([("f", "abc"), ("g", "abc"), ("h", "abc")], "3 seeds: initialisation, data order, training images"),
+        ([("f", "abc"), ("g", "bcd"), ("h", "cde")], "3 seeds: initialisation, data order, split (corrected)"),
         (None, "3 seeds"),
     ],
 )
-def test_an_interval_over_seeds_says_what_the_seeds_vary(tmp_path, splits, words):
+def test_an_interval_over_seeds_states_what_the_seeds_vary(tmp_path, splits, words):
     group = seeds(tmp_path, [0.7, 0.8, 0.9], splits=splits)
     assert scores.covers(group, ACCURACY, untranslated) == words
     corrected = mean_interval([0.7, 0.8, 0.9], test_to_train=60 / 240)  # Nadeau and Bengio: 1/3 + 60/240
@@ -67,15 +67,15 @@ def test_an_interval_over_seeds_says_what_the_seeds_vary(tmp_path, splits, words
     assert scores.estimate(group, ACCURACY) == pytest.approx(expected)
 
 
-def test_thinned_training_images_leave_the_overlap_of_the_test_images_as_the_correlation(tmp_path):
-    """n_test / n_train stands for rho / (1 - rho); with a hundredth of the images it would be 100 times too large."""
+def test_with_a_fraction_of_the_images_the_correlation_is_the_overlap_of_the_test_images(tmp_path):
+    """n_test / n_train represents rho / (1 - rho); with a hundredth of the images it would be 100 times too large."""
     splits = [("f", range(10)), ("g", range(8, 18)), ("h", range(16, 26))]  # two seeds share 2 of 10
     group = seeds(tmp_path, [0.7, 0.8, 0.9], splits=splits, n_train=6, **{"dataset.fraction": 0.01})
     assert seed_effect(group.runs).test_to_train == pytest.approx(0.2 / 0.8)
     assert seed_effect(group.runs, split=None).test_to_train == 0, "training accuracy was not measured on those images"
 
 
-def test_collapsed_runs_that_are_all_the_same_are_not_presented_as_certainty(tmp_path):
+def test_identical_collapsed_runs_have_an_interval_over_images_not_over_seeds(tmp_path):
     group = seeds(tmp_path, [1 / 3] * 3)
     text = scores.cell(group, ACCURACY, untranslated)
     low, high = wilson_interval(20, 60)
@@ -84,7 +84,7 @@ def test_collapsed_runs_that_are_all_the_same_are_not_presented_as_certainty(tmp
     assert math.isnan(scores.estimate(group, ACCURACY).low), "no interval over seeds in table.csv either"
 
 
-def test_a_run_at_chance_says_so_beside_its_numbers(tmp_path):
+def test_an_accuracy_at_chance_is_marked(tmp_path):
     assert "chance" not in scores.cell(seeds(tmp_path / "good", [0.9, 0.8]), ACCURACY, untranslated)
     mixed = scores.cell(seeds(tmp_path / "mixed", [0.9, 0.4]), ACCURACY, untranslated)
     assert mixed.endswith("(1 of 2 runs at chance: 33.3 %)")
@@ -92,7 +92,7 @@ def test_a_run_at_chance_says_so_beside_its_numbers(tmp_path):
     assert scores.cell(validation, "metrics.val.accuracy", untranslated).endswith("(at chance: 33.3 %)")
 
 
-def test_chance_is_the_most_frequent_class_not_one_over_the_classes(tmp_path):
+def test_chance_is_the_share_of_the_most_frequent_class_not_one_over_the_number_of_classes(tmp_path):
     labels = np.array([0] * 90 + [1] * 10)
     always_the_first = summarise_predictions(np.tile([0.9, 0.1], (100, 1)), labels)
     make_run(tmp_path, "a", configuration(), metrics={"test": always_the_first})
@@ -107,13 +107,13 @@ def test_rows_name_the_network_the_weights_and_the_data_that_ran(tmp_path):
     headings, rows = ranking(group_runs(read_runs(tmp_path)[0]), RANKED_BY)
     assert headings[1] == "network, weights, data"
     assert [row[1] for row in rows] == [
-        "resnet20, weights of resnet18 on cats_vs_dogs, digits",
-        "resnet20, random start, folder plants",
+        "resnet20, resnet18 weights trained on cats_vs_dogs, digits",
+        "resnet20, random initialisation, folder plants",
     ]
 
 
-def test_throughput_of_training_on_images_shares_no_column_with_other_rates(tmp_path):
-    """Feature passes and classifier fits leave no images per second in the summary; the table shows a gap, not a rate."""
+def test_training_throughput_does_not_share_a_column_with_other_rates(tmp_path):
+    """Runs that only fit a classifier on features have no images per second in their summary; the table shows "-"."""
     make_run(tmp_path, "1", configuration())
     make_run(tmp_path, "2", configuration(**{"strategy.name": "feature_extraction"}), images_per_second=None)
     trained, fitted = group_runs(read_runs(tmp_path)[0])

@@ -1,4 +1,4 @@
-"""`dataset.resize` is kept in the checkpoint and holds in evaluation, prediction, export and as a source of weights."""
+"""`dataset.resize` is saved in the checkpoint and used in evaluation, prediction and export."""
 
 import json
 
@@ -19,7 +19,7 @@ COLOURS = {"blue": (0, 0, 255), "red": (255, 0, 0)}
 
 @pytest.fixture
 def wide(tmp_path):
-    """Pictures of 4 : 1 whose colour is at the left edge, where no centre crop sees it."""
+    """Pictures of 4:1 whose colour is at the left edge, outside the centre crop."""
     stream = np.random.default_rng(0)
     for name, colour in COLOURS.items():
         (tmp_path / "wide" / name).mkdir(parents=True)
@@ -30,7 +30,7 @@ def wide(tmp_path):
     return tmp_path / "wide"
 
 
-def test_what_a_run_was_trained_with_is_what_every_later_command_uses(wide, tmp_path, vision2, capsys):
+def test_every_later_command_uses_the_resize_of_the_training(wide, tmp_path, vision2, capsys):
     words = ["model=resnet20", "dataset=folder", f"dataset.root={wide}", "dataset.image_size_px=32", "dataset.cache=memory"]
     done = vision2(
         "train", *words, "dataset.resize=squash", "train.epochs=8", "train.batch_size=8", "dataset.augment.crop=none",
@@ -52,4 +52,4 @@ def test_what_a_run_was_trained_with_is_what_every_later_command_uses(wide, tmp_
 
     metadata = metadata_of(trained_of_checkpoint(run_folder, torch.device("cpu")))
     assert metadata["preprocessing"]["resize"] == "squash"
-    assert "resized to image_size_px squared, aspect ignored" in metadata["input"]
+    assert "resized to a square of image_size_px, ignoring the aspect ratio" in metadata["input"]

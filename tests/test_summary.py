@@ -1,4 +1,4 @@
-"""`python -m vision2.summary`: stages that add up, published numbers beside, several models as table and picture."""
+"""`python -m vision2.summary`: stages that add up, published numbers next to them, and a table and plot of several models."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def rows_of(printed: str) -> dict[str, list[str]]:
     return {line.split("  ")[0].strip(): line.split() for line in printed.splitlines() if line}
 
 
-def test_one_model_shows_its_stages_and_its_totals_beside_the_published_ones(capsys):
+def test_one_model_shows_its_stages_and_its_totals_next_to_the_published_ones(capsys):
     assert main(["model=resnet18", "measure=false"]) == 0
     printed = capsys.readouterr().out
     rows = rows_of(printed)
     assert rows["stem"][:3] == ["stem", "64x56x56", "9,536"]  # 7·7·3·64 + 2·64
     assert rows["layer4"][1:3] == ["512x7x7", "8,393,728"]
-    assert rows["layer4"][-2:] == ["435", "px"]  # Araujo et al., Distill 2019: ResNet-18 sees 435 px
+    assert rows["layer4"][-2:] == ["435", "px"]  # Araujo et al., Distill 2019: 435 px for ResNet-18
     assert rows["parameters"] == ["parameters", "11,689,512", "11,689,512", "0"]
     assert "multiply-adds              1.814 G            1.814 G     +0.00 %" in printed
     assert "FlopCounterMode / 2" in printed
     assert "69.758 %" in printed
 
 
-def test_the_rows_of_the_stages_add_up_to_the_total():
+def test_the_stages_add_up_to_the_total():
     summary = summarise_model("smallinception", ModelConfig("smallinception"))
     headings, rows = stage_table(summary)
     number = {row[0]: int(row[headings.index("parameters")].replace(",", "")) for row in rows}
@@ -43,13 +43,13 @@ def test_the_rows_of_the_stages_add_up_to_the_total():
     assert number["total"] + number["+ aux (training only)"] == number["total with aux"]
 
 
-def test_auxiliary_classifiers_are_counted_with_and_without_whatever_is_configured():
+def test_costs_with_and_without_auxiliary_classifiers_do_not_depend_on_model_aux():
     for aux in (False, True):
         costs = summarise_model("googlenet", ModelConfig("googlenet", aux=aux)).costs
         assert (costs.parameters, costs.parameters_aux) == (6_624_904, 13_004_888)
 
 
-def test_nothing_is_compared_that_was_not_published_for_this_very_network():
+def test_only_numbers_published_for_exactly_this_network_are_compared():
     small = summarise_model("resnet18_small", ModelConfig("resnet18", stem="small"))
     other_head = summarise_model("resnet20", ModelConfig("resnet20"), num_classes=2)
     ours = summarise_model("smallinception", ModelConfig("smallinception"))
@@ -60,11 +60,11 @@ def test_nothing_is_compared_that_was_not_published_for_this_very_network():
     other_size = summarise_model("alexnet", ModelConfig("alexnet"), image_size_px=128)
     assert other_size.published.parameters == 61_100_840
     assert other_size.published.multiply_adds is None
-    counted_here = summarise_model("resnet20", ModelConfig("resnet20"))  # the paper tells its accuracy, not its counts
+    counted_here = summarise_model("resnet20", ModelConfig("resnet20"))  # the paper gives its accuracy, not its counts
     assert counted_here.published.top1_percent == 91.25 and counted_here.published.parameters is None
 
 
-def test_several_models_give_a_table_a_picture_and_a_tensorboard_image(tmp_path, capsys):
+def test_several_models_give_a_table_a_plot_and_a_tensorboard_image(tmp_path, capsys):
     assert main(["model=resnet20,plain20,mobilenet_v1", "measure=false", f"out={tmp_path}", "format=markdown"]) == 0
     printed = capsys.readouterr().out
     assert printed.strip() == (tmp_path / "summary.md").read_text().strip()
@@ -107,12 +107,12 @@ def test_speed_and_memory_are_measured_for_inference_and_training(monkeypatch):
     assert again.training_memory_mb == found.training_memory_mb
 
 
-def test_memory_that_cannot_be_counted_is_shown_as_unknown():
+def test_memory_that_cannot_be_counted_is_shown_as_a_dash():
     found = speed.Measured("cpu", 2, "float32", 10.0, None, 5.0, None)
     assert found.cells() == ["10", "5.0", "-", "-"]
 
 
-def test_too_little_memory_is_one_sentence_that_says_what_to_change(monkeypatch):
+def test_running_out_of_memory_is_reported_with_what_to_change(monkeypatch):
     class Killed:
         def __init__(self, *args, **more):
             pass
@@ -128,7 +128,7 @@ def test_too_little_memory_is_one_sentence_that_says_what_to_change(monkeypatch)
         speed.measure(speed.Workload(ModelConfig("vgg19"), 1000, 299, 512, "cpu"))
 
 
-def test_all_names_every_published_model_by_kind_and_year():
+def test_model_all_lists_every_published_model_by_data_set_and_year():
     names = model_names(["model=all"])
     assert names[0] == "alexnet"
     assert {"resnet152", "efficientnet_b7", "inception_v4", "plain110"} <= set(names)
@@ -136,7 +136,7 @@ def test_all_names_every_published_model_by_kind_and_year():
     assert names.index("vgg16") < names.index("resnet18") < names.index("mobilenet_v2") < names.index("resnet20")
 
 
-def test_every_problem_of_every_model_is_told_at_once(capsys):
+def test_every_problem_of_every_model_is_reported_at_once(capsys):
     assert main(["model=resnet18,resnet5,googlenett", "measure=false"]) == 2
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 2
@@ -144,30 +144,30 @@ def test_every_problem_of_every_model_is_told_at_once(capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "sentence"),
     [
         ([], "which model?"),
-        (["model=inception_v3", "dataset.image_size_px=74"], "its smallest size is 75 px"),
+        (["model=inception_v3", "dataset.image_size_px=74"], "inception_v3, which needs at least 75 px"),
         (["model=resnet20", "format=yaml"], "text, markdown, json"),
         (["model=resnet20", "num_classes=0"], "1 or more"),
         (["model=resnet20", "mesure=false"], "mesure"),
     ],
 )
-def test_mistakes_are_one_sentence_and_exit_code_2(words, told, capsys):
+def test_mistakes_give_one_line_and_exit_code_2(words, sentence, capsys):
     assert main(words) == 2
     errors = capsys.readouterr().err
-    assert told in errors
+    assert sentence in errors
     assert errors.count("\n") == 1
 
 
-def test_sizes_are_the_models_own_unless_told():
+def test_image_sizes_are_the_models_own_unless_set():
     configs = configurations(["model=resnet18,inception_v3"])
     assert [config.dataset.image_size_px for config in configs.values()] == [None, None]
     (config,) = configurations(["model=resnet18", "dataset=cifar10"]).values()
     assert config.dataset.image_size_px == 32
 
 
-def test_there_is_no_picture_without_a_published_accuracy():
+def test_there_is_no_plot_without_a_published_accuracy():
     assert accuracy_against_cost([summarise_model("smallinception", ModelConfig("smallinception"))]) is None
 
 

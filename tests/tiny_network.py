@@ -1,4 +1,4 @@
-"""A tiny network and batches with the contracts of vision2.models and vision2.data, for the tests of this room."""
+"""A tiny network and batches with the contracts of vision2.models and vision2.data, for tests."""
 
 from types import SimpleNamespace
 from typing import NamedTuple

@@ -1,10 +1,10 @@
-"""Which transfer strategy for these images? Measures size and similarity and applies the lecture's four cases.
+"""Recommend a transfer strategy for a data set: measure its size and similarity and apply the lecture's four cases.
 
     python -m vision2.advise dataset=plants model=mobilenet_v2
     python -m vision2.advise dataset=folder dataset.root=photos model=resnet18 check=true train.epochs=3
 
 Similarity is how much better a linear probe does on pretrained features than on untrained ones, and whether late layers
-beat early ones. check=true trains the candidates on a small budget and says whether the advice was right.
+do better than early ones. check=true trains the candidates on a small budget and reports whether the advice was right.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from vision2.basics.errors import UserError
 from vision2.config.command import Option, run_command
 
 OPTIONS = {
-    "sample": Option(1000, "training images that are measured", int),
-    "check": Option(False, "train the candidates (train.epochs, 3 unless given) and compare", bool),
+    "sample": Option(1000, "number of training images to measure", int),
+    "check": Option(False, "train the candidates (for train.epochs, by default 3) and compare them", bool),
 }
 DECIDED_HERE = ("strategy", "strategy.layer", "strategy.features")
 
@@ -29,12 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(overrides: list[str], options: dict) -> int:
-    """Measure, advise, and with `check` try the candidates; 1 when one of these failed."""
+    """Measure, advise and, with `check`, train the candidates; return 1 if one of them failed."""
     from vision2.config.compose import load_config
 
     taken = [override for override in overrides if override.partition("=")[0] in DECIDED_HERE]
     if taken:
-        raise UserError(f"'{taken[0]}' is what this command recommends; leave it out")
+        raise UserError(f"{taken[0].partition('=')[0]} is chosen by this command; leave '{taken[0]}' out")
     if options["sample"] < 20:
         raise UserError(f"sample is {options['sample']}; it must be at least 20")
     config = load_config([*overrides, "strategy=feature_extraction"])

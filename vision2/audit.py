@@ -3,7 +3,7 @@
     python -m vision2.audit dataset=folder dataset.root=FOLDER [out=FOLDER]
 
 Decodes each image fully and reports, as text, audit.json and a page with thumbnails (audit.html): counts per class and
-split, what cannot be decoded, odd colour modes and sizes, exact and near duplicates within and across splits.
+split, files that cannot be decoded, unusual colour modes and sizes, exact and near duplicates within and across splits.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from vision2.config.command import Option, run_command
 if TYPE_CHECKING:
     from vision2.config.schema import Config
 
-OPTIONS = {"out": Option(None, "where audit.txt, audit.json and audit.html go; by default output_dir/audit/DATASET-ROOT")}
+OPTIONS = {"out": Option(None, "folder for audit.txt, audit.json and audit.html; by default output_dir/audit/DATASET-ROOT")}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from vision2.config.command import Option, run_command
 
 ACTIONS = ("list", "clear")
 OPTIONS = {
-    "action": Option("list", "list | clear; may be written without action="),
+    "action": Option("list", "list | clear; action= may be left out"),
     "dir": Option("", "the cache folder, as in dataset.cache_dir; empty = $VISION2_CACHE or ~/.cache/vision2"),
 }
 

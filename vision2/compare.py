@@ -1,11 +1,11 @@
-"""Does transfer help here? Runs scratch and transfer under an equal budget over several seeds and compares them.
+"""Does transfer help here? Train from scratch and with transfer, on the same budget and several seeds, and compare.
 
     python -m vision2.compare dataset=plants model=mobilenet_v2 train.epochs=5 seeds=0,1,2
     python -m vision2.compare dataset=plants model=resnet18_small source=outputs/cats_vs_dogs/resnet18-scratch/...
     python -m vision2.compare dataset=digits strategies=scratch,feature_extraction,finetune strategy.source=RUN_FOLDER
 
-The first strategy is the baseline; every run gets the same data, epochs and batch size. Differences in test accuracy are
-paired by seed; the verdict (helps | hurts | no difference shown) reads their 95 % interval. Finished runs are reused.
+The first strategy is the baseline; all runs use the same data, epochs and batch size. Differences in test accuracy are
+paired by seed; the verdict (helps | hurts | no difference shown) depends on their 95 % interval. Finished runs are reused.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from vision2.config.command import Option, run_command, whole_numbers
 
 OPTIONS = {
-    "seeds": Option("0,1,2", "seeds to repeat with; two at least for a verdict"),
-    "strategies": Option("scratch,finetune", "what to compare; the first is the baseline"),
-    "source": Option(None, "a run of yours to transfer from, in addition to published weights"),
+    "seeds": Option("0,1,2", "seeds of the repetitions; a verdict needs at least two"),
+    "strategies": Option("scratch,finetune", "strategies to compare; the first is the baseline"),
+    "source": Option(None, "folder of an earlier run to transfer from, in addition to published weights"),
 }
 
 
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(overrides: list[str], options: dict) -> int:
-    """Check every job, run them, print and write the comparison; 1 when a job failed."""
+    """Check and run all jobs, print and write the comparison; return 1 if a job failed."""
     seeds = whole_numbers("seeds", options["seeds"], "seeds=0,1,2")
     from vision2.jobs.strategy_comparison import compare, plan
 

@@ -1,9 +1,9 @@
-"""The lecture's arithmetic of convolutions: formula, number computed and number counted on the real module.
+"""The lecture's arithmetic for convolutions: the formula, its result, and the count on the real module.
 
     python -m vision2.cost                        the lecture's Inception block: 28x28x100
     python -m vision2.cost size=14 channels=512 filters_1x1=192 filters_3x3=208 filters_5x5=48 reduce=96
 
-One multiplication for each product of a convolution; biases, norms and pooling are not counted (FlopCounterMode / 2).
+Each product in a convolution is one multiplication; biases, norms and pooling are not counted (FlopCounterMode / 2).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FORMATS = ("text", "markdown", "json")
 OPTIONS = {
     **{field.name: Option(field.default, field.metadata["help"], int) for field in fields(Setting)},
     "format": Option("text", ", ".join(FORMATS)),
-    "out": Option(None, "a folder that cost.md and cost.json go to"),
+    "out": Option(None, "a folder for cost.md and cost.json"),
 }
 
 
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(options: dict) -> None:
-    """Print the lessons; write them to `out` when it is given."""
+    """Print the lessons; write them to `out` if it is given."""
     if options["format"] not in FORMATS:
         raise UserError(f"format is '{options['format']}'; it must be one of {', '.join(FORMATS)}")
     given = Setting(**{field.name: options[field.name] for field in fields(Setting)}).checked()

@@ -1,4 +1,4 @@
-"""One run from configuration to summary, read top to bottom."""
+"""One run from configuration to summary, in order from top to bottom."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ SAMPLES_SHOWN = 16
 
 
 def run(config: Config, create_run_dir: Callable[[], Path], command: str) -> dict:
-    """Train (or resume) one run and evaluate its best state; returns the summary.
+    """Train (or resume) one run and evaluate its best state; return the summary.
 
     Nothing is written before data and weights are available: `create_run_dir` is called only then.
 
     Raises:
-        UserError: for what the user can mend (missing data or weights, a diverged loss).
+        UserError: for problems that the user can solve (missing data or weights, a diverged loss).
     """
     start = time.perf_counter()
     reset_peak_memory()
@@ -72,7 +72,7 @@ def run(config: Config, create_run_dir: Callable[[], Path], command: str) -> dic
 
 
 def _introduce(prepared: Prepared, fit: Fit, record: RunRecord) -> None:
-    """Print what will be trained on what, before the first step."""
+    """Print the network, the data and how they will be trained, before the first step."""
     task, data = prepared.task, prepared.task.data
     sizes = {split.name: len(split.labels) for split in (data.train, data.val, data.test)}
     print(f"{task.network.name} on {data.name}: {len(data.classes)} classes, {sizes}", flush=True)
@@ -94,7 +94,7 @@ def _introduce(prepared: Prepared, fit: Fit, record: RunRecord) -> None:
 
 
 def _record_start(prepared: Prepared, record: RunRecord, tracker: TensorBoardTracker, config: Config) -> None:
-    """The split in the run folder; the configuration and the first batch in TensorBoard."""
+    """Write the split to the run folder, and the configuration and the first batch to TensorBoard."""
     record.write_split(prepared.task.data.split_record())
     tracker.log_text("configuration", asdict(config))
     images = next(iter(prepared.task.images["train"].epoch(1))).images[:SAMPLES_SHOWN]
@@ -110,7 +110,7 @@ def _warn_about_resuming(config: Config, saved: dict) -> None:
 
 
 def _shared_by_checkpoints(prepared: Prepared, fit: Fit, config: Config) -> dict:
-    """What every checkpoint holds besides what was learned: enough to predict without the configuration tree."""
+    """What every checkpoint contains besides the learned state: enough to predict without the configuration tree."""
     return {
         "classes": list(prepared.task.data.classes),
         "preprocessing": prepared.task.network.preprocessing.to_dict(),
@@ -174,7 +174,7 @@ def _picture(
     test: Predictions,
     confusion: list[list[int]] | None,
 ) -> None:
-    """What reports and TensorBoard show: predictions, mistakes, attribution maps, filters, features."""
+    """Write what reports and TensorBoard show: predictions, mistakes, attribution maps, filters, features."""
     task, network = prepared.task, result.network
     classes, preprocessing = task.data.classes, network.preprocessing
     pictures = write_artifacts(

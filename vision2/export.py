@@ -1,11 +1,11 @@
-"""Write a checkpoint as a file that other programs run, and check that it predicts what the checkpoint predicts.
+"""Export a checkpoint to a file that other programs can run, and check that both predict the same.
 
-    python -m vision2.export checkpoint=RUN_FOLDER                          ONNX, beside the checkpoint
+    python -m vision2.export checkpoint=RUN_FOLDER                          ONNX, next to the checkpoint
     python -m vision2.export checkpoint=best.pt format=torch_export out=model.pt2
     python -m vision2.export model=resnet20 weights.path=FILE weights.classes=NAMES.txt
 
 Input `images`: (N, 3, S, S) float32, normalised as the metadata says (any N). Output `probabilities`: (N, K), softmax.
-Classes and preprocessing are in the file: metadata_props of ONNX, vision2.json inside a .pt2 archive. ONNX needs the
+Classes and preprocessing are stored in the file: metadata_props in ONNX, vision2.json in a .pt2 archive. ONNX needs
 optional packages: pip install 'vision2[onnx]'.
 """
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 CLASSES_SHOWN = 20
 SUFFIXES = {"onnx": ".onnx", "torch_export": ".pt2"}
 HOW_SQUARE = {  # what a program that runs the file must do, by Preprocessing.resize
-    "crop": "shorter side resized to resize_px and the centre image_size_px cropped",
-    "squash": "resized to image_size_px squared, aspect ignored",
+    "crop": "shorter side resized to resize_px, then the central square of image_size_px cropped",
+    "squash": "resized to a square of image_size_px, ignoring the aspect ratio",
     "pad": "longer side resized to image_size_px and padded to a square with the mean colour",
 }
 OPTIONS = {
     "checkpoint": Option(None, "a checkpoint or the run folder that holds it"),
     "format": Option("onnx", " or ".join(SUFFIXES)),
     "out": Option(None, "the file to write; None: the checkpoint's name with .onnx or .pt2"),
-    "tolerance": Option(1e-4, "largest difference of a probability that is accepted", float),
+    "tolerance": Option(1e-4, "largest accepted difference in any probability", float),
 }
 
 
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def configured(overrides: Sequence[str]) -> tuple[Config | None, list[str]]:
-    """The configuration where a model is named, and the overrides."""
+    """The configuration (None without overrides) and the overrides."""
     if not overrides:
         return None, []
     from vision2.config.compose import load_without_data
@@ -53,10 +53,10 @@ def configured(overrides: Sequence[str]) -> tuple[Config | None, list[str]]:
 
 
 def run(given: tuple[Config | None, list[str]], options: dict) -> None:
-    """Export, check, and only then put the file in its place.
+    """Export to a temporary file, check it, and only then put it in its place.
 
     Raises:
-        UserError: for bad settings or weights, missing packages, or a file that does not agree with the network.
+        UserError: for bad settings or weights, missing packages, or a file that disagrees with the network.
     """
     config, overrides = given
     check(overrides, options)
@@ -84,16 +84,18 @@ def run(given: tuple[Config | None, list[str]], options: dict) -> None:
     with replacing(out) as temporary:
         worst = export_network(trained.network, temporary, options["format"], metadata_of(trained))
         if not worst <= options["tolerance"]:
+            other = next(kind for kind in SUFFIXES if kind != options["format"])
             raise UserError(
                 f"the exported network differs from the checkpoint by {worst:.2g} in a probability, more than"
-                f" tolerance={options['tolerance']:g}; no file was written"
+                f" tolerance={options['tolerance']:g}, so no file was written; try format={other}, or raise tolerance if"
+                " the difference is small"
             )
         files.path(out.name)
     print(describe(trained, out, worst))
 
 
 def check(overrides: Sequence[str], options: dict) -> None:
-    """Raises UserError, before anything is read."""
+    """Raise UserError before anything is read."""
     if options["format"] not in SUFFIXES:
         raise UserError(f"format is '{options['format']}'; it must be {' or '.join(SUFFIXES)}")
     if options["tolerance"] <= 0:
@@ -110,17 +112,17 @@ def check(overrides: Sequence[str], options: dict) -> None:
 
 
 def destination(options: dict, source: Path) -> Path:
-    """Where the file goes: beside its source when nothing else is said.
+    """The file to write: `out`, or by default next to its source.
 
     Raises:
-        UserError: for a folder, and for a name that does not end as the format does.
+        UserError: for a folder, and for an extension that is not the format's.
     """
     suffix = SUFFIXES[options["format"]]
     out = Path(options["out"]).expanduser() if options["out"] else source.with_suffix(suffix)
     if out.is_dir():
-        raise UserError(f"out={options['out']} is a folder; name the file to write")
-    if out.suffix != suffix:  # so that it cannot be the checkpoint either
-        raise UserError(f"out={options['out']} must end in {suffix}, as format={options['format']} does")
+        raise UserError(f"out={options['out']} is a folder; give a file, e.g. out={out / f'model{suffix}'}")
+    if out.suffix != suffix:  # this also protects the checkpoint from being overwritten
+        raise UserError(f"out={options['out']} must end in {suffix} with format={options['format']}")
     return out
 
 
@@ -136,12 +138,12 @@ def metadata_of(trained: Trained) -> dict:
 
 
 def describe(trained: Trained, out: Path, worst: float) -> str:
-    """What was written, in which order its outputs come, and how well it was checked."""
+    """What was written, the order of its outputs, and how closely it agrees with the checkpoint."""
     from vision2.inference.exported import CHECKED_BATCHES
 
     size, classes = trained.network.preprocessing.image_size_px, [printable(name) for name in trained.classes]
     more = f" ... {classes[-1]}" if len(classes) > CLASSES_SHOWN else ""
-    named = "" if trained.are_named else " (numbers: nothing says which classes they are; weights.classes=FILE does)"
+    named = "" if trained.are_named else " (numbers, as the weights do not name them; list them in weights.classes=FILE)"
     return "\n".join(
         [
             f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)",

@@ -1,10 +1,10 @@
-"""How few labels are enough? Simple classifiers on 1, 2, 5, ... images per class, many draws, from stored features.
+"""How few labels are enough? Fit simple classifiers on features of 1, 2, 5, ... images per class, over many random draws.
 
     python -m vision2.few_shot dataset=plants model=mobilenet_v2
     python -m vision2.few_shot dataset=plants model=mobilenet_v2 shots=1,5,20 draws=50
 
-Curves for pretrained features, for those of the same network untrained, and for raw pixels; all see the same draws. Writes
-few_shot.json and few_shot.png below output_dir/few_shot.
+Compares pretrained features, features of the same network untrained, and raw pixels, all on the same draws. Writes
+few_shot.json and few_shot.png under output_dir/few_shot.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from vision2.config.schema import Config
 
 OPTIONS = {
-    "shots": Option("1,2,5,10,20,50", "images per class"),
-    "draws": Option(20, "random choices of these images", int),
+    "shots": Option("1,2,5,10,20,50", "numbers of training images per class"),
+    "draws": Option(20, "random draws of these images", int),
 }
 
 
@@ -38,8 +38,8 @@ def load(overrides: list[str]) -> Config:
 
 
 def run(config: Config, options: dict) -> None:
-    """Features once, then every draw on them."""
-    shots = sorted(whole_numbers("shots", options["shots"], "1,5,20"))
+    """Compute the features once, evaluate every draw, and print and write the curves."""
+    shots = sorted(whole_numbers("shots", options["shots"], "shots=1,5,20"))
     if options["draws"] < 1:
         raise UserError(f"draws is {options['draws']}; it must be at least 1")
     from dataclasses import asdict

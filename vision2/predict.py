@@ -1,17 +1,17 @@
-"""Predict images with a checkpoint of ours or with published weights.
+"""Predict the classes of images with a vision2 checkpoint or with published weights.
 
     python -m vision2.predict checkpoint=RUN_FOLDER images=FOLDER
     python -m vision2.predict model=mobilenet_v2 weights.name=IMAGENET1K_V1 images=PHOTO.jpg
     python -m vision2.predict model=mobilenet_v1 weights.path=FILE images=FOLDER out=FOLDER gradcam=true
 
-Class names and preprocessing are those of the checkpoint or of the weights (numbers where the weights do not name their
-classes: weights.classes=FILE does). `images` is an image, a folder with any folders below it, a zip, or a list: a .txt with
-one path per line or a .csv with paths in its first column, relative to the list. Of an animation the first frame is used.
-Images are predicted in the order of their names, those of a list in its order; files that cannot be read are listed and
-counted, and the exit code is 0 as long as one can be read.
+Class names and preprocessing come from the checkpoint or the weights (if the weights do not name their classes, they are
+numbers unless weights.classes=FILE names them). `images` is an image, a folder with its subfolders, a zip, or a list: a .txt
+with one path per line or a .csv with paths in its first column, relative to the list. The first frame of an animation is
+used. Images are predicted in the order of their names, or in the order of the list. Files that cannot be read are listed and
+counted; the exit code is 0 if at least one can be read.
 
-CSV: image, class, probability, then class_2, probability_2, ... for the next most probable classes, up to `top` of them. A
-name that begins with = + - @ stands behind an apostrophe, so that no spreadsheet runs it; control characters are escaped.
+CSV: image, class, probability, then class_2, probability_2, ... for the next most probable classes, up to `top` in all. Names
+that begin with = + - @ get a leading apostrophe, so that no spreadsheet runs them; control characters are escaped.
 With out=FOLDER: predictions.csv, predictions.json, contact_sheet.png, gradcam/*.png.
 """
 
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "csv", "json")
 BATCH_SIZE = 32
-WITH_CHECKPOINT = ("device", "train.batch_size")  # settings that a checkpoint leaves open
+WITH_CHECKPOINT = ("device", "train.batch_size")  # settings that a checkpoint does not fix
 OPTIONS = {
     "checkpoint": Option(None, "a checkpoint or the run folder that holds it"),
     "images": Option(None, "an image, a folder, a zip, or a list of images (.txt, .csv)"),
     "top": Option(5, "classes shown for each image", int),
     "format": Option("table", ", ".join(FORMATS)),
     "out": Option(None, "a folder for predictions.csv, predictions.json, contact_sheet.png"),
-    "gradcam": Option(False, "also gradcam/*.png: where the network looked for its first class", bool),
-    "shown": Option(48, "images on the contact sheet, spread over all of them", int),
+    "gradcam": Option(False, "also write gradcam/*.png: where the network looked for the predicted class", bool),
+    "shown": Option(48, "how many images are on the contact sheet, evenly spread over all", int),
 }
 
 
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def configured(overrides: Sequence[str]) -> tuple[Config, list[str]]:
-    """The configuration, and its overrides: whether a model was named cannot be read from the former."""
+    """The configuration and its overrides, which alone tell whether a model was named."""
     from vision2.config.compose import load_without_data
 
     named = any(word.startswith("weights.name=") and word != "weights.name=none" for word in overrides)
@@ -82,15 +82,15 @@ def run(given: tuple[Config, list[str]], options: dict) -> None:
     print(written_as(predictions, predictor, options["top"]).rstrip("\n"))
     for _, sentence in remarks(listing.notes):
         print(sentence, file=sys.stderr)
-    if options["format"] == "csv":  # the other two list them
+    if options["format"] == "csv":  # the other formats list them
         for name, reason in predictions.unreadable.items():
-            print(f"not readable: {printable(name)}: {reason}", file=sys.stderr)
+            print(f"unreadable: {printable(name)}: {reason}", file=sys.stderr)
     if predictions.unreadable:
         print(f"skipped: {len(predictions.unreadable):,} of {len(entries):,} files cannot be read", file=sys.stderr)
     if not predictor.are_named:
         print(
-            f"note: nothing says which {len(predictor.classes):,} classes {predictor.source} predicts, so they are numbers;"
-            " weights.classes=FILE names them, one per line",
+            f"note: {predictor.source} does not name its {len(predictor.classes):,} classes, so they are numbers;"
+            " list their names, one per line, in weights.classes=FILE",
             file=sys.stderr,
         )
     if files:
@@ -99,14 +99,14 @@ def run(given: tuple[Config, list[str]], options: dict) -> None:
 
 
 def check(overrides: Sequence[str], options: dict) -> None:
-    """Raises UserError, with all problems, before anything is read."""
+    """Raise UserError with all problems before anything is read."""
     problems = []
     keys = [word.partition("=")[0] for word in overrides]
     if options["images"] is None:
         problems.append("which images? give images=FILE, images=FOLDER, images=ZIP or images=LIST.txt")
     fixed = [key for key in keys if key not in WITH_CHECKPOINT]
     if options["checkpoint"] and fixed:
-        problems.append(f"the checkpoint fixes its model, classes and preprocessing; leave out {', '.join(fixed)}")
+        problems.append(f"checkpoint= fixes the model, classes and preprocessing; leave out {', '.join(fixed)}")
     if not options["checkpoint"] and "model" not in keys:
         problems.append("predict with what? give checkpoint=FILE, or model=NAME with weights.path=FILE or weights.name=SET")
     if options["format"] not in FORMATS:

@@ -1,4 +1,4 @@
-"""From a checked configuration to everything a run works with: data, network, weights, batches."""
+"""Turn a checked configuration into everything a run works with: data, network, weights, batches."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from vision2.basics.errors import UserError
+from vision2.basics.errors import UserError, first_few
 from vision2.basics.preprocessing import CROP_SHARE, Preprocessing
 from vision2.config.checks import image_size_px
 from vision2.config.schema import Config
@@ -16,7 +16,7 @@ from vision2.data.dataset import Dataset, open_dataset
 from vision2.data.leaks import GROUP_PATTERN, copies_in_train, separated_versions
 from vision2.data.remarks import training_remarks
 from vision2.data.sampling import class_weights
-from vision2.features.compute import kept_features
+from vision2.features.compute import features_cache
 from vision2.features.feature_store import image_ids
 from vision2.models.build import build_model
 from vision2.models.network import Network
@@ -27,13 +27,13 @@ from vision2.runs.transfer_source import lineage, preprocessing_note, scale_warn
 from vision2.training.fit import Task
 from vision2.training.precision import choose_device
 
-HASHED_WITHOUT_CACHE = 5_000  # photographs whose pixels are read for their hash alone
-SMALL_IMAGE_PX = 64  # up to here a batch of 128 fits everywhere, above it 32 does
+HASHED_WITHOUT_CACHE = 5_000  # up to this many training photographs are read only for their hashes
+SMALL_IMAGE_PX = 64  # up to this size the default batch is 128, above it 32
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a run starts from: the task, what was loaded into its network, and where that comes from."""
+    """What a run starts from: the task, the weights loaded into its network, and their origin."""
 
     task: Task
     weights: WeightsReport | None
@@ -44,7 +44,7 @@ def prepare(config: Config, saved: dict | None = None) -> Prepared:
     """Find weights, open the data, build the network.
 
     Args:
-        saved: a checkpoint to resume from; its preprocessing holds, and no pretrained weights are looked for.
+        saved: a checkpoint to resume from; its preprocessing is used, and no pretrained weights are loaded.
 
     Raises:
         UserError: for missing weights or data, before anything is written.
@@ -87,7 +87,7 @@ def prepare(config: Config, saved: dict | None = None) -> Prepared:
 
 
 def open_data_and_network(config: Config) -> tuple[Dataset, Network]:
-    """The data set, and an untrained network with its class count."""
+    """The data set, and an untrained network for its classes."""
     size = image_size_px(config)
     data = open_dataset(config.dataset, seed=config.seed, store_px=round(size / CROP_SHARE))
     for line in training_remarks(data.report):
@@ -96,16 +96,16 @@ def open_data_and_network(config: Config) -> tuple[Dataset, Network]:
 
 
 def open_for_transfer(config: Config) -> tuple[Dataset, Network, Network]:
-    """The data set, the pretrained network of the configuration, and the same network untrained, equally prepared.
+    """The data set, the configured pretrained network, and the same network untrained, with equal preprocessing.
 
     Raises:
-        UserError: when there are no pretrained weights, or they cannot be had.
+        UserError: if there are no pretrained weights, or they cannot be loaded.
     """
     device = choose_device(config.device)
     source = find_weights(wanted_weights(config), config.model)
     if source is None:
         raise UserError(
-            "pretrained weights are needed here; give weights.path=FILE, strategy.source=RUN_FOLDER, or a model with"
+            "this command needs pretrained weights; give weights.path=FILE, strategy.source=RUN_FOLDER, or a model with"
             " published weights"
         )
     data, network = open_data_and_network(config)
@@ -123,7 +123,7 @@ def open_batches(
     """Training batches (shuffled, augmented), validation and test batches (neither).
 
     Raises:
-        UserError: when the training images make no batch at all.
+        UserError: if there are too few training images for a batch.
     """
     shared = {
         "batch_size": batch_size,
@@ -136,14 +136,15 @@ def open_batches(
     augment, sampler = config.dataset.augment, config.train.sampler
     train = Batches(data.train, preprocessing, augment=augment, shuffle=True, sampler=sampler, **shared)
     if len(train) == 0:
-        raise UserError(f"{len(data.train.labels)} training image is too few to train on; add images")
+        raise UserError(f"{len(data.train.labels)} training image is not enough; add images or raise dataset.fraction")
     return train, Batches(data.val, preprocessing, **shared), Batches(data.test, preprocessing, **shared)
 
 
 def wanted_weights(config: Config) -> WeightsConfig:
-    """`auto` spelled out: what the strategy needs; a source run stands for its best checkpoint.
+    """The weights that the strategy needs: `auto` becomes the default set, a source run its best checkpoint.
 
-    A strategy that starts at random uses neither: sweeps name a file or a source beside `strategy=scratch,finetune`.
+    A strategy that starts from random weights ignores both: sweeps combine a file or source with
+    `strategy=scratch,finetune`.
 
     Raises:
         UserError: for a source run that failed or has no checkpoint.
@@ -156,9 +157,9 @@ def wanted_weights(config: Config) -> WeightsConfig:
 
 
 def preprocessing_for(config: Config, network: Network, data: Dataset, *, pretrained: bool) -> Preprocessing:
-    """The weights' own statistics when there are weights, else those of the training images.
+    """The preprocessing of the pretrained weights or, without them, with the statistics of the training images.
 
-    Sets of one fixed square size are used whole; photographs become squares as `dataset.resize` or else the weights say.
+    Images of one fixed square size are used whole; photographs become squares as set by `dataset.resize` or the weights.
     """
     size = image_size_px(config)
     preprocessing = network.preprocessing.at_size(size)
@@ -173,49 +174,50 @@ def preprocessing_for(config: Config, network: Network, data: Dataset, *, pretra
 
 
 def check_resumable(task: Task, run_dir: Path, epochs: int) -> None:
-    """Refuse to resume where that would mix two runs, before anything in the run folder changes.
+    """Refuse to resume if that would mix two runs, before anything in the run folder changes.
 
     Args:
-        epochs: how many the resumed run would have in all; 0 where a classifier is fitted at once.
+        epochs: of the resumed run in total; 0 if a classifier is fitted directly.
 
     Raises:
-        UserError: for fewer epochs than are finished, other images than it started with, or damaged records.
+        UserError: for fewer epochs than are finished, other images than at the start, or damaged records.
     """
     done = task.saved["state"]["epoch"]
     if 0 < epochs < done:
-        raise UserError(f"the run has finished {done} epochs already, more than train.epochs={epochs}; give {done} or more")
+        raise UserError(f"the run has already finished {done} epochs; set train.epochs to {done} or more, not {epochs}")
     record = RunRecord(run_dir)
     try:
         record.history()
         fingerprint = record.split()["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"the run cannot be resumed because its metrics.jsonl or split.json is damaged: {error}") from error
+        reason = f"the run cannot be resumed because its metrics.jsonl or split.json is damaged ({error})"
+        raise UserError(f"{reason}; start a new run") from error
     if fingerprint != task.data.fingerprint:
         raise UserError(
-            "the data set holds other images, labels or splits than the run started with (images it was trained on could"
-            " be in its test split now); give dataset.root=PATH of the original files, or start a new run"
+            "the data set has other images, labels or splits than when the run started (images it was trained on could now"
+            " be in the test split); set dataset.root=PATH to the original files, or start a new run"
         )
 
 
 def _check_same_classes(data: Dataset, classes: list[str]) -> None:
     if list(data.classes) != list(classes):
         raise UserError(
-            f"the data set has other classes ({', '.join(data.classes[:5])}; {len(data.classes)}) than the resumed run"
-            f" ({', '.join(classes[:5])}; {len(classes)}); name the data it started with, or start a new run"
+            f"the data set has other classes ({first_few(data.classes, 5)}) than the resumed run"
+            f" ({first_few(classes, 5)}); set dataset.root=PATH to the data it started with, or start a new run"
         )
 
 
 def _check_head_is_trained(report: WeightsReport | None, config: Config) -> None:
-    """An untrained head guesses; with train.epochs=0 nothing trains it, unless a classifier is fitted on features."""
+    """Refuse to evaluate an untrained head: train.epochs=0 trains nothing, unless a classifier is fitted on features."""
     if report is None:
         if config.train.epochs == 0:
-            print("warning: train.epochs=0 evaluates a random network; the figures are those of chance", flush=True)
+            print("warning: train.epochs=0 evaluates a random network, so its results are at chance", flush=True)
         return
     fitted = config.strategy.name == "feature_extraction" and config.strategy.classifier != "linear"
     if report.head_is_new and config.train.epochs == 0 and not fitted:
         raise UserError(
-            f"train.epochs=0 would evaluate an untrained head (head {report.head}); train one with train.epochs=1 or more,"
-            " or evaluate the file's own head with mode=eval weights.path=FILE"
+            f"train.epochs=0 would evaluate an untrained head ({report.head.removeprefix('new: ')}); train it with"
+            " train.epochs=1 or more, or evaluate the head of the file, if it has one, with mode=eval weights.path=FILE"
         )
 
 
@@ -228,23 +230,23 @@ def _report_source(report: WeightsReport, usual: Preprocessing, size: int, data:
 
 
 def _warn_about_seen_images(run_dir: Path, config: Config, data: Dataset) -> None:
-    """A source that was trained on images of the test or validation split makes the result look better than it is."""
+    """Warn if the source was trained on test or validation images, which makes the results look better than they are."""
     trained = trained_on(run_dir, config.dataset)
     for name, split in (("test", data.test), ("validation", data.val)):
         seen = len(trained.intersection(split.ids))
         if seen:
             print(
-                f"warning: the source was trained on {seen:,} of these {len(split):,} {name} images, so that the {name}"
-                " figures are too good; use the seed (and the split) of that run",
+                f"warning: the source was trained on {seen:,} of these {len(split):,} {name} images, so the {name}"
+                " results are overestimated; use the seed (and the split) of that run",
                 flush=True,
             )
 
 
 def _report_leaks(config: Config, data: Dataset) -> None:
-    """Print and record copies of evaluation images in the training split, and versions of one picture on both sides."""
-    folder = kept_features(config.dataset)
+    """Print and record copies of evaluation images in the training split, and versions of one picture in several splits."""
+    folder = features_cache(config.dataset)
     if folder is None and len(data.train) > HASHED_WITHOUT_CACHE:
-        return  # their hashes could not be kept, and reading every photograph at each start takes too long
+        return  # without a cache, every photograph would have to be read at each start, which takes too long
     hashes = {split.name: image_ids(split.images, folder and folder / "ids") for split in (data.train, data.val, data.test)}
     others = {split.name: (split.ids, hashes[split.name]) for split in (data.val, data.test)}
     copies = copies_in_train(hashes["train"], others)

@@ -1,7 +1,7 @@
 """python -m vision2.preview dataset=NAME model=NAME [split=train] [count=32] [out=FILE.png] [key=value ...]
 
-What the network really sees: its input turned back into pictures. For the training split each augmented image stands above
-its evaluation view.
+Show what the network actually sees: its input turned back into pictures. For the training split, each augmented image is
+above its evaluation view.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ SPLITS = ("train", "val", "test")
 MOST_IMAGES = 256
 OPTIONS = {
     "split": Option("train", "train | val | test"),
-    "count": Option(32, f"images shown, at most {MOST_IMAGES}", int),
-    "out": Option(None, "the picture that is written; by default preview-DATASET-ROOT-MODEL.png"),
+    "count": Option(32, f"number of images, at most {MOST_IMAGES}", int),
+    "out": Option(None, "the file to write; by default preview-DATASET-ROOT-MODEL.png"),
 }
 
 
@@ -40,11 +40,11 @@ def run(config: Config, options: dict) -> None:
     if split not in SPLITS:
         raise UserError(f"unknown split '{split}'{suggest(split, SPLITS)}")
     if not 1 <= count <= MOST_IMAGES:
-        raise UserError(f"count is {count}; it must be from 1 to {MOST_IMAGES}")
+        raise UserError(f"count is {count}; it must be between 1 and {MOST_IMAGES}")
     if out.suffix.lower() != ".png":
         raise UserError(f"out is '{out}'; it must end in .png")
     if not out.absolute().parent.is_dir():
-        raise UserError(f"out is '{out}', but there is no folder {out.absolute().parent}")
+        raise UserError(f"out is '{out}', but there is no folder {out.absolute().parent}; create it or change out")
     from vision2.basics.written import WrittenFiles
     from vision2.pictures.images import captioned_grid, save_figure
     from vision2.pictures.preview import COLUMNS
@@ -65,7 +65,7 @@ def draw(config: Config, split: str, count: int) -> tuple[list, list[str]]:
     data, network = open_data_and_network(config)
     pretrained = wanted_weights(config).name != "none"
     preprocessing = preprocessing_for(config, network, data, pretrained=pretrained)
-    # the batch size of a run: mixup shows the partners, and an image the look, of the first epoch
+    # the batch size of a run, so that mixup partners and augmented views are those of the first epoch
     shared = {"device": torch.device("cpu"), "batch_size": config.train.batch_size or count}
     batches = dict(zip(SPLITS, open_batches(config, data, preprocessing, **shared), strict=True))
     plain = replace(config, dataset=replace(config.dataset, augment=None))

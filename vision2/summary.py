@@ -1,11 +1,11 @@
-"""What a model is made of and what it costs, beside what was published.
+"""Show what a model is made of and what it costs, next to the published numbers.
 
     python -m vision2.summary model=resnet18                       stages, totals, speed and memory on this device
     python -m vision2.summary model=alexnet,vgg16,resnet50         the lecture's table, and accuracy against cost
     python -m vision2.summary model=all measure=false format=markdown
     python -m vision2.summary model=googlenet model.aux=true graph=true out=FOLDER
 
-Sizes are each model's own; dataset.image_size_px=..., dataset=cifar10, model.stem=small and the like change them.
+Each model is shown at its own image size; dataset.image_size_px=..., dataset=cifar10 or model.stem=small change it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ OPTIONS = {
     "num_classes": Option(None, "outputs of the head; None: as published (1000, CIFAR nets 10)", int),
     "graph": Option(False, "write the TensorBoard graph of each model", bool),
     "format": Option("text", ", ".join(FORMATS)),
-    "out": Option(None, "a folder for summary.md, summary.json, pictures; None: output_dir/summary when there are any"),
+    "out": Option(None, "a folder for summary.md, .json and plots; None: output_dir/summary, for several models or a graph"),
 }
 
 
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def configurations(overrides: Sequence[str]) -> dict[str, Config]:
-    """A configuration for each name in `model=a,b,c`, or in `model=all`.
+    """A configuration for each name in `model=a,b,c`, or for all of `model=all`.
 
     Raises:
         UserError: with every problem of every model.
@@ -55,7 +55,7 @@ def configurations(overrides: Sequence[str]) -> dict[str, Config]:
 
 
 def model_names(overrides: Sequence[str]) -> list[str]:
-    """The names in `model=a,b,c`; for `model=all` every published model, by kind and year."""
+    """The names in `model=a,b,c`; for `model=all`, all models in the catalogue, by data set and year."""
     names = [name.strip() for override in overrides for name in override.partition("=")[2].split(",") if name.strip()]
     if not names:
         raise UserError("which model? type model=resnet18, several as model=alexnet,resnet50, or model=all")
@@ -70,7 +70,7 @@ def model_names(overrides: Sequence[str]) -> list[str]:
 
 
 def run(configs: dict[str, Config], options: dict) -> None:
-    """Count, measure, print; write what was asked for."""
+    """Count, measure, print, and write the requested files."""
     if options["format"] not in FORMATS:
         raise UserError(f"format is '{options['format']}'; it must be one of {', '.join(FORMATS)}")
     if options["num_classes"] is not None and options["num_classes"] < 1:

@@ -1,7 +1,7 @@
 """`python -m vision2.train model=... dataset=... strategy=...`: train, evaluate, resume, sweep.
 
-Everything is checked before data or weights are touched; then each job runs by itself (see vision2/jobs/sweep.py). What
-needs torch is imported where it is used, so that `--help` and mistakes are answered at once.
+Everything is checked before data or weights are touched; then each job runs by itself (see vision2/jobs/sweep.py).
+Modules that need torch are imported where they are used, so that `--help` and mistakes are answered at once.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def _parse_arguments() -> Namespace:
-    """The overrides, and those of Hydra's options that have a meaning here (Hydra's own parser is private).
+    """The overrides and the supported options of Hydra (Hydra's own parser is private).
 
     Raises:
         UserError: for any other option, such as one that would choose another configuration tree.
@@ -89,16 +89,16 @@ def _run(arguments: Namespace) -> int:
 
 
 def _refuse_torchrun() -> None:
-    """Each process of torchrun would train the whole run by itself.
+    """Refuse to run under torchrun, where each process would train the whole run by itself.
 
     Raises:
-        UserError: when this is one of several processes.
+        UserError: if this is one of several processes.
     """
     processes = os.environ.get("WORLD_SIZE", "1")
     if processes != "1":
         raise UserError(
-            f"torchrun started {processes} processes (WORLD_SIZE), but one run uses one process: type python -m vision2.train"
-            " without torchrun; several runs at once: -m hydra/launcher=joblib"
+            f"torchrun started {processes} processes (WORLD_SIZE), but a run uses one process; use python -m vision2.train"
+            " without torchrun, or -m hydra/launcher=joblib for several runs at once"
         )
 
 
@@ -120,7 +120,7 @@ def _sweep(overrides: Sequence[str], node: DictConfig, *, typed_m: bool) -> int:
         0, 1 when a job failed, 130 or 143 when the sweep was stopped.
 
     Raises:
-        Stopped: when the user stops it before the first job or after the last one.
+        Stopped: if the user stops it before the first job or after the last one.
     """
     plan = plan_sweep(overrides, node)
 
@@ -135,7 +135,7 @@ def _sweep(overrides: Sequence[str], node: DictConfig, *, typed_m: bool) -> int:
         folder = SweepFolder(create_sweep_dir(Path(node.output_dir)))
         command = _command(["-m", *overrides] if typed_m else overrides)  # an experiment is a sweep without -m
         folder.describe(command, asdict(plan.first.experiment), source, jobs=plan.jobs)
-        print(f"{plan.jobs} jobs; their table and report go to {folder.path}", flush=True)
+        print(f"{plan.jobs} jobs; their table and report will be written to {folder.path}", flush=True)
         places = [f"hydra.sweep.dir={folder.path}", "hydra.sweep.subdir=.", "hydra.sweeper.params=null"]
         words = ["--multirun", *plan.overrides, *quote_overrides(places)]
         try:
@@ -149,12 +149,12 @@ def _sweep(overrides: Sequence[str], node: DictConfig, *, typed_m: bool) -> int:
 
 
 def _has_launcher(hydra: DictConfig) -> bool:
-    """Whether jobs run in processes of their own."""
+    """Whether jobs run in separate processes."""
     return hydra.runtime.choices["hydra/launcher"] != "basic"
 
 
 def _sweep_job(node: DictConfig, folder: SweepFolder) -> float | None:
-    """One job, in this process or another: all it needs is in its configuration and in the sweep's folder."""
+    """Run one job, in this process or another: all it needs is in its configuration and in the sweep's folder."""
     from vision2.jobs.sweep import sweep_job
 
     hydra = HydraConfig.get()
@@ -166,7 +166,7 @@ def _sweep_job(node: DictConfig, folder: SweepFolder) -> float | None:
 
 
 def _command(overrides: Sequence[str]) -> str:
-    """The command that repeats this very run; a job of a sweep names its own values."""
+    """The command that repeats this run; for a job of a sweep, with the values of that job."""
     kept = [override for override in overrides if not override.startswith("skip_finished")]
     return shlex.join(["python", "-m", "vision2.train", *kept])
 

@@ -1,4 +1,4 @@
-"""Files are replaced as a whole or not at all, and a path that cannot be written is reported in one sentence."""
+"""Files are replaced completely or not at all, and a path that cannot be written is reported in one sentence."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ def test_a_number_that_json_cannot_hold_is_refused_and_nothing_is_written(tmp_pa
     assert not list(tmp_path.iterdir())
 
 
-def test_a_path_that_cannot_be_written_is_a_mistake_of_the_user(tmp_path):
+def test_a_path_that_cannot_be_written_is_a_user_error(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"cannot write .*a\.txt: .*file is not a folder"):
+    with pytest.raises(UserError, match=r"cannot write .*a\.txt: .*file is not a folder; choose a path that you can write to"):
         write_text(tmp_path / "file" / "a.txt", "x")
-    with pytest.raises(UserError, match=r"cannot write .*No space left"), replacing(tmp_path / "b") as temporary:
+    with (
+        pytest.raises(UserError, match=r"cannot write .*No space left on device; free some space"),
+        replacing(tmp_path / "b") as temporary,
+    ):
         raise OSError(28, "No space left on device", str(temporary))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

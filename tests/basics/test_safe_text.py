@@ -1,4 +1,4 @@
-"""Names from files are shown without doing anything to a terminal, a table or a spreadsheet."""
+"""Names from files cannot affect a terminal, a table or a spreadsheet that shows them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vision2.basics.safe_text import printable, spreadsheet_cell
 @pytest.mark.parametrize(
     "letter", ["\x00", "\x1b", "\n", "\r", "\t", "\x7f", "\x9b", "\u200b", "\u202e", "\u2028", "\udcff", "\U000e0041"]
 )
-def test_characters_that_control_something_become_escapes_that_json_reads(letter):
+def test_control_characters_become_json_escapes(letter):
     shown = printable(f"a{letter}b")
     assert shown.isascii()
     assert shown.isprintable()
@@ -20,16 +20,16 @@ def test_characters_that_control_something_become_escapes_that_json_reads(letter
 
 
 @pytest.mark.parametrize("text", ["perro", "café ñandú", "日本", "👩\u200d🔬", "می\u200cخواهم", "a b\u00a0c", 'quo"te, #1'])
-def test_letters_of_every_script_and_emoji_stay_as_they_are(text):
+def test_letters_of_every_script_and_emoji_stay_unchanged(text):
     assert printable(text) == text
 
 
 @pytest.mark.parametrize("start", "=+-@")
-def test_what_a_spreadsheet_would_run_stands_behind_an_apostrophe(start):
+def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe(start):
     assert spreadsheet_cell(f"{start}cmd|x") == f"'{start}cmd|x"
     assert spreadsheet_cell(f"a{start}b") == f"a{start}b"
 
 
 @pytest.mark.parametrize("start", ["\t", "\r"])
-def test_white_space_before_a_formula_is_seen_through(start):
+def test_white_space_before_a_formula_does_not_hide_it(start):
     assert spreadsheet_cell(f"{start}=1")[0] == "'"

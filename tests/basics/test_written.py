@@ -1,4 +1,4 @@
-"""Nothing the product did not write is deleted or overwritten."""
+"""Files that vision2 did not write are never deleted or overwritten."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_what_was_written_before_may_be_written_again(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.txt", "maps/b.png"])
-def test_a_file_of_the_users_in_the_way_is_refused_in_one_sentence_and_stays(name, tmp_path):
+def test_a_user_file_in_the_way_is_refused_in_one_sentence_and_kept(name, tmp_path):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
     with pytest.raises(UserError, match=rf"{name} .*not written by vision2.*move") as raised:
@@ -30,7 +30,7 @@ def test_a_file_of_the_users_in_the_way_is_refused_in_one_sentence_and_stays(nam
     assert (tmp_path / name).read_text() == "mine"
 
 
-def test_a_folder_can_be_checked_before_any_work_is_done_and_is_not_created_by_it(tmp_path):
+def test_a_folder_can_be_checked_before_any_work_without_creating_it(tmp_path):
     WrittenFiles(tmp_path / "new", "a.txt")
     assert not (tmp_path / "new").exists()
     (tmp_path / "b.txt").write_text("mine")
@@ -46,7 +46,7 @@ def test_clearing_removes_what_was_written_and_nothing_else(tmp_path):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["maps", "mine.png", "mine.png"]
 
 
-def test_a_file_the_user_puts_in_the_place_of_a_cleared_one_is_the_users(tmp_path):
+def test_a_file_that_the_user_puts_in_place_of_a_cleared_one_is_not_ours(tmp_path):
     write(tmp_path, "a.png")
     WrittenFiles(tmp_path).clear()
     (tmp_path / "a.png").write_text("mine")
@@ -65,7 +65,7 @@ def test_a_list_from_elsewhere_cannot_name_files_outside_its_folder(line, tmp_pa
     assert (tmp_path / "mine.txt").exists()
 
 
-def test_files_of_a_version_without_a_list_can_be_adopted_only_where_there_is_none(tmp_path):
+def test_files_of_a_version_without_a_list_can_be_adopted_only_if_there_is_none(tmp_path):
     (tmp_path / "old.png").write_text("ours")
     WrittenFiles(tmp_path).adopt(["old.png", "gone.png"])
     (tmp_path / "mine.png").write_text("mine")

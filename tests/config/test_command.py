@@ -1,4 +1,4 @@
-"""What every command shares: its options, one line for each mistake, exit codes."""
+"""What every command shares: options, one line per mistake, exit codes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_mistake_in_an_option_is_one_line_with_code_2(word, message, capsys):
     )
 
 
-def test_what_is_no_option_is_a_setting_of_the_configuration(capsys):
+def test_other_arguments_are_settings_of_the_configuration(capsys):
     seen = {}
     code, _ = ended(
         capsys,
@@ -48,7 +48,7 @@ def test_what_is_no_option_is_a_setting_of_the_configuration(capsys):
     ("raised", "code", "message"),
     [
         (UserError("a", "b"), 2, "error: a\nerror: b\n"),
-        (PermissionError(13, "Permission denied", "/x/y"), 2, "error: /x/y: Permission denied\n"),
+        (PermissionError(13, "Permission denied", "/x/y"), 2, "error: /x/y: Permission denied; change its permissions\n"),
         (KeyboardInterrupt(), 130, "stopped by the user\n"),
         (BrokenPipeError(), 0, ""),
     ],
@@ -59,3 +59,11 @@ def test_how_a_command_ends(raised, code, message, capsys):
         raise raised
 
     assert ended(capsys, run=run) == (code, message)
+
+
+def test_a_path_that_cannot_be_used_names_the_setting_that_leads_to_it(capsys):
+    def run(config, options):
+        raise PermissionError(13, "Permission denied", "/x/y")
+
+    message = "error: /x/y: Permission denied; change its permissions, or set images to another path\n"
+    assert ended(capsys, "top=3", "images=/x", run=run) == (2, message)

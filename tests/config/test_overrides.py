@@ -1,4 +1,4 @@
-"""Paths and names with letters that Hydra's grammar does not know."""
+"""Paths and names with characters that Hydra's grammar does not accept unquoted."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from vision2.config.overrides import check_overrides, expand, quote_overrides
 @pytest.mark.parametrize(
     "name", ["año 2024/niños", "fotos (1)", "it's", "a=b", "☕ café", "tab\\", "mis fotos", "fotos [1]", "{x}", "ñ,o"]
 )
-def test_a_folder_of_any_name_can_be_given_plainly(tmp_path, name):
+def test_a_folder_with_any_name_needs_no_quotes(tmp_path, name):
     assert load_config([f"output_dir={tmp_path}/{name}"]).output_dir == f"{tmp_path}/{name}"
 
 
 @pytest.mark.parametrize("written", ["[niños,gatos]", "[ niños, gatos ]", "['niños',gatos]", '["niños","gatos"]'])
-def test_classes_of_any_name_can_be_given_plainly(written):
+def test_classes_with_any_name_need_no_quotes(written):
     assert load_config([f"dataset.classes={written}"]).dataset.classes == ["niños", "gatos"]
 
 
 @pytest.mark.parametrize("word", ["model=a,b", "train.epochs=3", "x='ñ'", "train.epochs 3", "dataset.classes=[a,b]", "ñ=1"])
-def test_what_can_be_read_or_is_no_setting_stays_as_it_is(word):
+def test_readable_overrides_and_words_without_a_value_stay_unchanged(word):
     assert quote_overrides([word]) == [word]
 
 

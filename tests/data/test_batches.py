@@ -36,7 +36,7 @@ def batches(split, look=LOOK, **options) -> Batches:
 
 
 def by_index(source: Batches, epoch: int = 1) -> torch.Tensor:
-    """All images of an epoch, by their place in the split."""
+    """All images of an epoch, in the order of the split."""
     shown = list(source.epoch(epoch))
     return torch.cat([batch.images for batch in shown])[torch.cat([batch.indices for batch in shown]).argsort()]
 
@@ -75,7 +75,7 @@ def test_images_do_not_depend_on_the_batch_size_or_the_workers(make, augment):
 
 
 @pytest.mark.parametrize("make", [small_split, photo_split])
-def test_order_and_augmentation_belong_to_seed_and_epoch(make):
+def test_order_and_augmentation_depend_on_seed_and_epoch(make):
     def run(**options):
         epoch = options.pop("epoch", 1)
         return [*batches(make(), augment=STRONG, shuffle=True, **options).epoch(epoch)]
@@ -115,7 +115,7 @@ def test_small_and_large_images_share_one_evaluation_view():
     split = small_split()
     photos = SimpleNamespace(labels=split.labels, images=ArrayImages([np.array(split.images.read(i)) for i in range(10)]))
     difference = (by_index(batches(split)) - by_index(batches(photos))).abs() * 0.224 * 255
-    assert difference.max() < 1.01  # one step of uint8: two roundings of the resize against one
+    assert difference.max() < 1.01  # one step of uint8: two roundings of the resize instead of one
 
 
 def test_small_images_can_be_enlarged_for_a_pretrained_network():
@@ -123,12 +123,12 @@ def test_small_images_can_be_enlarged_for_a_pretrained_network():
     assert shown.images.shape == (4, 3, 64, 64)
 
 
-def test_the_memory_format_is_the_asked_one():
+def test_the_memory_format_is_the_requested_one():
     assert next(batches(small_split()).epoch(0)).images.is_contiguous(memory_format=torch.channels_last)
     assert next(batches(small_split(), channels_last=False).epoch(0)).images.is_contiguous()
 
 
-def test_mixed_targets_are_shares_and_the_labels_stay():
+def test_mixed_targets_are_shares_and_the_labels_are_unchanged():
     shown = next(batches(small_split(), augment=AugmentConfig(mixup=0.4), shuffle=True).epoch(1))
     assert shown.targets.shape == (4, 3)
     torch.testing.assert_close(shown.targets.sum(1), torch.ones(4))
@@ -153,7 +153,7 @@ def test_a_selection_of_small_images_is_batched_by_its_own_positions():
 
 
 class Slow(ArrayImages):
-    """Takes ten milliseconds an image and counts what was read."""
+    """Takes ten milliseconds per image and counts the reads."""
 
     def __init__(self, arrays):
         super().__init__(arrays)
@@ -171,10 +171,10 @@ def slow_split(count: int) -> SimpleNamespace:
 
 def test_the_time_waited_for_data_is_measured():
     source = batches(slow_split(8))
-    for _ in range(2):  # counted anew each epoch
+    for _ in range(2):  # the count restarts each epoch
         start = time.perf_counter()
         for _ in source.epoch(0):
-            time.sleep(0.03)  # a training step, which is no waiting
+            time.sleep(0.03)  # a training step, which does not count as waiting
         assert 0.08 <= source.wait_seconds <= time.perf_counter() - start - 2 * 0.03
 
 

@@ -104,12 +104,12 @@ def test_a_zip_gives_the_same_images_as_its_folder(tmp_path):
     assert (packed.train.images.read(3) == plain.train.images.read(3)).all()
 
 
-def test_the_fingerprint_does_not_depend_on_where_the_folder_lies(tmp_path):
+def test_the_fingerprint_does_not_depend_on_where_the_folder_is(tmp_path):
     one, two = (opened(root=str(class_folders(tmp_path / name, ash=8, oak=8))) for name in ("x", "deep/er"))
     assert one.fingerprint == two.fingerprint
 
 
-def test_what_cannot_be_decoded_is_left_out_and_listed(tmp_path):
+def test_files_that_cannot_be_decoded_are_left_out_and_listed(tmp_path):
     class_folders(tmp_path, ash=20, oak=20)
     (tmp_path / "ash" / "0003.jpg").write_bytes(b"no image")
     (tmp_path / "oak" / "0005.jpg").write_bytes(b"")
@@ -142,20 +142,23 @@ def test_too_many_bad_files_stop_with_the_count_and_the_remedy(tmp_path):
     assert len(opened(root=str(tmp_path), max_bad_share=0.2).report["skipped"]) == 3
 
 
-def test_a_class_without_one_good_image_is_named(tmp_path):
+def test_a_class_without_a_decodable_image_is_named(tmp_path):
     class_folders(tmp_path, ash=20, oak=1)
     (tmp_path / "oak" / "0000.jpg").write_bytes(b"bad")
-    with pytest.raises(UserError, match="no image of oak can be decoded"):
+    with pytest.raises(
+        UserError,
+        match=r"no image of oak can be decoded \(first bad file: oak/0000\.jpg.*leave the class out with dataset\.classes",
+    ):
         opened(root=str(tmp_path))
 
 
-def test_groups_torn_apart_by_folders_are_reported(tmp_path):
+def test_groups_separated_by_split_folders_are_reported(tmp_path):
     names = [f"{part}/{kind}/plant{n}_1.jpg" for part in ("train", "test") for kind in "ab" for n in range(10)]
     data = opened(root=str(write_images(tmp_path, names)), group_pattern=r"(./plant\d+)_")
     assert len(data.report["groups"]["on_two_sides"]) == 20
 
 
-def test_shots_leave_validation_and_test_whole(tmp_path):
+def test_shots_do_not_reduce_validation_and_test(tmp_path):
     root = str(class_folders(tmp_path, ash=20, oak=20))
     few, all_of_it = opened(root=root, shots_per_class=2), opened(root=root)
     assert len(few.train) == 4
@@ -178,7 +181,7 @@ def test_cats_and_dogs_train_from_a_zip_of_the_flat_layout(tmp_path):
         ("plants", "flowers-102.*dataset.root=.*dataset.download=true"),
     ],
 )
-def test_absent_data_is_one_sentence_where_and_what_to_type(tmp_path, name, says):
+def test_missing_data_are_reported_in_one_sentence_with_place_and_remedy(tmp_path, name, says):
     with pytest.raises(UserError, match=says) as caught:
         opened(name, download=False, cache_dir=str(tmp_path))
     assert len(caught.value.problems) == 1
@@ -186,7 +189,7 @@ def test_absent_data_is_one_sentence_where_and_what_to_type(tmp_path, name, says
 
 
 @pytest.mark.parametrize("name", ["cats_vs_dogs", "plants"])
-def test_an_unknown_archive_is_an_error_with_the_known_ones(name):
+def test_an_unknown_archive_is_an_error(name):
     with pytest.raises(UserError, match=r"dataset.source: unknown archive 'kaggle'"):
         opened(name, source="kaggle")
 
@@ -199,5 +202,5 @@ def test_a_wrong_root_starts_no_download_and_creates_no_folder(tmp_path, name):
 
 
 def test_encoded_pictures_differ():
-    """The other tests rely on it."""
+    """The other tests rely on this."""
     assert encoded(1) != encoded(2)

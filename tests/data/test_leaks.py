@@ -1,4 +1,4 @@
-"""What can make a test too easy is counted: copies, and versions of one picture."""
+"""Leaks that inflate test results are found: copies, and versions of one picture."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_images_of_other_splits_that_are_in_train_are_named():
         ("cat/x-crop3.png", "cat/x-flip.png", "cat/x"),
     ],
 )
-def test_versions_of_one_picture_on_both_sides_are_found_and_the_proposed_pattern_groups_them(one, other, picture):
+def test_versions_of_one_picture_in_two_splits_are_found_and_grouped_by_the_proposed_pattern(one, other, picture):
     assert separated_versions({"train": [one], "test": [other]}) == [picture]
     assert len({re.search(GROUP_PATTERN, name, re.IGNORECASE)[1] for name in (one, other)}) == 1
 

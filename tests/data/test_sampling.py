@@ -14,7 +14,7 @@ def order(**options) -> np.ndarray:
     return epoch_order(LABELS, **{"seed": 0, "epoch": 1, "shuffle": True} | options)
 
 
-def test_an_order_belongs_to_its_seed_and_epoch():
+def test_the_order_depends_on_seed_and_epoch():
     np.testing.assert_array_equal(order(), order())
     assert sorted(order()) == list(range(100))
     assert not np.array_equal(order(), order(seed=1))
@@ -35,7 +35,7 @@ def test_the_balanced_sampler_skips_class_numbers_without_samples():
     assert set(drawn) <= {0, 1, 2}
 
 
-def test_a_repeated_sample_draws_by_another_number_each_time():
+def test_a_repeated_sample_gets_a_new_number_each_time():
     numbers = draw_numbers(np.array([3, 1, 3, 3, 0]))
     assert numbers.tolist() == [3, 1, 8, 13, 0]
 
@@ -52,14 +52,14 @@ def test_class_weights_are_those_of_scikit_learn():
     np.testing.assert_allclose(class_weights(LABELS, 3), expected, rtol=1e-6)
 
 
-def test_a_class_without_samples_has_no_weight_and_changes_no_other():
+def test_a_class_without_samples_has_weight_zero_and_changes_no_other_weight():
     weights = class_weights(LABELS, 5)
     np.testing.assert_array_equal(weights[:3], class_weights(LABELS, 3))
     assert weights[3:].tolist() == [0, 0]
     assert abs(weights[LABELS].mean() - 1) < 1e-6
 
 
-def test_uniforms_belong_to_the_sample_and_not_to_its_neighbours():
+def test_uniforms_depend_on_the_sample_and_not_on_its_neighbours():
     whole = uniforms(7, 3, "crop", np.arange(50), 4)
     np.testing.assert_array_equal(uniforms(7, 3, "crop", np.array([31, 4]), 4), whole[[31, 4]])
 

@@ -14,7 +14,7 @@ from vision2.stats.metrics import summarise_predictions
 
 @pytest.fixture(scope="module")
 def digits():
-    """600 / 300 / 300 of scikit-learn's digits, their 64 grey values as features."""
+    """600 / 300 / 300 of scikit-learn's digits, with their 64 grey values as features."""
     features, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(labels))
     features, labels = torch.tensor(features[order], dtype=torch.float32), torch.tensor(labels[order])
@@ -37,12 +37,12 @@ def accuracy(head, part):
 
 
 @pytest.mark.parametrize("name", FITS)
-def test_every_classifier_beats_chance_by_far_on_digits(name, fitted, digits):
+def test_every_classifier_is_far_above_chance_on_digits(name, fitted, digits):
     assert accuracy(fitted[name].head, digits[2]) > 0.85
 
 
 @pytest.mark.parametrize("name", FITS)
-def test_probabilities_are_probabilities_and_say_how_sure_they_are(name, fitted, digits):
+def test_probabilities_sum_to_one_and_are_calibrated(name, fitted, digits):
     test = digits[2]
     found = probabilities(fitted[name].head, test)
     assert torch.allclose(found.sum(1), torch.ones(len(found)), atol=1e-5)
@@ -50,7 +50,7 @@ def test_probabilities_are_probabilities_and_say_how_sure_they_are(name, fitted,
 
 
 @pytest.mark.parametrize("name", FITS)
-def test_a_head_rebuilt_from_its_tensors_says_the_same(name, fitted, digits):
+def test_a_head_rebuilt_from_its_tensors_gives_the_same_probabilities(name, fitted, digits):
     head = fitted[name].head
     copy = empty_head(head.kind, head.state_dict())
     copy.load_state_dict(head.state_dict())
@@ -58,7 +58,7 @@ def test_a_head_rebuilt_from_its_tensors_says_the_same(name, fitted, digits):
 
 
 @pytest.mark.parametrize("name", FITS)
-def test_the_setting_is_the_best_on_validation_and_all_are_recorded(name, fitted, digits):
+def test_the_best_setting_on_validation_is_chosen_and_all_are_recorded(name, fitted, digits):
     result = fitted[name]
     best = max(entry["val_accuracy"] for entry in result.tried)
     assert accuracy(result.head, digits[1]) == pytest.approx(best)
@@ -85,20 +85,20 @@ def test_two_classes_work_like_many(name, digits):
     assert accuracy(head, two[2]) > 0.95
 
 
-def test_more_neighbours_than_images_is_one_sentence(digits):
+def test_more_neighbours_than_images_are_refused(digits):
     few = Labelled(digits[0].features[:20], digits[0].labels[:20])
     with pytest.raises(UserError, match="neighbors=21 is more than the 20 training images"):
         fit_classifier("knn", few, digits[1], num_classes=10, seed=0, neighbours=21)
 
 
-def test_a_checkpoint_of_an_unknown_kind_is_one_sentence():
-    with pytest.raises(UserError, match="unknown kind 'afine', did you mean 'affine'"):
+def test_a_checkpoint_of_an_unknown_kind_or_without_tensors_is_refused():
+    with pytest.raises(UserError, match=r"kind 'afine' \(known: affine, perceptron, neighbours, linear\); use the version"):
         empty_head("afine", {})
-    with pytest.raises(UserError, match="lacks tensors"):
+    with pytest.raises(UserError, match="its tensors do not form a classifier of kind 'affine'; use another checkpoint"):
         empty_head("affine", {})
 
 
-def test_what_lda_cannot_do_is_one_sentence():
+def test_lda_refuses_one_image_per_class_and_too_many_features():
     one_each, wide = (torch.randn(3, 4), torch.tensor([0, 1, 2])), (torch.zeros(4, 9000), torch.tensor([0, 1, 0, 1]))
     for (features, labels), sentence in ((one_each, "more than one image per class"), (wide, "pooling=pooled")):
         part = Labelled(features, labels)
@@ -117,7 +117,7 @@ def test_a_class_without_a_training_image_is_never_predicted_and_breaks_nothing(
     assert float((predicted == test.labels)[others].double().mean()) > 0.85
 
 
-def test_few_neighbours_do_not_reach_a_top_five_accuracy_that_they_cannot_know(digits):
+def test_ties_of_few_neighbours_do_not_inflate_the_top_five_accuracy(digits):
     """One neighbour votes for one class; the other nine tie, and four of them share the remaining places."""
     train, val, test = digits
     head = fit_classifier("knn", train, val, num_classes=10, seed=0, neighbours=1).head

@@ -1,4 +1,4 @@
-"""The store: what it finds again, what it must not find, and who may fill it at the same time."""
+"""The feature store: what it finds, what it must not find, and concurrent writers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def made(subject, images, **settings):
 
 
 @torch.no_grad()
-def test_features_from_the_store_equal_features_computed_afresh(tmp_path):
+def test_features_from_the_store_equal_newly_computed_ones(tmp_path):
     made(maker(tmp_path), split())
     subject = maker(tmp_path)
     stored = made(subject, split())
@@ -90,7 +90,7 @@ def test_a_changed_weight_image_size_or_layer_misses_the_store(change, tmp_path)
     assert subject.images_computed == (1 if change == "image" else 12)
 
 
-def test_views_depend_on_the_image_and_not_on_where_it_stands(tmp_path):
+def test_views_depend_on_the_image_and_not_on_its_position(tmp_path):
     augment = AugmentConfig(crop="pad", crop_padding_px=3)
     whole = made(maker(None), split(), augment=augment, views=3)
     assert whole.shape == (3, 12, 64)
@@ -102,14 +102,14 @@ def test_views_depend_on_the_image_and_not_on_where_it_stands(tmp_path):
     assert torch.allclose(made(maker(None), part, augment=augment, views=3), whole[:, rows], atol=1e-5)
 
 
-def test_several_layers_cost_one_pass(tmp_path):
+def test_several_layers_need_only_one_pass(tmp_path):
     subject = maker(tmp_path, layers=["layer1", "last"])
     found = subject.features(split(), precision="float32")
     assert [found[layer].shape[2] for layer in ("layer1", "last")] == [16, 64]
     assert subject.images_computed == 12
 
 
-def test_two_processes_fill_one_store_at_once(tmp_path):
+def test_two_processes_can_fill_one_store_at_the_same_time(tmp_path):
     code = (
         "import sys; from pathlib import Path; import numpy as np; from vision2.features.feature_store import FeatureStore\n"
         "s = FeatureStore(Path(sys.argv[1])); first = int(sys.argv[2])\n"
@@ -134,10 +134,10 @@ def test_a_damaged_store_counts_as_empty_and_is_replaced(tmp_path):
     assert np.array_equal(store.read(keys)[0], np.full((4, 3), 2))
 
 
-def test_a_store_that_cannot_be_written_is_one_sentence(tmp_path):
+def test_a_store_that_cannot_be_written_is_reported_with_a_remedy(tmp_path):
     (tmp_path / "file").touch()
     store = FeatureStore(tmp_path / "file" / "s.sqlite")
-    with pytest.raises(UserError, match=r"cannot keep features in .*dataset\.cache_dir=FOLDER"):
+    with pytest.raises(UserError, match=r"cannot store features in .*dataset\.cache_dir=FOLDER"):
         store.add([b"a" * 16], np.ones((1, 2), dtype=np.float32))
 
 
@@ -149,8 +149,8 @@ def test_the_same_image_twice_has_one_row(tmp_path):
     assert not len(missing)
 
 
-def test_two_images_of_equal_pixels_are_found_again(tmp_path):
-    """The second run on stored features used to fail with a KeyError."""
+def test_two_images_with_equal_pixels_are_found_again(tmp_path):
+    """A second run on their stored features used to fail with a KeyError."""
     twins = split()
     twins = Split("train", twins.labels[:2], ("a", "b"), twins.images.select(np.array([3, 3])))
     first = made(maker(tmp_path), twins)
@@ -159,7 +159,7 @@ def test_two_images_of_equal_pixels_are_found_again(tmp_path):
     assert again.images_computed == 0
 
 
-def test_an_image_is_known_by_its_pixels_and_shape():
+def test_an_image_is_identified_by_its_pixels_and_shape():
     image = np.arange(48, dtype=np.uint8)
     shapes = [image.reshape(4, 4, 3), image.reshape(2, 8, 3), image.reshape(4, 4, 3).copy()]
     first, other, copy = image_ids(ArrayImages(shapes), None)
@@ -172,7 +172,7 @@ def test_features_are_counted_and_can_be_deleted(tmp_path, capsys):
     made(maker(tmp_path / "features"), split())
     assert main([f"dir={tmp_path}"]) == 0
     assert "features of 1 layer," in capsys.readouterr().out
-    own = tmp_path / "features" / "mine" / "thesis.sqlite"  # somebody's folder that happens to be called so
+    own = tmp_path / "features" / "mine" / "thesis.sqlite"  # a user's file in a folder of the same name
     own.parent.mkdir()
     own.touch()
     assert main(["clear", f"dir={tmp_path}"]) == 0

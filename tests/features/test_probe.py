@@ -1,4 +1,4 @@
-"""Feature extraction as a run: what it leaves, that it predicts, evaluates, resumes, and never runs the backbone twice."""
+"""Runs of feature extraction: they predict, evaluate and resume, and never run the backbone twice."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CLASSIFIERS = ("linear", "logistic", "svm", "knn", "centroid", "ridge", "lda", "
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """A network trained a little on digits: what all the tests transfer from."""
+    """A network trained briefly on digits, from which all tests transfer."""
     folder = tmp_path_factory.mktemp("source")
     run(load_config([*TINY, "train.batch_size=32", "strategy.lr=0.05"]), lambda: folder, "the source's command")
     return folder
@@ -33,13 +33,13 @@ def source(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def one_cache(tmp_path_factory, monkeypatch):
-    """The tests of this file share their features."""
+    """The tests of this file share a cache of features."""
     monkeypatch.setenv("VISION2_CACHE", str(tmp_path_factory.getbasetemp() / "features-cache"))
 
 
 @pytest.fixture(autouse=True)
 def no_pictures(request, monkeypatch):
-    """Figures take longer than all the rest; one test of each kind of head draws them."""
+    """Drawing figures takes longer than all the rest, so only one test per kind of head does."""
     if not any(f"[{name}]" in request.node.name for name in ("linear", "knn")):
         monkeypatch.setattr("vision2.experiment._picture", lambda *_: None)
 
@@ -51,7 +51,7 @@ def extracted(source, folder, *words):
 
 
 def count_images(monkeypatch) -> list[int]:
-    """How many images each computation of features sent through the backbone."""
+    """The number of images that each computation of features passes through the backbone."""
     counts, original = [], FeatureMaker._compute
 
     def counted(self, split, *args):
@@ -63,10 +63,10 @@ def count_images(monkeypatch) -> list[int]:
 
 
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
-def test_every_classifier_is_a_complete_run_whose_checkpoint_says_the_same(classifier, source, tmp_path):
+def test_every_classifier_is_a_complete_run_whose_checkpoint_evaluates_the_same(classifier, source, tmp_path):
     folder = tmp_path / classifier
     summary = extracted(source, folder, f"strategy.classifier={classifier}", "strategy.lr=0.03")
-    assert summary["metrics"]["test"]["accuracy"] > 0.3  # chance is 0.1, the source saw 387 images twice
+    assert summary["metrics"]["test"]["accuracy"] > 0.3  # chance is 0.1; the source was trained for two epochs on 387 images
     assert summary["classifier"]["name"] == classifier
     again = evaluate(load_config(["mode=eval", f"checkpoint={folder}", "dataset.image_size_px=16", "device=cpu"]))
     assert again["metrics"]["test"]["accuracy"] == pytest.approx(summary["metrics"]["test"]["accuracy"], abs=0.003)
@@ -81,14 +81,14 @@ def test_the_frozen_part_is_bit_identical_to_the_source(source, tmp_path):
     assert not torch.equal(before["head.weight"], after["head.weight"])
 
 
-def test_a_linear_head_on_the_last_layer_gives_an_ordinary_network(source, tmp_path):
+def test_a_linear_head_on_the_last_layer_makes_an_ordinary_network(source, tmp_path):
     extracted(source, tmp_path / "run")
     network = load_network(load_checkpoint(tmp_path / "run"), torch.device("cpu"))
     assert type(network.head) is nn.Linear
     assert set(network.state_dict()) == set(load_checkpoint(source)["model"])
 
 
-def test_another_classifier_seed_or_subset_never_touches_the_backbone(source, tmp_path, monkeypatch):
+def test_another_classifier_seed_or_subset_never_runs_the_backbone(source, tmp_path, monkeypatch):
     extracted(source, tmp_path / "first", "dataset.fraction=1.0")
     counts = count_images(monkeypatch)
     for number, words in enumerate((["strategy.classifier=ridge"], ["seed=7"], ["dataset.fraction=0.1"])):
@@ -128,7 +128,7 @@ def test_several_layers_give_a_curve_and_the_best_on_validation_is_used(source, 
     best = max(curve, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
     assert summary["classifier"]["layer"] == best["layer"]
     assert summary["metrics"]["val"]["accuracy"] == pytest.approx(best["val_accuracy"])
-    assert not [key for row in curve for key in row if "test" in key]  # the test split is for the chosen layer alone
+    assert not [key for row in curve for key in row if "test" in key]  # only the chosen layer is tested
     written = json.loads(Path(tmp_path / "run" / "summary.json").read_text())
     assert written["classifier"]["layers"] == curve
 
@@ -140,19 +140,19 @@ def test_views_multiply_the_training_features(source, tmp_path, monkeypatch):
     assert counts[:3] == [images] * 3
 
 
-def test_more_neighbours_than_images_is_one_sentence(source, tmp_path):
+def test_more_neighbours_than_images_are_refused(source, tmp_path):
     words = ("strategy.classifier=knn", "strategy.neighbors=100000")
     with pytest.raises(UserError, match="more than the 387 training images"):
         extracted(source, tmp_path / "run", *words)
 
 
-def test_an_unknown_layer_is_one_sentence_before_anything_is_written(source, tmp_path):
+def test_an_unknown_layer_is_refused_before_anything_is_written(source, tmp_path):
     with pytest.raises(UserError, match=r"no layer 'layerr2', did you mean 'layer2'\?"):
         extracted(source, tmp_path / "run", "strategy.layer=layerr2")
     assert not list((tmp_path / "run").iterdir())
 
 
-def test_settings_of_stored_features_do_not_pass_silently_without_them(source):
+def test_settings_of_stored_features_are_refused_without_them(source):
     words = ["strategy=feature_extraction", f"strategy.source={source}", "strategy.features=every_epoch"]
     with pytest.raises(UserError) as error:
         load_config([*words, "strategy.layer=layer2", "strategy.views=3"])

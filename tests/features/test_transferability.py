@@ -1,4 +1,4 @@
-"""Scores against dense formulas that share no step with the code: explicit inverses, a Gaussian density, a grid."""
+"""Scores compared with dense formulas that share no step with the code: explicit inverses, a Gaussian density, a grid."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def test_h_score_ignores_directions_without_variance_and_any_rescaling():
 
 
 @pytest.mark.parametrize(("n", "width"), [(40, 4), (12, 20)])
-def test_log_me_is_the_largest_gaussian_log_density_over_a_grid(n, width):
-    """The evidence is log N(y; 0, I/beta + F F'/alpha) / N; a grid over both precisions cannot find more."""
+def test_log_me_is_the_maximum_gaussian_log_density_over_a_grid(n, width):
+    """The evidence is log N(y; 0, I/beta + F F'/alpha) / N; no point of a grid over both precisions exceeds it."""
     features, labels = blobs(0.5, n=n, width=width, classes=2)
     best = []
     for label in np.unique(labels):
@@ -54,7 +54,7 @@ def test_log_me_is_the_largest_gaussian_log_density_over_a_grid(n, width):
     assert found >= np.mean(best) - 1e-4
 
 
-def test_leave_one_out_neighbours_agree_with_a_loop():
+def test_leave_one_out_neighbours_agree_with_an_explicit_loop():
     features, labels = blobs(0.7, n=45)
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     hits = 0
@@ -75,13 +75,13 @@ def test_every_score_prefers_features_that_separate_the_classes():
     assert all(good[name] > bad[name] for name in good)
 
 
-def test_a_probe_that_cannot_hold_out_an_image_of_each_class_says_so():
+def test_a_probe_needs_two_images_of_each_class():
     features, _ = blobs(1.0, n=4)
     with pytest.raises(ValueError, match="two images"):
         probe_accuracy(features, np.array([0, 0, 0, 1]))
 
 
-def test_rank_correlation_counts_order_only_and_needs_three_pairs():
+def test_rank_correlation_depends_on_order_only_and_needs_three_pairs():
     assert rank_correlation([1, 2, 3, 4], [10, 100, 1000, 10000]) == pytest.approx(1.0)
     assert rank_correlation([1, 2, 3, 4], [4, 3, 2, 1]) == pytest.approx(-1.0)
     assert rank_correlation([1, 2, 3, 4], [1, 3, 2, 4]) == pytest.approx(0.8)  # 1 - 6 * 2 / (4 * 15)

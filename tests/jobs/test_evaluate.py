@@ -1,4 +1,4 @@
-"""Evaluation of a checkpoint: all of a foreign folder, the run's own splits, files named by the data."""
+"""Evaluating a checkpoint: all images of another folder, the run's own splits, files named after the data."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def test_classes_are_matched_by_name_and_may_be_missing():
     assert in_classes_of(made([0, 1, 1]), ["ant", "cow"], ["ant", "bee", "cow"]).labels.tolist() == [0, 2, 2]
 
 
-def test_a_class_the_checkpoint_lacks_is_one_sentence():
-    with pytest.raises(UserError, match="a class 'cows' that the checkpoint lacks, did you mean 'cow'"):
+def test_a_class_that_the_checkpoint_lacks_is_refused_in_one_sentence():
+    with pytest.raises(UserError, match=r"dataset\.classes=.* selects some\), which lacks 'cows', did you mean 'cow'"):
         in_classes_of(made([0, 1]), ["ant", "cows"], ["ant", "cow"])
 
 
@@ -51,18 +51,18 @@ def evaluated(folder, *overrides):
     return evaluate(config_of_checkpoint(saved, compose_config(words), words))["metrics"]
 
 
-def test_every_image_of_a_foreign_folder_counts(trained, tmp_path):
+def test_every_image_of_another_folder_is_evaluated(trained, tmp_path):
     class_folders(tmp_path, bee=7, ant=4)
     metrics = evaluated(trained[0], "dataset=folder", f"dataset.root={tmp_path}")
     assert {name: found["n"] for name, found in metrics.items()} == {"all": 11}
 
 
-def test_a_tree_with_a_test_part_only_is_evaluated_on_it(trained, tmp_path):
+def test_a_folder_with_only_a_test_part_is_evaluated_on_it(trained, tmp_path):
     class_folders(tmp_path / "test", cow=5, ant=6)
     assert evaluated(trained[0], "dataset=folder", f"dataset.root={tmp_path}")["test"]["n"] == 11
 
 
-def test_the_runs_own_photographs_are_split_as_in_the_run_also_where_they_were_moved(trained, tmp_path):
+def test_the_photographs_of_the_run_are_split_as_in_the_run_even_after_they_were_moved(trained, tmp_path):
     folder, root = trained
     expected = {name: len(split["ids"]) for name, split in RunRecord(folder).split()["splits"].items() if name != "train"}
     moved = tmp_path / "moved"
@@ -85,7 +85,7 @@ def test_each_data_set_has_its_own_files_with_the_prediction_for_each_image(trai
     assert all(row["right"] == str(int(row["class"] == row["predicted"])) for row in rows)
 
 
-def test_a_checkpoint_is_evaluated_after_what_it_was_trained_from_has_moved(trained, tmp_path):
+def test_a_checkpoint_can_be_evaluated_after_its_source_run_is_gone(trained, tmp_path):
     source, root = trained
     copy, folder = tmp_path / "source", tmp_path / "run"
     shutil.copytree(source, copy)

@@ -1,4 +1,4 @@
-"""Evaluation of a file of weights by its own head, and of a checkpoint on whatever device there is."""
+"""Evaluating a weights file with its own head, and a checkpoint on any available device."""
 
 from __future__ import annotations
 
@@ -42,11 +42,12 @@ def weights(tmp_path):
     return tmp_path / "resnet20.th"
 
 
-def test_a_file_of_weights_with_its_own_head_is_evaluated_as_it_is(weights, capsys):
+def test_a_weights_file_is_evaluated_with_its_own_head(weights, capsys):
     result = evaluate(load_config(["mode=eval", f"weights.path={weights}", "model=resnet20", *TINY]))
     confusion = np.array(result["metrics"]["test"]["confusion"])
     assert confusion[:, 3].sum() == confusion.sum() == result["metrics"]["test"]["n"]
-    assert "they are taken in the data set's order (0, 1, 2...); weights.classes=FILE" in capsys.readouterr().out
+    order = "assumed to be in the data set's order (0, 1, 2...); to name them, one per line, set weights.classes=FILE"
+    assert order in capsys.readouterr().out
     (file,) = weights.parent.glob("evaluation-digits-*-resnet20.json")
     written = json.loads(file.read_text())
     assert written["metrics"]["test"]["accuracy"] == result["metrics"]["test"]["accuracy"]
@@ -62,27 +63,27 @@ def test_named_classes_are_matched_by_name(weights, tmp_path, capsys):
 
 def test_a_head_that_is_absent_or_for_another_number_of_classes_is_not_evaluated(weights):
     words = ["mode=eval", f"weights.path={weights}", "model=resnet20", *TINY]
-    with pytest.raises(UserError, match="has a head for 10 classes and the data set has 3; give the file's class names"):
+    with pytest.raises(UserError, match="has a head for 10 classes but the data set has 3; give the file's class names"):
         evaluate(load_config([*words, "dataset.classes=['0','1','2']"]))
     content = torch.load(weights)
     torch.save({name: t for name, t in content["state_dict"].items() if "linear" not in name}, weights)
-    with pytest.raises(UserError, match="has no classifier on the features of resnet20, so it would predict at random"):
+    with pytest.raises(UserError, match="has no classifier for the features of resnet20, so it would predict at random"):
         evaluate(load_config(words))
 
 
-def test_a_new_head_that_nothing_would_train_is_an_error(weights, tmp_path):
+def test_a_new_head_that_would_not_be_trained_is_an_error(weights, tmp_path):
     words = ["strategy=finetune", f"weights.path={weights}", "model=resnet20", "train.epochs=0", *TINY]
     with pytest.raises(UserError, match=r"train\.epochs=0 would evaluate an untrained head .*mode=eval weights\.path=FILE"):
         run(load_config(words), lambda: tmp_path / "run", "")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_random_network_that_nothing_would_train_is_said_aloud(tmp_path, capsys):
+def test_a_random_network_that_would_not_be_trained_gets_a_warning(tmp_path, capsys):
     run(load_config([*TINY, "model=resnet20", "train.epochs=0"]), lambda: tmp_path, "")
     assert "warning: train.epochs=0 evaluates a random network" in capsys.readouterr().out
 
 
-def test_validation_images_that_the_source_was_trained_on_are_counted_aloud(tmp_path, capsys):
+def test_validation_images_that_the_source_was_trained_on_are_counted_in_a_warning(tmp_path, capsys):
     for name, words in (("source", []), ("run", ["strategy=finetune", f"strategy.source={tmp_path / 'source'}", "seed=3"])):
         (tmp_path / name).mkdir()
         run(load_config([*TINY, "dataset.fraction=1", "model=resnet20", "train.epochs=1", *words]), lambda: tmp_path / name, "")  # noqa: B023
@@ -92,7 +93,7 @@ def test_validation_images_that_the_source_was_trained_on_are_counted_aloud(tmp_
     assert f"trained on {seen} of these {len(ids['run']['val']['ids'])} validation images" in capsys.readouterr().out
 
 
-def test_class_names_in_the_table_of_an_evaluation_are_no_formulas(tmp_path, weights):
+def test_class_names_in_the_table_of_an_evaluation_are_not_formulas(tmp_path, weights):
     class_folders(tmp_path / "photos", **{"=a": 4, "-b": 3})
     (tmp_path / "names.txt").write_text("\n".join(["=a", "-b", *"cdefghij"]))
     words = ["mode=eval", f"weights.path={weights}", f"weights.classes={tmp_path / 'names.txt'}", "model=resnet20"]
@@ -103,7 +104,7 @@ def test_class_names_in_the_table_of_an_evaluation_are_no_formulas(tmp_path, wei
     assert {row["image"][:2] for row in rows} == {"'=", "'-"}
 
 
-def test_a_checkpoint_is_evaluated_on_the_devices_there_are_whatever_trained_it(tmp_path, monkeypatch):
+def test_a_checkpoint_is_evaluated_on_an_available_device_whichever_trained_it(tmp_path, monkeypatch):
     run(load_config([*TINY, "train.epochs=1", "model=resnet20"]), lambda: tmp_path, "")
     saved = load_checkpoint(tmp_path)
     saved["config"] |= {"device": "cuda:7"}

@@ -1,4 +1,4 @@
-"""What goes wrong in a job is one sentence that says what to do, wherever it happens."""
+"""A job that fails gets one sentence that says what to do, wherever it fails."""
 
 from __future__ import annotations
 
@@ -53,23 +53,23 @@ def test_out_of_memory_on_every_device_gets_the_same_advice(error, mode, monkeyp
     assert not list(tmp_path.iterdir())
 
 
-def test_images_decoded_into_memory_may_be_what_does_not_fit(monkeypatch):
+def test_images_decoded_into_memory_are_named_as_a_possible_cause(monkeypatch):
     assert "dataset.cache=disk" in outcome_of(monkeypatch, MemoryError(), "dataset.cache=memory").error
     assert "dataset.cache=disk" not in outcome_of(monkeypatch, MemoryError()).error
 
 
-def test_an_internal_error_of_an_evaluation_claims_no_run_folder(monkeypatch, tmp_path):
+def test_an_internal_error_of_an_evaluation_creates_no_run_folder(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "temporary"))
     outcome = outcome_of(monkeypatch, ZeroDivisionError("division\nby zero"), "mode=eval", f"output_dir={tmp_path / 'out'}")
     assert (outcome.exit_code, outcome.run_dir) == (1, None)
     trace = tmp_path / "temporary" / "vision2-error.txt"
-    assert outcome.error == f"internal error: ZeroDivisionError: division by zero (trace in {trace})"
+    assert outcome.error == f"internal error: ZeroDivisionError: division by zero (traceback in {trace})"
     assert "Traceback" in trace.read_text()
     assert not (tmp_path / "out").exists()
 
 
-def test_an_error_whose_trace_cannot_be_written_is_still_one_sentence(monkeypatch, tmp_path):
+def test_an_error_whose_traceback_cannot_be_written_is_still_one_sentence(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "file"))
     outcome = outcome_of(monkeypatch, ZeroDivisionError("division by zero"), f"output_dir={tmp_path / 'out'}")
-    assert outcome.error == "internal error: ZeroDivisionError: division by zero (its trace could not be written)"
+    assert outcome.error == "internal error: ZeroDivisionError: division by zero (its traceback could not be written)"

@@ -1,4 +1,4 @@
-"""A finished run answers a job only while settings, data and weights are the same."""
+"""A finished run replaces a job only if settings, data and weights are the same."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def config(photos, *overrides):
     return load_config([*TINY, f"dataset.root={photos}", f"output_dir={photos.parent / 'outputs'}", *overrides])
 
 
-def test_the_same_settings_on_the_same_data_are_done_already(photos):
+def test_the_same_settings_on_the_same_data_are_already_done(photos):
     assert already_finished(config(photos)) is None
     done = run_recorded(config(photos), "").run_dir
     assert already_finished(config(photos)) == done
@@ -45,7 +45,7 @@ def test_the_same_settings_on_the_same_data_are_done_already(photos):
     assert already_finished(config(photos, "train.epochs=2")) is None
 
 
-def test_swapped_class_folders_are_other_data(photos):
+def test_swapped_class_folders_are_different_data(photos):
     run_recorded(config(photos), "")
     for old, new in (("ant", "x"), ("bee", "ant"), ("x", "bee")):
         (photos / old).rename(photos / new)
@@ -53,7 +53,7 @@ def test_swapped_class_folders_are_other_data(photos):
 
 
 @pytest.mark.parametrize("change", ["added", "removed"])
-def test_added_or_removed_images_are_other_data(photos, change):
+def test_added_or_removed_images_are_different_data(photos, change):
     run_recorded(config(photos), "")
     first = next((photos / "ant").iterdir())
     if change == "added":
@@ -63,7 +63,7 @@ def test_added_or_removed_images_are_other_data(photos, change):
     assert already_finished(config(photos)) is None
 
 
-def test_a_replaced_weights_file_is_another_start(photos):
+def test_a_replaced_weights_file_is_a_different_start(photos):
     source = run_recorded(config(photos), "").run_dir
     file = photos.parent / "weights.pt"
     shutil.copy(source / "best.pt", file)
@@ -74,14 +74,14 @@ def test_a_replaced_weights_file_is_another_start(photos):
     assert already_finished(config(photos, *words)) is None
 
 
-def test_a_run_resumed_to_more_epochs_is_not_a_fresh_run_of_as_many(photos):
+def test_a_run_resumed_to_more_epochs_does_not_replace_an_uninterrupted_one(photos):
     folder = run_recorded(config(photos), "").run_dir
     run_recorded(config_of_run(str(folder), ["train.epochs=2"]), "")
     assert already_finished(config(photos)) is None
     assert already_finished(config(photos, "train.epochs=2")) is None
 
 
-def test_the_run_to_transfer_from_is_made_once_and_again_when_its_data_changed(photos):
+def test_the_run_to_transfer_from_is_trained_once_and_again_after_its_data_change(photos):
     before = ["dataset=folder", "strategy=scratch", "seed=0", "train.batch_size=8", "device=cpu"]
     job = config(photos)
     job.experiment.before = before

@@ -1,4 +1,4 @@
-"""A full disk at any writing place: one sentence, earlier files intact, later jobs tried, the table printed."""
+"""A full disk wherever files are written: one sentence, earlier files intact, later jobs tried, the table printed."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def test_a_run_ends_in_one_sentence_and_its_earlier_files_stay(place, finished, 
     assert not list(finished.glob(".*.tmp"))
 
 
-def test_a_thread_that_finds_the_disk_full_prints_no_trace(tmp_path, monkeypatch, capfd):
-    """TensorBoard writes in a thread, whose trace Python would print."""
+def test_a_thread_that_finds_the_disk_full_prints_no_traceback(tmp_path, monkeypatch, capfd):
+    """TensorBoard writes in a thread, whose traceback Python would print."""
     monkeypatch.setattr("tensorboard.compat.tensorflow_stub.io.gfile.GFile.write", raise_full)
     outcome = run_recorded(load_config([*TINY, f"output_dir={tmp_path}"]), "the command")
     assert outcome.error.startswith("the disk is full (No space left on device): free some space")

@@ -1,4 +1,4 @@
-"""A run that was stopped at any moment starts again in its folder; two processes never train in one folder."""
+"""A run stopped at any moment can be resumed in its folder; two processes never train in one folder."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_run_stopped_before_its_first_checkpoint_is_resumed_to_the_same_result
     assert_same_run(straight, again.run_dir)
 
 
-def test_a_run_killed_in_its_first_epoch_is_named_as_died_and_can_be_resumed(straight, tmp_path):
+def test_a_run_killed_in_its_first_epoch_is_reported_as_died_and_can_be_resumed(straight, tmp_path):
     code = (
         "import os, signal, sys; from vision2 import train; from vision2.training.epochs import EpochFit;"
         "EpochFit._epoch = lambda *_: os.kill(os.getpid(), signal.SIGKILL); sys.exit(train.main())"
@@ -102,7 +102,7 @@ def test_a_second_process_in_the_same_folder_is_refused_in_one_sentence(straight
     assert train.main() == 2
     errors = capsys.readouterr().err
     assert errors == (
-        f"error: another process is training in {copy}; wait until it ends or stop it, then type the same command again\n"
+        f"error: another process is training in {copy}; wait for it to end or stop it, then run the same command again\n"
     )
     assert sorted((file.name, file.stat().st_mtime_ns) for file in copy.iterdir() if file.name != LOCK) == [
         row for row in before if row[0] != LOCK
@@ -126,7 +126,7 @@ def test_a_new_run_holds_its_folder_and_is_read_as_still_running(tmp_path, monke
     assert is_locked(stopped.run_dir) is False
 
 
-def test_a_place_without_file_locks_trains_all_the_same(tmp_path, monkeypatch):
+def test_training_works_where_files_cannot_be_locked(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise OSError(38, "Function not implemented")
 

@@ -15,7 +15,7 @@ class Thing:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_raises_in_the_block_and_the_handlers_come_back(number):
+def test_a_signal_raises_in_the_block_and_the_handlers_are_restored(number):
     before = signal.getsignal(number)
     with pytest.raises(Stopped) as stop, stopping_on_signals():
         os.kill(os.getpid(), number)
@@ -25,7 +25,7 @@ def test_a_signal_raises_in_the_block_and_the_handlers_come_back(number):
 
 
 @pytest.mark.parametrize("more_work", [True, False])
-def test_a_signal_that_python_ignores_in_a_callback_stops_the_block_all_the_same(more_work, capsys):
+def test_a_signal_that_python_ignores_in_a_callback_still_stops_the_block(more_work, capsys):
     thing = Thing()
 
     def callback(_):

@@ -36,7 +36,7 @@ def typed(monkeypatch, folder, *words):
     return train.main()
 
 
-def test_jobs_are_numbered_by_their_sweep(failing, tmp_path, monkeypatch, capsys):
+def test_jobs_are_numbered_within_their_sweep(failing, tmp_path, monkeypatch, capsys):
     assert typed(monkeypatch, tmp_path, "-m", "seed=0,1,2") == 1
     output = capsys.readouterr().out
     assert [line.partition(":")[0] for line in output.splitlines() if line.startswith("job ")] == [
@@ -48,7 +48,7 @@ def test_jobs_are_numbered_by_their_sweep(failing, tmp_path, monkeypatch, capsys
     assert [job["number"] for job in SweepFolder(sweep).jobs()] == [1, 2, 3]
 
 
-def test_under_a_launcher_each_job_is_one_line_and_its_output_a_log(failing, tmp_path, capsys):
+def test_under_a_launcher_each_job_prints_one_line_and_writes_a_log(failing, tmp_path, capsys):
     folder = SweepFolder(tmp_path)
     with printing_ends(folder, 2):
         for number in (2, 1):
@@ -61,17 +61,19 @@ def test_under_a_launcher_each_job_is_one_line_and_its_output_a_log(failing, tmp
     assert (tmp_path / "job-1.log").read_text() == "a line of the job\n"
 
 
-def test_a_log_that_cannot_be_written_fails_its_own_job_only(failing, tmp_path):
+def test_a_log_that_cannot_be_written_fails_only_its_own_job(failing, tmp_path):
     folder = SweepFolder(tmp_path)
     (tmp_path / "job-1.log").mkdir()
     for number in (1, 2):
         sweep_job(load_config([f"output_dir={tmp_path}"]), "the command", folder, number=number, own_log=True)
     errors = [job["error"].partition(" with ")[0] for job in folder.jobs()]
-    assert errors == [f"its log in {tmp_path} cannot be written", "out of memory"]
+    assert errors == [f"cannot write its log in {tmp_path}; free some space or set output_dir=FOLDER", "out of memory"]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_sweep_stopped_while_it_writes_its_report_says_so_and_leaves_no_half(number, code, tmp_path, monkeypatch, capsys):
+def test_a_sweep_stopped_while_it_writes_its_report_says_so_and_leaves_no_part_of_it(
+    number, code, tmp_path, monkeypatch, capsys
+):
     from vision2.report import sections
 
     written = []
@@ -91,7 +93,7 @@ def test_a_sweep_stopped_while_it_writes_its_report_says_so_and_leaves_no_half(n
     assert f"python -m vision2.report {report.parent}" in errors
 
 
-def test_a_report_that_fails_leaves_no_half_of_itself(tmp_path, monkeypatch):
+def test_a_report_that_fails_leaves_no_partial_files(tmp_path, monkeypatch):
     from vision2.basics.written import WrittenFiles
 
     files = WrittenFiles(tmp_path)
@@ -118,7 +120,7 @@ def test_one_process_of_torchrun_is_an_ordinary_run(failing, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("word", "text"),
     [
         ("hydra/launcher=joblib", "hydra/launcher=joblib needs the package hydra-joblib-launcher"),
         ("hydra/launcher=submitit_local", "pip install hydra-submitit-launcher"),
@@ -129,9 +131,9 @@ def test_one_process_of_torchrun_is_an_ordinary_run(failing, tmp_path, monkeypat
         ("hydra/sweeper=qqq", "unknown hydra/sweeper 'qqq'; allowed: ax, basic"),
     ],
 )
-def test_a_launcher_that_is_not_installed_names_its_package(word, told, tmp_path, monkeypatch, capsys):
+def test_for_a_launcher_that_is_not_installed_the_message_names_its_package(word, text, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("vision2.config.plugins.find_spec", lambda name: None)
     assert typed(monkeypatch, tmp_path, "-m", "seed=0,1", word) == 2
     errors = capsys.readouterr().err
-    assert errors.count("\n") == 1 and told in errors
+    assert errors.count("\n") == 1 and text in errors
     assert not list(Path(tmp_path).iterdir())

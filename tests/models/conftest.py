@@ -1,4 +1,4 @@
-"""Small inputs on one thread: with more, threads that wait for each other cost more than they compute."""
+"""One thread for small inputs, on which more threads wait for each other longer than they compute."""
 
 from __future__ import annotations
 

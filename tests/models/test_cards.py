@@ -1,4 +1,4 @@
-"""Our counts against published numbers, typed in here from the papers and model cards."""
+"""Our counts equal the published numbers, which are copied here from papers and model cards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vision2.models.settings import ModelConfig
 from vision2.profiling.count import Costs, count_costs
 
 CARDS = catalogue()
-REFERENCE = {  # parameters without auxiliary classifiers, image size, 10^9 multiply-adds, smallest size: eval, train
+REFERENCE = {  # parameters without auxiliary classifiers, image size, 10^9 multiply-adds, smallest size: evaluation, training
     "alexnet": (61_100_840, 224, 0.714, 63, 63),
     "vgg16": (138_357_544, 224, 15.470, 32, 32),
     "vgg19": (143_667_240, 224, 19.632, 32, 32),
@@ -58,7 +58,7 @@ DISTILL = {  # Araujo et al. 2019, table of receptive fields at the last convolu
 
 @cache
 def costs_of(name: str, **settings) -> Costs:
-    """At the model's own size; counting takes a moment, so each model is counted once."""
+    """Costs at the model's own size; cached, because counting takes a moment."""
     return count_costs(meta_network(ModelConfig(name=name, **settings)), CARDS[name].image_size_px)
 
 
@@ -76,7 +76,7 @@ def test_parameters_and_multiply_adds_equal_the_published_ones(name):
 
 
 @pytest.mark.parametrize("name", [name for name in CARDS if name not in REFERENCE])
-def test_the_other_cards_hold_what_is_counted(name):
+def test_the_other_cards_agree_with_our_count(name):
     card = CARDS[name]
     costs = costs_of(name)
     assert costs.parameters == card.parameters
@@ -85,7 +85,7 @@ def test_the_other_cards_hold_what_is_counted(name):
 
 @pytest.mark.parametrize("depth", CIFAR)
 @pytest.mark.parametrize("family", ["plain", "resnet"])
-def test_cifar_nets_equal_the_paper_and_option_a_costs_no_parameter(depth, family):
+def test_cifar_nets_equal_the_paper_and_option_a_adds_no_parameters(depth, family):
     parameters, mega = CIFAR[depth]
     costs = costs_of(f"{family}{depth}")
     assert costs.image_size_px == 32
@@ -111,7 +111,7 @@ def test_a_resnet_without_shortcuts_is_the_plain_net():
 @pytest.mark.parametrize(
     ("name", "parameters", "with_aux"), [("googlenet", 6_624_904, 13_004_888), ("inception_v3", 23_834_568, 27_161_264)]
 )
-def test_auxiliary_classifiers_are_counted_apart(name, parameters, with_aux):
+def test_auxiliary_classifiers_are_counted_separately(name, parameters, with_aux):
     off, on = costs_of(name), costs_of(name, aux=True)
     assert (off.parameters, off.parameters_aux) == (parameters, parameters)
     assert (on.parameters, on.parameters_aux) == (parameters, with_aux)
@@ -135,7 +135,7 @@ def test_receptive_fields_equal_published_ones(name):
     assert rows["head"].receptive_field_px is None
 
 
-def test_the_rows_of_resnet18_are_those_of_the_paper_and_add_up():
+def test_the_stages_of_resnet18_have_the_shapes_of_the_paper_and_add_up():
     """1512.03385, table 1: output sizes."""
     costs = costs_of("resnet18")
     shapes = {row.stage: row.output_shape for row in costs.stages}
@@ -148,7 +148,7 @@ def test_the_rows_of_resnet18_are_those_of_the_paper_and_add_up():
     assert costs.stages[0].activation_bytes == 4 * stem_values
 
 
-def test_counting_leaves_the_network_as_it_was():
+def test_counting_does_not_change_the_network():
     network = meta_network(ModelConfig(name="googlenet", aux=True)).to_empty(device="cpu").train()
     network.backbone.conv1.eval()
     before = {name: (module.training, len(module._forward_hooks)) for name, module in network.named_modules()}
@@ -180,8 +180,8 @@ def test_cards_agree_with_torchvision(name):
 
 
 @pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
-def test_the_input_transform_of_torchvision_is_in_the_preprocessing_once(name):
-    """Their networks undo ImageNet's statistics and apply 0.5, 0.5; ours are given such images to begin with."""
+def test_torchvisions_input_transform_is_applied_once_in_our_preprocessing(name):
+    """Their networks undo ImageNet's normalisation and apply mean = std = 0.5; our preprocessing does the latter directly."""
     from torchvision.models import get_model
 
     arguments = {"aux_logits": False, "init_weights": False, "num_classes": 2}

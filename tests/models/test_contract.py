@@ -1,4 +1,4 @@
-"""One behaviour, all models: every option of conf/model keeps the contract of `Network`."""
+"""Every option of conf/model fulfils the contract of `Network`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_every_parameter_belongs_to_exactly_one_stage(option):
     assert all(network.stages.values()), "a stage without parameters"
 
 
-def test_a_step_at_the_smallest_training_size_reaches_every_parameter_and_leaves_a_finite_loss(option):
+def test_a_training_step_at_the_smallest_size_reaches_every_parameter_and_keeps_the_loss_finite(option):
     config, network, size = option
     network.train()
     labels = torch.tensor([0, 2])
@@ -61,7 +61,7 @@ def test_a_step_at_the_smallest_training_size_reaches_every_parameter_and_leaves
     assert torch.isfinite(after)
 
 
-def test_evaluation_passes_the_stages_in_order_and_survives_a_round_trip_of_the_state(option):
+def test_evaluation_runs_the_stages_in_order_and_is_the_same_after_reloading_the_state(option):
     config, network, _ = option
     size, stages = minimum_size(config, training=False), [s for s in network.stages if s not in ("aux", "head")]
     network.eval()
@@ -86,20 +86,26 @@ def test_evaluation_passes_the_stages_in_order_and_survives_a_round_trip_of_the_
     assert order == stages
 
 
-def test_one_pixel_less_is_refused_by_name_and_size(option):
+def test_one_pixel_less_is_refused_with_model_and_smallest_size(option):
     config, _, size = option
-    with pytest.raises(UserError, match=rf"images of {size - 1} px .* smallest size is {size} px.*dataset.image_size_px"):
+    with pytest.raises(UserError, match=rf"images of {size - 1} px .* needs at least {size} px.*dataset.image_size_px"):
         check_size(config, size - 1, training=True)
 
 
-UNBOUND = ("timm", "mobilenet_v1_timm", "xception", "smallinception", "smallinception_naive")  # below, they still run
+UNBOUND = (
+    "timm",
+    "mobilenet_v1_timm",
+    "xception",
+    "smallinception",
+    "smallinception_naive",
+)  # they still run below their smallest size
 
 
 @pytest.mark.parametrize(
     "name", [n for n, c in OPTIONS.items() if n.split("+")[0] not in UNBOUND and minimum_size(c, training=True) > 1]
 )
-def test_the_smallest_size_is_the_smallest(name):
-    """One pixel less really fails: the bound is no guess."""
+def test_below_the_smallest_size_a_forward_pass_fails(name):
+    """With one pixel less it fails, so the bound is exact."""
     config = OPTIONS[name]
     size = minimum_size(config, training=True)
     network = meta_network(config, CLASSES).train()
@@ -107,12 +113,12 @@ def test_the_smallest_size_is_the_smallest(name):
         network(torch.empty(2, 3, size - 1, size - 1, device="meta"))
 
 
-def test_the_seed_alone_decides_the_initial_weights():
+def test_the_initial_weights_depend_only_on_the_seed():
     config = ModelConfig(name="resnet20")
     torch.manual_seed(1)
     first, state = build_model(config, 10, seed=5), torch.random.get_rng_state()
     torch.manual_seed(1)
-    assert torch.equal(state, torch.random.get_rng_state()), "building must not move the global stream"
+    assert torch.equal(state, torch.random.get_rng_state()), "building must not advance the global generator"
     torch.manual_seed(2)
     second, third = build_model(config, 10, seed=5), build_model(config, 10, seed=6)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
@@ -122,35 +128,40 @@ def test_the_seed_alone_decides_the_initial_weights():
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"name": "resnet5"}, "unknown model 'resnet5', did you mean 'resnet5"),
+        (
+            {"name": "resnet5"},
+            "unknown model 'resnet5' (for a timm model type model=timm model.name=NAME), did you mean 'resnet5",
+        ),
         ({"name": "alexnet", "stem": "small"}, "alexnet does not accept model.stem=small; allowed: imagenet"),
         ({"name": "plain20", "shortcut": "A"}, "type model.name=resnet20 model.shortcut=A"),
-        ({"name": "vgg16", "shortcut": "A"}, "only the resnets"),
+        ({"name": "vgg16", "shortcut": "A"}, "leave it out, or use a ResNet with A, B or none"),
         ({"name": "mobilenet_v2", "width": 0.5}, "mobilenet_v2 has no width multiplier"),
         ({"name": "resnet51", "library": "timm"}, "timm has no model 'resnet51', did you mean 'resnet51q'?"),
         ({"name": "resnet50.imagenet", "library": "timm"}, "timm's resnet50 has no weights 'imagenet'"),
     ],
 )
-def test_what_a_model_does_not_have_is_refused_in_one_sentence(settings, sentence):
+def test_settings_that_a_model_does_not_have_are_refused_with_what_it_has(settings, sentence):
     with pytest.raises(UserError) as error:
         card_for(ModelConfig(**settings))
     assert sentence in str(error.value)
 
 
-def test_a_transformer_of_timm_is_built_for_the_size_asked_for():
+def test_a_timm_transformer_is_built_for_the_requested_image_size():
     config = ModelConfig(name="vit_tiny_patch16_224", library="timm")
     network = meta_network(config, 5, image_size_px=96)
     assert network(torch.empty(2, 3, 96, 96, device="meta")).logits.shape == (2, 5)
     assert list(network.stages) == ["cls_token", *(f"blocks.{i}" for i in range(12)), "head"]
 
 
-def test_images_a_network_of_timm_cannot_take_are_refused_before_anything_is_built():
-    with pytest.raises(UserError, match="inception_v3 cannot take images of 64 px"):
+def test_a_size_that_a_timm_network_cannot_process_is_refused_with_its_own_size():
+    with pytest.raises(
+        UserError, match=r"inception_v3 cannot take images of 64 px .*set dataset\.image_size_px=299, its own size"
+    ):
         build_model(ModelConfig(name="inception_v3", library="timm"), 5, seed=0, image_size_px=64)
 
 
-def test_mobilenet_v1_needs_timms_private_generator_only_for_another_width(monkeypatch):
-    meta_network(ModelConfig("mobilenet_v1"), 5)  # timm itself is imported
+def test_mobilenet_v1_needs_timms_private_builder_only_for_other_widths(monkeypatch):
+    meta_network(ModelConfig("mobilenet_v1"), 5)  # imports timm itself
     monkeypatch.setitem(sys.modules, "timm.models.efficientnet", ModuleType("efficientnet"))
     assert meta_network(ModelConfig("mobilenet_v1"), 5).num_features == 1024
     with pytest.raises(UserError, match=r"full width only; leave out model\.width=0\.5"):

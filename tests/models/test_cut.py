@@ -16,7 +16,7 @@ from vision2.training.parameter_plan import apply_phase, set_training_mode
 
 def network(name="resnet20", **settings):
     made = build_model(ModelConfig(name, **settings), 10, seed=0).eval()
-    with torch.no_grad():  # statistics that a folded normalisation must reproduce
+    with torch.no_grad():  # statistics that a folded batch norm must reproduce
         for module in made.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.running_mean.normal_(generator=torch.Generator().manual_seed(1)).mul_(0.1)
@@ -28,14 +28,14 @@ IMAGES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
 @torch.no_grad()
-def test_the_last_layer_is_what_the_networks_own_head_sees():
+def test_the_layer_last_is_the_input_of_the_networks_own_head():
     subject = network()
     (found,) = layer_outputs(subject, ["last"], IMAGES, "pooled")
     assert torch.equal(found, subject.features(IMAGES))
 
 
 @torch.no_grad()
-def test_a_stage_is_pooled_or_kept_position_by_position():
+def test_a_stage_is_averaged_over_positions_or_flattened():
     subject = network()
     maps = subject.backbone.layer2(subject.backbone.layer1(subject.backbone.bn1(subject.backbone.conv1(IMAGES)).relu()))
     pooled, flat = (layer_outputs(subject, ["layer2"], IMAGES, how)[0] for how in ("pooled", "flattened"))
@@ -44,7 +44,7 @@ def test_a_stage_is_pooled_or_kept_position_by_position():
 
 
 @torch.no_grad()
-def test_several_layers_come_in_the_order_asked_for_and_nothing_behind_them_runs():
+def test_several_layers_come_in_the_requested_order_and_nothing_after_them_runs():
     subject, ran = network(), []
     subject.backbone.layer3.register_forward_hook(lambda *_: ran.append(1))
     found = layer_outputs(subject, ["layer2", "layer1"], IMAGES, "pooled")
@@ -52,7 +52,7 @@ def test_several_layers_come_in_the_order_asked_for_and_nothing_behind_them_runs
     assert not ran
 
 
-def test_an_unknown_layer_names_the_nearest_and_lists_the_stages():
+def test_an_unknown_layer_is_refused_with_the_closest_name_and_the_stages():
     with pytest.raises(UserError, match=r"no layer 'layer33', did you mean 'layer3'\? .*layer1, layer2, layer3"):
         parse_layers("layer33", network())
     assert parse_layers("last+layer1", network()) == ["last", "layer1"]
@@ -60,18 +60,18 @@ def test_an_unknown_layer_names_the_nearest_and_lists_the_stages():
 
 @pytest.mark.parametrize("name", ["resnet20", "mobilenet_v2", "densenet40_k12", "plain20", "smallinception"])
 @torch.no_grad()
-def test_folded_normalisations_change_the_speed_and_not_the_features(name):
+def test_folding_batch_norms_does_not_change_the_features(name):
     subject = network(name)
     fused = fused_copy(subject, ["last"], IMAGES, "pooled")
     norms = [sum(isinstance(m, torch.nn.BatchNorm2d) for m in net.modules()) for net in (subject, fused)]
-    # A densenet concatenates between convolution and normalisation: there is nothing to fold.
+    # A DenseNet concatenates between convolution and batch norm, so nothing can be folded.
     assert (norms[1] < norms[0]) == (name != "densenet40_k12")
     expected, found = (layer_outputs(net, ["last"], IMAGES * 0.7, "pooled")[0] for net in (subject, fused))
     assert torch.allclose(found, expected, atol=1e-4 * float(expected.abs().max()))
 
 
 @torch.no_grad()
-def test_a_cut_inside_a_folded_pair_leaves_the_network_as_it_is():
+def test_a_cut_between_convolution_and_batch_norm_keeps_its_features():
     subject, layers = network("mobilenet_v2"), ["features.0.0"]
     fused = fused_copy(subject, layers, IMAGES, "pooled")
     expected, found = (layer_outputs(net, layers, IMAGES, "pooled")[0] for net in (subject, fused))
@@ -79,7 +79,7 @@ def test_a_cut_inside_a_folded_pair_leaves_the_network_as_it_is():
 
 
 @torch.no_grad()
-def test_a_folded_head_makes_the_cut_network_an_ordinary_one():
+def test_a_cut_network_with_a_folded_head_loads_as_an_ordinary_one():
     subject, head = network(), StandardizedLinear(64, 10)
     head.standardise_by(torch.randn(50, 64) * 3 + 1)
     torch.nn.init.normal_(head.weight)
@@ -91,7 +91,7 @@ def test_a_folded_head_makes_the_cut_network_an_ordinary_one():
     assert torch.equal(cut.classify(cut.features(IMAGES)).logits, cut(IMAGES).logits)
 
 
-def test_training_a_cut_network_leaves_the_backbone_in_evaluation_mode():
+def test_training_a_cut_network_keeps_the_backbone_in_evaluation_mode():
     cut = network().cut_at("layer1", "pooled", StandardizedLinear(16, 10))
     strategy = StrategyConfig(name="feature_extraction")
     apply_phase(cut, plan_for(cut, strategy), 1)

@@ -1,4 +1,4 @@
-"""The lecture's numbers, to the digit; expected values were multiplied by hand."""
+"""The lecture's numbers, exact to the digit; expected values were computed by hand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_the_naive_block_of_the_lecture_costs_333_670_400():
     assert block.multiplications(28) == 333_670_400
 
 
-def test_the_5x5_branch_with_a_bottleneck_costs_two_thirds():
+def test_the_5x5_branch_with_a_bottleneck_costs_two_thirds_of_the_plain_one():
     lesson = lessons(LECTURE)[1]
     assert [conv.multiplications(28) for conv in lesson.cheaper.layers.values()] == [5_017_600, 120_422_400]
     assert lesson.cheaper.multiplications(28) == 125_440_000
@@ -56,7 +56,7 @@ def test_a_formula_spells_out_the_product():
     assert depthwise.formula(28) == "28·28 · 3·3·1 · 100"
 
 
-def test_every_number_below_one_is_told():
-    with pytest.raises(UserError) as told:
+def test_every_number_below_one_is_reported():
+    with pytest.raises(UserError) as error:
         Setting(size=0, n=-1).checked()
-    assert [problem.split()[0] for problem in told.value.problems] == ["size", "n"]
+    assert [problem.split()[0] for problem in error.value.problems] == ["size", "n"]

@@ -1,4 +1,4 @@
-"""Peak memory against what follows from the shapes; all numbers are bytes of float32."""
+"""Peak memory equals what follows from the shapes; all numbers are bytes of float32."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_what_autograd_keeps_for_the_backward_pass_counts_until_then(linear):
     assert watched.live_bytes == IMAGES + 2 * WEIGHTS
 
 
-def test_views_and_changes_in_place_take_no_memory(linear):
+def test_views_and_in_place_operations_take_no_memory(linear):
     layer, images = linear
     with LiveTensors([images, layer.weight, images]) as watched:
         images.view(-1).add_(1)
@@ -58,7 +58,7 @@ def test_views_and_changes_in_place_take_no_memory(linear):
     assert watched.peak_bytes == watched.live_bytes == IMAGES + WEIGHTS
 
 
-def test_without_torchs_class_for_it_memory_is_unknown_and_nothing_breaks(linear, monkeypatch):
+def test_without_torchs_dispatch_class_memory_is_unknown_and_nothing_breaks(linear, monkeypatch):
     layer, images = linear
     monkeypatch.setitem(sys.modules, "torch.utils._python_dispatch", None)
     try:

@@ -1,4 +1,4 @@
-"""The page of an old sweep says when its data have changed, and when evaluation images were trained on."""
+"""The report page warns if the data have changed since the runs, or if evaluation images are in the training split."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def markdown(outputs):
     return write_report(outputs).page.with_suffix(".md").read_text()
 
 
-def test_the_page_of_an_old_sweep_says_that_its_data_changed(outputs, capsys):
+def test_the_page_warns_that_the_data_have_changed_since_the_runs(outputs, capsys):
     assert "have changed since these runs" not in markdown(outputs)
     photos = outputs.parent / "photos"
     for old, new in (("ant", "x"), ("bee", "ant"), ("x", "bee")):
         (photos / old).rename(photos / new)
-    assert f"The data at {photos} have changed since these runs" in markdown(outputs)
+    assert f"The data in {photos} have changed since these runs" in markdown(outputs)
 
 
-def test_copies_of_evaluation_images_are_on_the_page(outputs):
-    assert "are also in the training split: the accuracy is too good" in markdown(outputs)
+def test_the_page_warns_about_copies_of_evaluation_images_in_the_training_split(outputs):
+    assert "are also in the training split, so the accuracy is overestimated" in markdown(outputs)

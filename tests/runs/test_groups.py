@@ -36,7 +36,7 @@ def test_seeds_of_one_configuration_make_one_row_with_mean_spread_and_n(tmp_path
     assert (tmp_path / "out" / "table.md").read_text().count("\n") == 4
 
 
-def test_failed_runs_are_named_until_their_seed_succeeds(tmp_path, groups_of):
+def test_failed_runs_are_listed_until_their_seed_succeeds(tmp_path, groups_of):
     make_run(tmp_path, "1-ok", configuration(seed=0))
     make_run(tmp_path, "2-bad", configuration(seed=1), status="failed", error="loss is not finite")
     (group,) = groups_of()
@@ -46,7 +46,7 @@ def test_failed_runs_are_named_until_their_seed_succeeds(tmp_path, groups_of):
     assert group.failed == [] and len(group.runs) == 2
 
 
-def test_a_seed_run_twice_counts_once_by_its_latest_run(tmp_path, groups_of):
+def test_of_a_seed_run_twice_only_the_latest_run_counts(tmp_path, groups_of):
     make_run(tmp_path, "20250101-a", configuration(), accuracy=0.5)
     make_run(tmp_path, "20250102-b", configuration(), accuracy=0.9)
     (group,) = groups_of()
@@ -54,7 +54,7 @@ def test_a_seed_run_twice_counts_once_by_its_latest_run(tmp_path, groups_of):
     assert [run.path.name for run in group.superseded] == ["20250101-a"]
 
 
-def test_each_seeds_own_source_run_is_the_same_configuration(tmp_path, groups_of):
+def test_seeds_with_their_own_source_runs_share_one_configuration(tmp_path, groups_of):
     for seed in (0, 1):
         source = f"/x/outputs/cats_vs_dogs/resnet18-scratch/2025-{seed}"
         make_run(tmp_path, f"t{seed}", configuration(seed=seed, **{"strategy.source": source}))
@@ -62,8 +62,8 @@ def test_each_seeds_own_source_run_is_the_same_configuration(tmp_path, groups_of
     assert [len(group.runs) for group in groups_of()] == [2, 1]
 
 
-def test_several_sources_of_one_seed_are_rows_of_their_own(tmp_path, groups_of):
-    """Like a sweep over strategy.source: none of its runs repeats another one."""
+def test_several_sources_of_one_seed_make_separate_rows(tmp_path, groups_of):
+    """As in a sweep over strategy.source, where no run repeats another."""
     for number, accuracy in enumerate((0.77, 0.89)):
         source = f"/x/outputs/digits/resnet20-scratch/2025-{number}"
         make_run(tmp_path, f"t{number}", configuration(**{"strategy.source": source}), accuracy=accuracy)
@@ -72,7 +72,7 @@ def test_several_sources_of_one_seed_are_rows_of_their_own(tmp_path, groups_of):
     assert [group.label for group in groups] == [f"source=digits/resnet20-scratch/2025-{n}" for n in (0, 1)]
 
 
-def test_labels_say_what_tells_configurations_apart_and_no_more(tmp_path, groups_of):
+def test_labels_contain_only_what_distinguishes_configurations(tmp_path, groups_of):
     for model, stem in (("resnet20", "a"), ("vgg16", "b")):
         for fraction in (0.1, 1.0):
             config = configuration(**{"model.name": model, "model.stem": stem, "dataset.fraction": fraction})
@@ -87,7 +87,7 @@ def test_labels_say_what_tells_configurations_apart_and_no_more(tmp_path, groups
     assert varying_keys(groups) == ["model.name", "model.stem", "dataset.fraction"]
 
 
-def test_a_single_configuration_is_called_by_model_and_strategy(tmp_path, groups_of):
+def test_a_single_configuration_is_named_by_model_and_strategy(tmp_path, groups_of):
     make_run(tmp_path, "a", configuration())
     assert groups_of()[0].label == "resnet20 scratch"
 

@@ -5,7 +5,7 @@ from vision2.runs.read import read_runs
 from vision2.runs.sweep_folder import SweepFolder
 
 
-def test_good_runs_are_read_and_broken_ones_named(tmp_path):
+def test_good_runs_are_read_and_broken_ones_are_reported(tmp_path):
     good = make_run(tmp_path / "digits" / "resnet20-scratch", "20250101-000000-aaaa", configuration())
     make_run(tmp_path / "digits", "failed", configuration(seed=1), status="failed", error="loss is not finite")
     break_run(make_run(tmp_path, "cut", configuration()))
@@ -18,7 +18,7 @@ def test_good_runs_are_read_and_broken_ones_named(tmp_path):
     assert {run.path.name for run in runs} == {good.name, "failed"}
     reasons = {problem.path.name: problem.reason for problem in problems}
     assert set(reasons) == {"cut", "empty", "other", "hollow", "running", "middle"}
-    assert "not JSON" in reasons["cut"] and "killed" in reasons["running"] and "line 2" in reasons["middle"]
+    assert "not valid JSON" in reasons["cut"] and "killed" in reasons["running"] and "line 2" in reasons["middle"]
 
 
 def test_dotted_keys_are_looked_up_in_configuration_then_summary(tmp_path):
@@ -29,7 +29,7 @@ def test_dotted_keys_are_looked_up_in_configuration_then_summary(tmp_path):
     assert [record["epoch"] for record in run.history] == [1, 2, 3]
 
 
-def test_a_sweeps_folder_stands_for_the_runs_of_its_jobs(tmp_path):
+def test_a_sweep_folder_is_read_as_the_runs_of_its_jobs(tmp_path):
     mine = make_run(tmp_path / "digits" / "a-scratch", "1", configuration())
     make_run(tmp_path / "digits" / "a-scratch", "2", configuration(seed=1))
     sweep = tmp_path / "sweeps" / "s"
@@ -53,11 +53,11 @@ def test_a_sweep_is_found_again_after_the_output_folder_was_moved(tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["nothing here", "."])
-def test_a_folder_without_runs_gives_none(tmp_path, folder):
+def test_a_folder_without_runs_yields_nothing(tmp_path, folder):
     assert read_runs(tmp_path / folder) == ([], [])
 
 
-def test_a_job_list_cut_off_by_a_kill_is_read_up_to_there(tmp_path):
+def test_a_job_list_that_a_kill_left_incomplete_is_read_up_to_there(tmp_path):
     mine = make_run(tmp_path, "1", configuration())
     sweep = tmp_path / "sweep"
     sweep.mkdir()

@@ -21,7 +21,7 @@ def test_nan_and_numpy_values_become_strict_json(tmp_path):
     }
 
 
-def test_configuration_comes_back_as_written(tmp_path):
+def test_the_configuration_is_read_back_as_written(tmp_path):
     config = {
         "model": {"name": "resnet20", "stem": None},
         "seed": 0,
@@ -41,7 +41,7 @@ def test_a_line_cut_off_by_a_kill_is_left_out_of_the_history(tmp_path):
     assert record.history() == [{"epoch": 1, "train_loss": 0.5}]
 
 
-def test_resuming_forgets_the_epochs_after_the_checkpoint(tmp_path):
+def test_resuming_drops_the_epochs_after_the_checkpoint(tmp_path):
     record = RunRecord(tmp_path)
     for epoch in (1, 2, 3):
         record.log_epoch({"epoch": epoch, "run": "first"})

@@ -8,7 +8,7 @@ from vision2.runs.run_folder import check_can_write, create_run_dir
 from vision2.runs.sweep_folder import create_sweep_dir
 
 
-def test_folder_is_named_by_dataset_model_strategy_and_time(tmp_path):
+def test_the_folder_is_named_by_dataset_model_strategy_and_time(tmp_path):
     path = create_run_dir(tmp_path, "digits", "resnet20", "scratch")
     assert path.is_dir()
     assert path.parent == (tmp_path / "digits" / "resnet20-scratch").resolve()
@@ -23,13 +23,13 @@ def test_runs_started_together_get_different_folders(tmp_path):
 
 
 @pytest.mark.parametrize("claim", [lambda place: create_run_dir(place, "d", "m", "s"), create_sweep_dir])
-def test_a_place_that_takes_no_folder_is_told_in_one_sentence(claim, tmp_path):
+def test_a_place_where_no_folder_can_be_created_is_refused_in_one_sentence(claim, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot create a .*set output_dir=FOLDER"):
         claim(tmp_path / "file")
 
 
-def test_a_name_already_taken_is_tried_again(tmp_path, monkeypatch):
+def test_a_name_that_is_taken_is_replaced_by_another(tmp_path, monkeypatch):
     identifiers = iter(["aaaa", "aaaa", "bbbb"])
     monkeypatch.setattr(folder.secrets, "token_hex", lambda _: next(identifiers))
     monkeypatch.setattr(folder, "datetime", FixedTime)
@@ -50,13 +50,13 @@ def test_a_model_name_with_slashes_is_one_folder(tmp_path):
     assert path.parent == (tmp_path / "my_data" / "hf-hub_timm_x-scratch").resolve()
 
 
-def test_an_output_dir_that_is_a_file_is_one_sentence(tmp_path):
+def test_an_output_dir_that_is_a_file_is_refused_in_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="set output_dir=FOLDER"):
         create_run_dir(tmp_path / "file", "d", "m", "s")
 
 
-def test_a_place_that_cannot_be_written_is_told_beforehand_and_nothing_is_created(tmp_path):
+def test_a_place_that_cannot_be_written_is_refused_in_advance_and_nothing_is_created(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="file is not a folder; set output_dir=FOLDER"):
         check_can_write(tmp_path / "file" / "outputs")

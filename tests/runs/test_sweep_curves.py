@@ -1,4 +1,4 @@
-"""TensorBoard opened at a sweep's folder: exactly its runs, under names that people can read."""
+"""TensorBoard opened at a sweep's folder shows exactly its runs, under readable names."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_sweeps_folder_shows_exactly_its_runs_by_model_strategy_and_seed(sweep
             raise OSError("a required privilege is not held by the client")
 
         monkeypatch.setattr(Path, "symlink_to", refuse)
-    for _ in range(2):  # a report made again replaces them
+    for _ in range(2):  # making the report again replaces them
         assert sorted(link_curves(sweep, read_runs(sweep)[0])) == NAMES
     found = shown(sweep)
     assert sorted(found) == NAMES
@@ -64,7 +64,7 @@ def test_the_links_survive_a_move_and_make_no_run_count_twice(sweep, tmp_path):
     moved.rename(tmp_path)
 
 
-def test_what_else_differs_is_in_the_name(tmp_path):
+def test_other_differing_settings_are_in_the_name(tmp_path):
     folder = tmp_path / "s"
     folder.mkdir()
     for number, source in enumerate(("/a/digits/resnet20-scratch/2025-0", "/a/digits/resnet20-scratch/2025-1")):

@@ -23,7 +23,7 @@ def events(folder):
     return accumulator
 
 
-def test_train_and_validation_share_a_chart_and_events_lie_in_the_run_folder_itself(tmp_path):
+def test_train_and_validation_share_a_chart_and_events_are_in_the_run_folder_itself(tmp_path):
     with TensorBoardTracker(tmp_path) as tracker:
         tracker.log_epoch(EPOCH | {"epoch": 1})
     found = events(tmp_path)
@@ -43,7 +43,7 @@ def test_gradient_norms_are_histograms_of_their_logarithm_named_by_depth(tmp_pat
     assert (stem.num, round(stem.min), round(stem.max)) == (2, -2, -1)
 
 
-def test_a_resumed_run_has_one_value_an_epoch(tmp_path):
+def test_a_resumed_run_has_one_value_per_epoch(tmp_path):
     with TensorBoardTracker(tmp_path) as tracker:
         for epoch in (1, 2, 3):
             tracker.log_epoch(EPOCH | {"epoch": epoch, "train_loss": 10.0 * epoch})
@@ -54,7 +54,7 @@ def test_a_resumed_run_has_one_value_an_epoch(tmp_path):
     assert values == [(1, 10.0), (2, 2.0), (3, 3.0)]
 
 
-def test_hparams_have_the_same_keys_in_every_run_and_open_no_second_run(tmp_path):
+def test_hparams_have_the_same_keys_in_every_run_and_create_no_second_run(tmp_path):
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
     keys = []
@@ -72,7 +72,7 @@ def test_hparams_have_the_same_keys_in_every_run_and_open_no_second_run(tmp_path
     assert keys == [set(HPARAMS)] * 2
 
 
-def test_pictures_are_shown_as_they_are(tmp_path):
+def test_pictures_are_shown_unchanged(tmp_path):
     pictures = np.full((1, 8, 8, 3), (153, 0, 255), np.uint8)
     Image.fromarray(pictures[0]).save(tmp_path / "picture.png")
     with TensorBoardTracker(tmp_path) as tracker:
@@ -97,7 +97,7 @@ def test_histograms_curves_text_and_embeddings_can_be_written(tmp_path):
     assert (tmp_path / "projector_config.pbtxt").exists()
 
 
-def test_the_embedding_of_a_resumed_run_replaces_the_one_before_in_silence(tmp_path, capsys):
+def test_the_embedding_of_a_resumed_run_silently_replaces_the_earlier_one(tmp_path, capsys):
     for value in (0.0, 1.0):
         with TensorBoardTracker(tmp_path) as tracker:
             tracker.log_embedding(torch.full((2, 3), value), ["a", "b"])

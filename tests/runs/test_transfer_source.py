@@ -1,4 +1,4 @@
-"""Transferring from our own earlier run: what is refused, what is adopted and said, what is recorded."""
+"""Transfer from an earlier run: what is refused, what is adopted and reported, what is recorded."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def trained(folder, *words):
     return run(load_config([*TINY, *words]), lambda: folder, "")
 
 
-def test_the_summary_tells_the_whole_lineage_back_to_the_start(source, tmp_path):
+def test_the_summary_records_the_whole_lineage_back_to_the_start(source, tmp_path):
     first = trained(tmp_path / "first", "strategy=finetune", f"strategy.source={source}", "seed=3")
     second = trained(tmp_path / "second", "strategy=feature_extraction", f"strategy.source={tmp_path / 'first'}", "seed=5")
     assert [step["run"] for step in first["lineage"]] == [str(source)]
@@ -55,37 +55,37 @@ def test_a_resumed_run_keeps_its_lineage_even_without_its_source(source, tmp_pat
     assert resumed["weights"] == summary["weights"]
 
 
-def test_a_source_that_failed_or_has_no_checkpoint_is_one_sentence(tmp_path):
+def test_a_source_that_failed_or_has_no_checkpoint_is_refused_in_one_sentence(tmp_path):
     failed, empty, begun = (tmp_path / name for name in ("failed", "empty", "begun"))
     for folder in (failed, empty, begun):
         folder.mkdir()
-    (failed / "summary.json").write_text(json.dumps({"status": "failed", "error": "the loss is no finite number"}))
+    (failed / "summary.json").write_text(json.dumps({"status": "failed", "error": "the loss is NaN or infinite"}))
     (failed / "best.pt").write_bytes(b"a checkpoint of an epoch before the failure")
     (begun / "config.yaml").write_text("seed: 0")
-    with pytest.raises(UserError, match=r"is a run that failed \(the loss is no finite number\); name one"):
+    with pytest.raises(UserError, match=r"is a run that failed \(the loss is NaN or infinite\); give a completed run"):
         source_checkpoint(str(failed))
-    with pytest.raises(UserError, match="is not a run folder"):
+    with pytest.raises(UserError, match=r"is not a run folder \(no best.pt\); give the folder of a completed run"):
         source_checkpoint(str(empty))
     with pytest.raises(UserError, match="has no finished epoch yet"):
         source_checkpoint(str(begun))
 
 
-def test_a_source_of_another_architecture_is_one_sentence(source, tmp_path):
-    with pytest.raises(UserError, match=r"holds another model; to use it type model\.name=resnet20"):
+def test_a_source_of_another_architecture_is_refused_in_one_sentence(source, tmp_path):
+    with pytest.raises(UserError, match=r"holds another model; to use it, type model\.name=resnet20"):
         trained(tmp_path / "run", "model=resnet32", "strategy=finetune", f"strategy.source={source}")
 
 
-def test_the_preprocessing_of_a_source_is_adopted_and_said(source, tmp_path, capsys):
+def test_the_preprocessing_of_a_source_is_adopted_and_reported(source, tmp_path, capsys):
     trained(tmp_path / "run", "strategy=finetune", f"strategy.source={source}", "dataset.image_size_px=32")
-    told = capsys.readouterr().out
-    assert "preprocessing of the source adopted: mean" in told
-    assert "images of 32 px are 2 times the 16 px the weights were trained at" in told
+    printed = capsys.readouterr().out
+    assert "using the preprocessing of the source: mean" in printed
+    assert "images are 32 px, 2 times the 16 px that the weights were trained at" in printed
     before, after = (load_checkpoint(folder)["preprocessing"] for folder in (source, tmp_path / "run"))
     assert (after["mean"], after["std"]) == (before["mean"], before["std"])
     assert after["image_size_px"] == 32
 
 
-def test_test_images_that_the_source_was_trained_on_are_counted_aloud(source, tmp_path, capsys):
+def test_test_images_that_the_source_was_trained_on_are_counted_in_a_warning(source, tmp_path, capsys):
     trained(tmp_path / "same", "strategy=finetune", f"strategy.source={source}")
     assert "the source was trained on" not in capsys.readouterr().out
     summary = trained(tmp_path / "other", "strategy=finetune", f"strategy.source={source}", "seed=3")
@@ -98,13 +98,13 @@ def test_test_images_that_the_source_was_trained_on_are_counted_aloud(source, tm
 
 def test_an_evaluation_refuses_images_the_checkpoint_was_trained_on(source, capsys):
     words, saved = ["mode=eval", f"checkpoint={source}", "device=cpu"], load_checkpoint(source)["config"]
-    with pytest.raises(UserError, match=r"images the checkpoint was trained on; leave out seed"):
+    with pytest.raises(UserError, match=r"checkpoint was trained on \d+ of the \d+ images of the \w+ split; leave out seed"):
         evaluate(config_of_checkpoint(saved, compose_config([*words, "seed=3"]), [*words, "seed=3"]))
     with pytest.raises(UserError, match="keeps the image size of its checkpoint"):
         config_of_checkpoint(saved, compose_config(words), [*words, "dataset.image_size_px=32"])
 
 
-def test_a_strategy_that_starts_at_random_leaves_the_source_alone(source, tmp_path):
+def test_a_strategy_that_starts_from_random_weights_ignores_the_source(source, tmp_path):
     summary = trained(tmp_path / "run", "strategy=scratch", f"strategy.source={source}")
     assert summary["weights"] is None
     assert summary["lineage"] == []
@@ -131,10 +131,10 @@ def test_a_warning_names_the_ratio_of_image_sizes_when_it_is_large():
     assert scale_warning(imagenet, 160, None) is None
     assert "0.29 times the 224 px" in scale_warning(imagenet, 64, None)
     assert "2 times the 224 px" in scale_warning(imagenet, 448, None)
-    assert "32 px are enlarged to 224 px: 0.14 times" in scale_warning(imagenet, 224, 32)
+    assert "32 px are enlarged to 224 px, with 0.14 times the detail" in scale_warning(imagenet, 224, 32)
 
 
-def test_equal_preprocessing_needs_no_words():
+def test_equal_preprocessing_needs_no_note():
     assert preprocessing_note(Preprocessing(64, 64), Preprocessing(224, 256)) is None
     other = Preprocessing(224, 256, interpolation="bicubic")
     assert "interpolation bicubic (usual: bilinear)" in preprocessing_note(other, Preprocessing(224, 256))

@@ -18,7 +18,7 @@ def test_wilson_of_newcombe_1998_table():
     assert wilson_interval(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
 
 
-def test_nothing_counted_says_nothing():
+def test_the_interval_of_no_observations_is_zero_to_one():
     assert wilson_interval(0, 0) == (0.0, 1.0)
 
 
@@ -49,7 +49,7 @@ def test_paired_difference_agrees_with_scipys_paired_test():
     assert found.mean == pytest.approx(0.0225)
 
 
-def test_pairs_must_match():
+def test_pairs_must_have_equal_lengths():
     with pytest.raises(ValueError):
         paired_difference([1, 2], [1])
 

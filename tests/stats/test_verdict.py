@@ -1,4 +1,4 @@
-"""The judgement of plain numbers; `tests/test_report_comparisons.py` judges runs."""
+"""Verdicts on plain numbers; `tests/test_report_comparisons.py` covers those on runs."""
 
 import pytest
 
@@ -16,13 +16,13 @@ from vision2.stats.verdict import judge_pairs, judge_shares
         ([], [], ("inconclusive", "no_pairs")),
     ],
 )
-def test_pairs_are_judged_by_where_their_interval_lies(a, b, expected):
+def test_pairs_are_judged_by_the_position_of_their_interval(a, b, expected):
     judgement = judge_pairs(a, b)
     assert (judgement.verdict, judgement.reason) == expected
 
 
-def test_two_shares_are_judged_by_the_noise_of_their_images():
-    """Newcombe 1998, table II: 56/70 - 48/80 has an interval above zero; with a tenth of the images it has not."""
+def test_two_proportions_are_judged_by_the_noise_of_their_images():
+    """Newcombe 1998, table II: 56/70 - 48/80 has an interval above zero, but not with a tenth of the images."""
     assert judge_shares(0.8, 70, 0.6, 80) == "supported"
     assert judge_shares(0.6, 80, 0.8, 70) == "contradicted"
     assert judge_shares(0.8, 7, 0.6, 8) == "inconclusive"
@@ -44,7 +44,7 @@ def test_equal_counts_contradict_a_claim_of_fewer(a, b, margin, expected):
     assert judgement.firmly_contradicted == (expected == "contradicted")
 
 
-def test_a_difference_that_only_independent_test_sets_would_show_is_inconclusive():
+def test_a_difference_supported_only_if_test_sets_were_independent_is_inconclusive():
     # Differences 0.10, 0.12, 0.14: mean 0.12, half width 4.302653 * 0.02 * sqrt(1/3 + 2.5) = 0.1448 > 0.12.
     a, b = [0.90, 0.92, 0.94], [0.80, 0.80, 0.80]
     assert judge_pairs(a, b).verdict == "supported"

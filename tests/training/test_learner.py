@@ -21,7 +21,7 @@ class Output(NamedTuple):
 
 
 class Small(nn.Module):
-    """A network with the contract's stages: a batch-normalised body, a head, one auxiliary head."""
+    """A network with the stages that the contract requires: a backbone with batch norm, a head and an auxiliary head."""
 
     stages: ClassVar = {"stem": ("backbone.0.", "backbone.1."), "aux": ("side.",), "head": ("head.",)}
 
@@ -58,7 +58,7 @@ def learner(strategy=None, aux_weight=0.3, **train):
     return Learner(network, plan, strategy, TrainConfig(**settings), precision="float32", seed=0, aux_weight=aux_weight)
 
 
-def test_the_total_loss_is_main_plus_weight_times_auxiliary():
+def test_the_total_loss_is_the_main_loss_plus_weight_times_the_auxiliary_one():
     subject, (batch, *_) = learner(aux_weight=0.3), batches()
     subject.network.train()
     loss = subject._loss(batch)[0].objective
@@ -68,7 +68,7 @@ def test_the_total_loss_is_main_plus_weight_times_auxiliary():
     assert loss.item() == pytest.approx(expected.item())
 
 
-def test_plain_sgd_moves_each_weight_by_rate_times_gradient():
+def test_plain_sgd_changes_each_weight_by_rate_times_gradient():
     subject, (batch, *_) = learner(), batches()
     before = subject.network.head.weight.detach().clone()
     subject.network.train()
@@ -90,7 +90,7 @@ def test_gradient_norms_are_those_of_each_parameter_of_a_stage_in_the_first_step
 
 
 def test_accumulating_two_batches_averages_their_gradients():
-    """Batch-norm sees each batch alone, so the reference is the mean of the two gradients, taken by hand."""
+    """Batch norm uses each batch separately, so the reference is the mean of the two gradients, computed by hand."""
     subject, both = learner(accumulate=2), batches()
     start = {name: value.detach().clone() for name, value in subject.network.named_parameters()}
     subject.network.train()
@@ -108,7 +108,7 @@ def test_accumulating_two_batches_averages_their_gradients():
 
 def test_loss_and_accuracy_are_means_over_samples_not_over_batches():
     subject, uneven = learner(), batches(sizes=(6, 2))
-    subject.optimizer.param_groups.clear()  # nothing learns, so that each batch can be checked by itself
+    subject.optimizer.param_groups.clear()  # nothing is trained, so that each batch can be checked separately
     result = subject.train_epoch(uneven, 1)
     subject.network.train()
     losses = [(subject._loss(batch)[0], len(batch.labels)) for batch in uneven]
@@ -117,14 +117,14 @@ def test_loss_and_accuracy_are_means_over_samples_not_over_batches():
     assert result.images == 8
 
 
-def test_a_loss_that_is_no_number_stops_the_run_naming_step_and_rate():
+def test_a_loss_that_is_nan_or_infinite_stops_the_run_and_names_step_and_rate():
     subject, broken = learner(), batches(sizes=(4, 4, 4))
     broken[1].images[:] = float("inf")
     with pytest.raises(TrainingDiverged, match=r"step 2 of epoch 1 \(learning rate 0\.05\)"):
         subject.train_epoch(broken, 1)
 
 
-def test_a_frozen_body_is_bit_identical_after_training():
+def test_a_frozen_backbone_is_bit_identical_after_training():
     subject = learner(StrategyConfig(name="feature_extraction", lr=0.5))
     before = {name: value.clone() for name, value in subject.network.backbone.state_dict().items()}
     head = subject.network.head.weight.detach().clone()
@@ -142,12 +142,12 @@ def test_averaged_weights_follow_the_exponential_moving_average():
         seen.append(subject.network.head.weight.detach().clone())
     expected = seen[0]  # the first update copies
     for n, value in enumerate(seen[1:], start=1):
-        decay = min(0.9, (1 + n) / (10 + n))  # a ramp, so that a short run is not judged by its start
+        decay = min(0.9, (1 + n) / (10 + n))  # a ramp, so that the start does not dominate in a short run
         expected = decay * expected + (1 - decay) * value
     assert torch.allclose(subject.evaluated.head.weight, expected, atol=1e-6)
 
 
-def test_l2_sp_pulls_the_body_back_and_leaves_the_head_alone():
+def test_l2_sp_pulls_the_backbone_back_and_leaves_the_head_alone():
     still = StrategyConfig(name="finetune", lr=0.1, momentum=0.0, weight_decay=0.0, l2_sp=0.5)
     subject = learner(still)
     with torch.no_grad():
@@ -162,7 +162,7 @@ def test_l2_sp_pulls_the_body_back_and_leaves_the_head_alone():
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_two_epochs_equal_one_epoch_saved_restored_and_another(optimizer):
+def test_two_epochs_equal_one_epoch_followed_by_another_after_restoring(optimizer):
     strategy = StrategyConfig(name="scratch", optimizer=optimizer, lr=0.01)
     straight, first = learner(strategy, ema=0.5), learner(strategy, ema=0.5)
     for epoch in (1, 2):
@@ -182,7 +182,7 @@ def one_large_batch(parts):
 
 @pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 7.0])], ids=["", "class weights"])
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_accumulating_ragged_batches_equals_one_batch_as_large_as_all_of_them(weights, smoothing):
+def test_accumulating_uneven_batches_equals_one_batch_of_all_images(weights, smoothing):
     parts = batches(sizes=(5, 5, 3))
     steps = []
     for data, count in ((parts, 3), (one_large_batch(parts), 1)):
@@ -203,7 +203,7 @@ def test_training_loss_is_the_plain_cross_entropy_that_validation_reports():
     expected = nn.functional.cross_entropy(Small().train()(only[0].images).logits, only[0].labels)
     result = subject.train_epoch(only, 1)
     assert result.loss == pytest.approx(float(expected.detach()), rel=1e-5)
-    assert result.objective > result.loss  # smoothing and the auxiliary classifier come on top
+    assert result.objective > result.loss  # it also includes smoothing and the auxiliary classifier
 
 
 def test_mixed_images_have_no_training_accuracy():
@@ -212,8 +212,8 @@ def test_mixed_images_have_no_training_accuracy():
     assert subject.train_epoch(FixedBatches([batch]), 1).accuracy is None
 
 
-def test_a_class_weight_counts_the_whole_loss_of_an_image_smoothing_included():
-    """torch weighs the smoothed share by each class's own weight, so that predicting the rare class always pays."""
+def test_a_class_weight_multiplies_the_whole_loss_of_an_image_including_smoothing():
+    """PyTorch weights the smoothed part by the weight of each class, which rewards predicting rare classes."""
     logits, labels = (
         torch.randn(8, 3, generator=torch.Generator().manual_seed(0)),
         torch.tensor([0, 0, 0, 0, 0, 1, 1, 2]),
@@ -242,7 +242,7 @@ def test_float16_skips_a_step_whose_gradient_overflows_and_lowers_the_scale():
     before, scale = network.head.weight.detach().clone(), subject.scaler.get_scale()
     for parameter in network.parameters():
         parameter.grad = torch.full_like(parameter, float("inf"))
-    subject.scaler.scale(torch.ones(()))  # as a loss would, before the first step
+    subject.scaler.scale(torch.ones(()))  # initialises the scaler, as the first loss would
     subject._set_rate(0, 1)
     subject._update()
     assert torch.equal(network.head.weight, before)

@@ -1,4 +1,4 @@
-"""Strategies as rules: who learns, from when, at which rate; what is frozen stays bit-identical."""
+"""Strategies as rules: what is trained, from which epoch and at which rate; frozen parts stay bit-identical."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def resnet20(seed=0):
 
 
 def rates(strategy, epoch):
-    """Rate scale by stage of what learns in an epoch."""
+    """Learning-rate scale of the stages that are trained in an epoch."""
     plan = plan_for(resnet20(), strategy)
     return {entry.stage: entry.lr_scale for entry in plan if entry.learns_at(epoch)}
 
@@ -72,7 +72,7 @@ def test_rules_cover_every_parameter_of_every_model(name, aux):
     assert {entry.stage for entry in frozen} == set(network.stages) - {"aux", "head"}
 
 
-def test_the_pretrained_part_learns_at_its_own_rate():
+def test_the_pretrained_part_has_its_own_learning_rate():
     assert rates(finetune(backbone_lr_scale=0.1), 1) == dict.fromkeys(STAGES, 0.1) | {"head": 1.0}
 
 
@@ -81,12 +81,12 @@ def test_layer_decay_lowers_the_rate_stage_by_stage_towards_the_input():
     assert found == pytest.approx({"stem": 0.025, "layer1": 0.05, "layer2": 0.1, "layer3": 0.2, "head": 1.0})
 
 
-def test_only_stages_from_the_named_one_on_learn():
+def test_only_the_named_stage_and_later_ones_are_trained():
     assert set(rates(finetune(unfreeze_from="layer2"), 9)) == {"layer2", "layer3", "head"}
     assert set(rates(finetune(unfreeze_from="head"), 9)) == {"head"}
 
 
-def test_an_unknown_stage_names_the_nearest_and_lists_all():
+def test_an_unknown_stage_is_refused_with_the_closest_name_and_all_stages():
     with pytest.raises(UserError, match=r"did you mean 'layer2'\? \(stages: stem, layer1, layer2, layer3, head\)"):
         plan_for(resnet20(), finetune(unfreeze_from="layer_2"))
 
@@ -98,12 +98,12 @@ def test_head_first_then_everything():
 
 def test_gradual_unfreezing_adds_one_stage_at_a_time_from_the_last_down():
     strategy = finetune(head_first_epochs=1, unfreeze_every_epochs=2)
-    expected = {1: 0, 2: 1, 3: 1, 4: 2, 5: 2, 6: 3, 8: 4, 20: 4}  # stages of the backbone that learn
+    expected = {1: 0, 2: 1, 3: 1, 4: 2, 5: 2, 6: 3, 8: 4, 20: 4}  # stages of the backbone that are trained
     for epoch, count in expected.items():
         assert set(rates(strategy, epoch)) == {"head", *STAGES[len(STAGES) - count :]}
 
 
-def test_norms_and_biases_do_not_decay_unless_asked_to():
+def test_norms_and_biases_do_not_decay_unless_configured():
     plan = plan_for(resnet20(), finetune())
     assert {e.name for e in plan if e.decays} == {n for n, p in resnet20().named_parameters() if p.ndim > 1}
     assert all(entry.decays for entry in plan_for(resnet20(), finetune(decay_norm_and_bias=True)))
@@ -115,27 +115,27 @@ def test_norms_and_biases_do_not_decay_unless_asked_to():
         finetune(rules=[RuleConfig("*", frozen=True)]),
         finetune(rules=[RuleConfig("head.*", frozen=True)], head_first_epochs=1),
     ],
-    ids=["nothing ever", "nothing in the first epoch"],
+    ids=["never", "not in the first epoch"],
 )
-def test_a_strategy_in_which_nothing_learns_is_refused(strategy):
+def test_a_strategy_that_trains_nothing_is_refused(strategy):
     with pytest.raises(UserError, match="no parameter is trained in the first epoch"):
         plan_for(resnet20(), strategy)
 
 
-def test_ones_own_rules_come_first_and_must_match_something():
+def test_custom_rules_take_precedence_and_must_match_something():
     rules = [RuleConfig("backbone.layer1.*", lr_scale=7.0), RuleConfig("backbone.layer*", frozen=True)]
     assert rates(finetune(rules=rules), 1) == {"stem": 1.0, "layer1": 7.0, "head": 1.0}
     with pytest.raises(UserError, match=r"'backbone\.layer9\.\*' matches no parameter"):
         plan_for(resnet20(), finetune(rules=[RuleConfig("backbone.layer9.*")]))
 
 
-def test_a_rule_that_an_earlier_one_shadows_is_named_with_it():
+def test_a_rule_shadowed_by_an_earlier_one_is_refused_and_both_are_named():
     rules = [RuleConfig("backbone.*", lr_scale=0.5), RuleConfig("backbone.layer1.*", frozen=True)]
-    with pytest.raises(UserError, match=r"'backbone\.layer1\.\*' never applies, because 'backbone\.\*' before it"):
+    with pytest.raises(UserError, match=r"'backbone\.layer1\.\*' never applies, because the earlier 'backbone\.\*' already"):
         plan_for(resnet20(), finetune(rules=rules))
 
 
-def test_each_optimiser_group_gets_the_rate_its_stage_is_due():
+def test_each_optimiser_group_has_the_learning_rate_of_its_stage():
     subject = learner(finetune(lr=0.2, backbone_lr_scale=0.1, layer_decay=0.5))
     subject.train_epoch(batches(1), 1)
     by_name = {id(p): name for name, p in subject.network.named_parameters()}
@@ -152,11 +152,11 @@ def test_each_optimiser_group_gets_the_rate_its_stage_is_due():
         (StrategyConfig(name="feature_extraction", lr=0.5), STAGES),
         (finetune(lr=0.5, unfreeze_from="layer3"), ("stem", "layer1", "layer2")),
         (finetune(lr=0.5, head_first_epochs=9), STAGES),
-        (finetune(lr=0.5, unfreeze_every_epochs=1), ("stem", "layer1")),  # two epochs free two stages
+        (finetune(lr=0.5, unfreeze_every_epochs=1), ("stem", "layer1")),  # two epochs unfreeze two stages
         (finetune(lr=0.5, rules=[RuleConfig("backbone.layer2.*", frozen=True)]), ("layer2",)),
     ],
 )
-def test_what_is_frozen_is_bit_identical_after_training_statistics_included(strategy, frozen):
+def test_frozen_parts_are_bit_identical_after_training_including_statistics(strategy, frozen):
     subject = learner(strategy)
     before = {name: value.clone() for name, value in subject.network.state_dict().items()}
     for epoch in (1, 2):
@@ -169,7 +169,7 @@ def test_what_is_frozen_is_bit_identical_after_training_statistics_included(stra
             assert not torch.equal(value, before[name]), name
 
 
-def test_frozen_batchnorm_keeps_its_statistics_while_its_weights_learn():
+def test_frozen_batchnorm_keeps_its_statistics_while_its_weights_are_trained():
     subject = learner(finetune(batchnorm="frozen", lr=0.5))
     before = {name: value.clone() for name, value in subject.network.state_dict().items()}
     subject.train_epoch(batches(), 1)
@@ -180,7 +180,7 @@ def test_frozen_batchnorm_keeps_its_statistics_while_its_weights_learn():
     assert not torch.equal(after["backbone.layer3.0.bn1.weight"], before["backbone.layer3.0.bn1.weight"])
 
 
-def test_frozen_parts_run_in_evaluation_mode_whatever_was_called_before():
+def test_frozen_parts_run_in_evaluation_mode_even_after_train_was_called():
     network, strategy = resnet20().train(), finetune(unfreeze_from="layer3")
     apply_phase(network, plan_for(network, strategy), 1)
     set_training_mode(network, strategy)
@@ -197,7 +197,7 @@ def test_frozen_parts_run_in_evaluation_mode_whatever_was_called_before():
     ],
 )
 @pytest.mark.parametrize("boundary", [1, 2, 3])
-def test_resuming_at_a_phase_boundary_equals_going_on(strategy, boundary):
+def test_resuming_at_a_phase_boundary_equals_an_uninterrupted_run(strategy, boundary):
     straight, first = learner(strategy), learner(strategy)
     for epoch in range(1, 5):
         straight.train_epoch(batches(), epoch)
@@ -211,7 +211,7 @@ def test_resuming_at_a_phase_boundary_equals_going_on(strategy, boundary):
         assert torch.equal(a, b)
 
 
-def test_the_map_tells_parameters_rates_norms_and_the_first_epoch_of_each_stage():
+def test_the_trainable_map_lists_parameters_rates_norms_and_the_first_epoch_of_each_stage():
     strategy = finetune(lr=0.1, backbone_lr_scale=0.1, head_first_epochs=3, unfreeze_from="layer3", batchnorm="frozen")
     network = resnet20()
     rows = {row["stage"]: row for row in trainable_map(network, plan_for(network, strategy), strategy)}

@@ -1,4 +1,4 @@
-"""Which number format and device a run uses, with processors that this machine may not have."""
+"""The number format and device of a run, on simulated processors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def processor(monkeypatch):
-    """A processor with bfloat16 instructions on which bfloat16 is the faster one; returns how often it was timed."""
+    """Simulate a processor on which bfloat16 is faster; returns the list of formats that were timed."""
     timed = []
 
     def seconds(network, device, name, image_size_px):
@@ -29,12 +29,12 @@ def processor(monkeypatch):
 
 def test_auto_takes_the_faster_format_and_float32_where_bfloat16_is_emulated(processor, monkeypatch):
     assert choose_precision("auto", nn.Linear(2, 2), CPU, 224) == "bfloat16"
-    assert choose_precision("auto", nn.Linear(2, 2), CPU, 32) == "float32"  # too small to pay
+    assert choose_precision("auto", nn.Linear(2, 2), CPU, 32) == "float32"  # too small to benefit
     monkeypatch.setattr(precision, "cpu_has_bfloat16", lambda: False)
     assert choose_precision("auto", nn.Linear(2, 2), CPU, 224) == "float32"
 
 
-def test_the_decision_is_timed_once_for_a_network_and_kept(processor, tmp_path):
+def test_formats_are_timed_once_per_network_and_the_result_is_kept(processor, tmp_path):
     memory = tmp_path / "precision.json"
     first = [choose_precision("auto", nn.Linear(2, 2), CPU, 224, memory=memory) for _ in range(3)]
     assert first == ["bfloat16"] * 3
@@ -43,13 +43,13 @@ def test_the_decision_is_timed_once_for_a_network_and_kept(processor, tmp_path):
     assert len(processor) == 4
 
 
-def test_a_damaged_memory_is_replaced(processor, tmp_path):
+def test_a_damaged_cache_of_results_is_replaced(processor, tmp_path):
     memory = tmp_path / "precision.json"
     memory.write_text("{")
     assert choose_precision("auto", nn.Linear(2, 2), CPU, 224, memory=memory) == "bfloat16"
 
 
-def test_what_is_asked_for_is_used_and_float16_is_refused_on_a_cpu():
+def test_an_explicit_format_is_used_and_float16_is_refused_on_a_cpu():
     assert choose_precision("float32", nn.Linear(2, 2), CPU, 224) == "float32"
     with pytest.raises(UserError, match="float16 cannot be used for training on a CPU"):
         choose_precision("float16", nn.Linear(2, 2), CPU, 224)
@@ -63,6 +63,6 @@ def test_auto_takes_cuda_then_mps_then_the_cpu(monkeypatch):
         assert choose_device("auto").type == expected
 
 
-def test_a_device_that_is_not_there_is_one_sentence():
+def test_an_unavailable_device_is_refused():
     with pytest.raises(UserError, match="device=nonsense is not available here"):
         choose_device("nonsense")

@@ -1,4 +1,4 @@
-"""Predictions: what a network says over a split, and that a network of NaNs says nothing."""
+"""Predictions on a split, and the refusal of outputs that are NaN or infinite."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Constant(torch.nn.Module):
 
 
 def batches():
-    """Two batches, out of order."""
+    """Two batches whose images are not in the order of the split."""
     parts = [SimpleNamespace(images=torch.zeros(2, 3, 4, 4), labels=torch.tensor([5, 4]), indices=torch.tensor([1, 0]))]
     parts.append(SimpleNamespace(images=torch.zeros(1, 3, 4, 4), labels=torch.tensor([6]), indices=torch.tensor([2])))
     return SimpleNamespace(epoch=lambda epoch: iter(parts))
@@ -35,6 +35,6 @@ def test_predictions_are_softmax_in_the_order_of_the_split():
 
 
 @pytest.mark.parametrize("logits", [[0.0, float("nan")], [float("inf"), 0.0]])
-def test_outputs_that_are_no_numbers_are_told_and_not_measured(logits):
+def test_outputs_that_are_nan_or_infinite_are_refused(logits):
     with pytest.raises(TrainingDiverged, match=r"NaN or infinite.*strategy\.lr"):
         predict(Constant(logits), batches())

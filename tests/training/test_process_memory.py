@@ -1,4 +1,4 @@
-"""Peak memory belongs to the job that held it."""
+"""Peak memory is reported per job."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can reset the resident peak of a process")
-def test_a_job_does_not_report_the_memory_of_the_one_before():
+def test_a_job_does_not_report_the_memory_of_an_earlier_one():
     reset_peak_memory()
     before = peak_memory_mb(CPU)
-    held = mmap.mmap(-1, 160_000_000)  # unlike an allocator's memory, it surely goes back to the system
+    held = mmap.mmap(-1, 160_000_000)  # unlike memory from an allocator, it is always returned to the system
     for page in range(0, len(held), mmap.PAGESIZE):
         held[page] = 1
     assert peak_memory_mb(CPU) >= before + 150

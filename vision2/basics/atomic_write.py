@@ -1,4 +1,4 @@
-"""Writing files so that a kill at any moment leaves the old content or the new, never a part of it."""
+"""Write files so that a kill at any moment leaves the old content or the new, never part of it."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vision2.basics.errors import UserError
+from vision2.basics.errors import UserError, is_disk_full
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """What fails while `path` is written becomes one sentence.
+    """Turn errors while `path` is written into one sentence.
 
     Raises:
-        UserError: where the file cannot be written (no permission, no space, not a folder).
+        UserError: if the file cannot be written (no permission, no space, not a folder).
     """
     try:
         yield
     except OSError as error:
         in_a_file = isinstance(error, FileExistsError | NotADirectoryError)
         reason = f"{path.parent} is not a folder" if in_a_file else error.strerror or str(error)
-        raise UserError(f"cannot write {path}: {reason}; choose another path or free some space") from error
+        remedy = "free some space or choose another path" if is_disk_full(error) else "choose a path that you can write to"
+        raise UserError(f"cannot write {path}: {reason}; {remedy}") from error
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is fsynced and renamed over `path`, on failure removed.
+    """Yield a temporary path next to `path`; on success it is fsynced and renamed to `path`, on failure removed.
 
     Raises:
-        UserError: where the file cannot be written.
+        UserError: if the file cannot be written.
     """
     temporary = None
     try:
@@ -57,15 +58,15 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Strict JSON: NaN and infinity would be bugs of ours, so they raise ValueError."""
+    """Write strict JSON: NaN and infinity would be bugs, so they raise ValueError."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def append_line(path: Path, text: str) -> None:
-    """Add a line to a file; where a kill or a full disk cut off the last one, the new line still begins a line.
+    """Append a line to a file, on a new line even if a kill or a full disk left the last one incomplete.
 
     Raises:
-        UserError: where the file cannot be written.
+        UserError: if the file cannot be written.
     """
     with writing(path), path.open("ab+") as stream:
         if stream.tell():

@@ -1,4 +1,4 @@
-"""The one exception for mistakes that users can correct, the "did you mean" of every message, and full disks."""
+"""The exception for mistakes that users can correct, its "did you mean" suggestions, and the detection of full disks."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def first_few(names: Sequence[str], shown: int) -> str:
 
 
 def try_all(make: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """`make` of each item.
+    """Apply `make` to each item.
 
     Raises:
-        UserError: with every problem of every item, each once.
+        UserError: with every problem of every item, without duplicates.
     """
     made, problems = [], {}
     for item in items:

@@ -1,4 +1,4 @@
-"""How an image becomes a network's input. Travels with the weights and lives in the checkpoint."""
+"""How an image becomes a network's input. Saved with the weights in the checkpoint."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import asdict, dataclass, replace
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-CROP_SHARE = 0.875  # images are kept at size / 0.875: the 256 for 224 that is usual for evaluation on ImageNet
+CROP_SHARE = 0.875  # images are stored at size / 0.875: the 256 px for 224 px that are usual for evaluation on ImageNet
 
 
 @dataclass(frozen=True)
 class Preprocessing:
     """Resize to a square of `image_size_px`, scale to [0, 1], then (x - mean) / std per channel.
 
-    `resize` says how a picture becomes a square: "crop" (shorter side to `resize_px`, then the centre), "squash" (the
-    whole picture, aspect ignored) or "pad" (the whole picture between bars of the mean colour). Checkpoints written
-    before there was a choice crop.
+    `resize` says how an image becomes a square: "crop" (shorter side to `resize_px`, then the centre), "squash" (the
+    whole image, ignoring its aspect ratio) or "pad" (the whole image between bars of the mean colour). Checkpoints
+    older than this setting use "crop".
 
-    Training draws its own crop (see `AugmentConfig`) and ends at the same size and scale.
+    Training draws its own crop (see `AugmentConfig`) and produces the same size and scale.
     """
 
     image_size_px: int

@@ -1,4 +1,4 @@
-"""Randomness is an argument: one independent stream per purpose, derived from (seed, purpose, epoch, ...).
+"""Explicit randomness: one independent stream per purpose, derived from (seed, purpose, epoch, ...).
 
 Adding an augmentation must not change the split, so no two purposes ever share a generator.
 """

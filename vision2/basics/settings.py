@@ -1,6 +1,6 @@
-"""How a setting states what it accepts: plain dataclass fields whose metadata the checks and the documentation read.
+"""Declare what a setting accepts: plain dataclass fields whose metadata the checks and the documentation read.
 
-The comment behind a field becomes its meaning in docs/configuration.md.
+The comment after a field becomes its meaning in docs/configuration.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Headings and rows of text as a table for a terminal, in Markdown or as CSV."""
+"""Format headings and rows of text as a table for a terminal, in Markdown or as CSV."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work in threads whose results come in order and are not computed far ahead of their use."""
+"""Run work in threads, with results in order and not computed far ahead of their use."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
 def usable_cpus() -> int:
-    """Processors this process may use; a container often has fewer than the machine."""
+    """The number of CPUs this process may use; a container often has fewer than the machine."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def map_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], *, threads: int, ahead: int, name: str
 ) -> Iterator[Result]:
-    """Like `map`, by `threads`, with at most `ahead` items in work or waiting; closing the iterator stops the threads."""
+    """Like `map` in threads, with at most `ahead` items in progress or waiting; closing the iterator stops the threads."""
     pool, waiting = ThreadPoolExecutor(threads, name), deque()
     try:
         for item in items:

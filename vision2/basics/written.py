@@ -1,4 +1,4 @@
-"""Which files of a folder are ours: only these are replaced or deleted, whatever else the user keeps there."""
+"""Track which files of a folder are ours: only these are replaced or deleted, whatever else the user keeps there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from vision2.basics.atomic_write import append_line, writing
 from vision2.basics.errors import UserError
 
-LIST = ".vision2.jsonl"  # names of the files we wrote, one JSON string a line, relative to the folder
+LIST = ".vision2.jsonl"  # names of the files we wrote, one JSON string per line, relative to the folder
 
 
 CONFIG, SPLIT, METRICS, SUMMARY = "config.yaml", "split.json", "metrics.jsonl", "summary.json"  # of a run
@@ -20,7 +20,7 @@ SWEEP_RECORD = "sweep.json"
 
 
 def is_run_folder(files: Collection[str]) -> bool:
-    """Whether a folder with files of these names is one that a run wrote, and nothing in it is the user's."""
+    """Whether the names of a folder's files show that a run wrote it, so that nothing in it is the user's."""
     return CONFIG in files and not RUN_RECORDS.isdisjoint(files)
 
 
@@ -28,7 +28,7 @@ def names_in(text: str) -> list[str]:
     """The names in a list of written files."""
     names = []
     for line in text.splitlines():
-        with suppress(ValueError):  # a line cut off by a kill
+        with suppress(ValueError):  # a line that a kill left incomplete
             names.append(json.loads(line))
     return [name for name in names if isinstance(name, str)]
 
@@ -40,7 +40,7 @@ class WrittenFiles:
         names: files that will be written; checked here, before any work is done for them.
 
     Raises:
-        UserError: when a file that we did not write already has one of the names.
+        UserError: if a file that we did not write already has one of the names.
     """
 
     def __init__(self, folder: str | Path, *names: str):
@@ -49,23 +49,23 @@ class WrittenFiles:
         self._check(names)
 
     def path(self, name: str) -> Path:
-        """Where to write `name`, from now on a file of ours.
+        """Where to write `name`, which counts as ours from now on.
 
         Raises:
-            UserError: when a file that we did not write already has this name, or the folder cannot be written.
+            UserError: if a file that we did not write already has this name, or the folder cannot be written.
         """
         self._check([name])
         self._note([name])
         return self.folder / name
 
     def adopt(self, names: Iterable[str]) -> None:
-        """Count `names` as ours in a folder that an earlier version wrote, which kept no list."""
+        """Count `names` as ours in a folder written by an earlier version, which kept no list."""
         if not self._list.exists():
             self._note([name for name in names if (self.folder / name).exists()])
 
     @contextmanager
     def all_or_none(self) -> Iterator[None]:
-        """What ends the block early (an error, a full disk, a signal) also removes what was written."""
+        """Delete what was written if the block ends early (an error, a full disk, a signal)."""
         try:
             yield
         except BaseException:
@@ -73,10 +73,10 @@ class WrittenFiles:
             raise
 
     def clear(self) -> None:
-        """Delete every file we wrote, and the list; folders and the user's files stay."""
+        """Delete every file we wrote, and the list; folders and the user's files are kept."""
         for name in self._listed():
             path = self.folder / name
-            if path.parent.resolve().is_relative_to(self.folder.resolve()):  # the list may come from someone else
+            if path.parent.resolve().is_relative_to(self.folder.resolve()):  # someone else may have written the list
                 with suppress(OSError):
                     path.unlink()
         self._list.unlink(missing_ok=True)
@@ -86,8 +86,8 @@ class WrittenFiles:
         for name in names:
             if name not in listed and os.path.lexists(self.folder / name):
                 raise UserError(
-                    f"{self.folder / name} was not written by vision2 (or by a version that kept no list of its files):"
-                    " move or delete it, then type the same command again"
+                    f"{self.folder / name} was not written by vision2 (or by a version that kept no list of its files);"
+                    " move or delete it, then run the same command again"
                 )
 
     def _note(self, names: Iterable[str]) -> None:

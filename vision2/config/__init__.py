@@ -1,1 +1,1 @@
-"""Configuration: typed schema, parsing, cross-field checks and error texts. Only this room and the commands know Hydra."""
+"""Configuration: typed schema, parsing, cross-field checks and error texts. Only this package and the commands use Hydra."""

@@ -1,6 +1,6 @@
-"""What a configuration may hold: known keys, allowed values, and values that do not contradict each other.
+"""Check a configuration: known keys, allowed values, and values that do not contradict each other.
 
-Uses only torch-free facts, so it answers at once.
+Imports nothing that needs torch, so mistakes are reported at once.
 """
 
 from __future__ import annotations
@@ -34,6 +34,13 @@ def leaves(section: type = Config, prefix: str = "") -> Iterator[tuple[str, data
 
 
 LEAVES = dict(leaves())
+EXPECTED = {  # of paths that must exist
+    "checkpoint": "a checkpoint, e.g. outputs/.../best.pt",
+    "resume": "the folder of a run, e.g. outputs/digits/resnet20-scratch/...",
+    "dataset.root": "the folder or archive of the images, or leave it out if the data set can be downloaded",
+    "weights.path": "a weights file or the folder of a model",
+    "strategy.source": "the folder of a completed run, e.g. outputs/cats_vs_dogs/resnet18-scratch/...",
+}
 
 
 def unknown_key(key: str) -> str | None:
@@ -42,7 +49,7 @@ def unknown_key(key: str) -> str | None:
         return None
     parent = next((leaf for leaf in LEAVES if key.startswith((f"{leaf}.", f"{leaf}["))), None)
     if parent:
-        return f"'{key}' is a part of {parent}, which can only be set as a whole: {parent}=VALUE"
+        return f"'{key}' is part of {parent}, which can only be set as a whole: {parent}=VALUE"
     section, _, name = key.rpartition(".")
     namesake = next((leaf for leaf in LEAVES if leaf.rpartition(".")[2] == name), None)
     if namesake:
@@ -62,7 +69,7 @@ def section_problem(key: str) -> str | None:
 
 
 def value_problem(key: str, value: Any) -> str | None:
-    """The problem with the value of a leaf (not a choice, out of range), else None. The schema has checked its type."""
+    """The problem with the value of a leaf (not an allowed choice, out of range), else None. Its type is already checked."""
     metadata = LEAVES[key].metadata
     choices = metadata.get("choices")
     if choices and value not in choices and not (value is None and LEAVES[key].default is None):
@@ -80,7 +87,7 @@ def value_problem(key: str, value: Any) -> str | None:
 
 
 def problems_of(config: Config) -> list[str]:
-    """One line for each value that is not allowed or, if there is none, for each contradiction between values."""
+    """One line per value that is not allowed or, if all are allowed, per contradiction between values."""
     found = [problem for key in LEAVES if (problem := value_problem(key, attrgetter(key)(config)))]
     if found:
         return found
@@ -99,7 +106,7 @@ def problems_of(config: Config) -> list[str]:
 
 
 def image_size_px(config: Config) -> int:
-    """The size asked for, or the model's own."""
+    """The configured image size, or else the model's own."""
     return config.dataset.image_size_px or card_for(config.model).image_size_px
 
 
@@ -118,7 +125,8 @@ def _weights(config: Config, facts) -> Iterator[str]:
     named = weights.name not in ("auto", "none")
     given = weights.path or strategy.source
     if named and not strategy.pretrained:
-        yield f"strategy={strategy.name} starts from random weights but weights.name={weights.name}; use strategy=finetune"
+        why = f"strategy={strategy.name} starts from random weights but weights.name={weights.name}"
+        yield f"{why}; leave out weights.name, or use strategy=finetune"
     if weights.path and strategy.source:
         yield "weights.path and strategy.source both name pretrained weights; set only one of them"
     if strategy.pretrained and weights.name == "none" and not given:
@@ -134,12 +142,12 @@ def _weights(config: Config, facts) -> Iterator[str]:
         yield f"weights.sha256 is '{weights.sha256}'; it must be the 8 to 64 hexadecimal digits that sha256sum prints"
     for key in ("key", "classes"):
         if getattr(weights, key) and not weights.path:
-            yield f"weights.{key} describes weights.path, which is not given; set weights.path=FILE"
+            yield f"weights.{key} describes weights.path, which is not set; add weights.path=FILE or leave it out"
     read = not config.checkpoint and not config.resume
     if read and weights.classes and weights.classes != "imagenet" and not Path(weights.classes).expanduser().is_file():
         yield f"weights.classes={weights.classes} is not a file; give a text file with one class per line, or imagenet"
     if weights.sha256 and not weights.path:
-        yield "weights.sha256 is the checksum of weights.path, which is not given; set weights.path=FILE"
+        yield "weights.sha256 is the checksum of weights.path, which is not set; add weights.path=FILE or leave it out"
 
 
 def _strategy(config: Config) -> Iterator[str]:
@@ -158,23 +166,23 @@ def _training(config: Config) -> Iterator[str]:
     if train.sampler == "balanced" and train.class_weights == "balanced":
         yield "train.sampler=balanced and train.class_weights=balanced both correct class imbalance; set only one of them"
     if train.clip_norm == 0:
-        yield "train.clip_norm is 0, which would stop all learning; set a norm above 0, or leave it out to clip nothing"
+        yield "train.clip_norm is 0, which would stop all learning; set a norm above 0, or leave it out to disable clipping"
     if sorted(train.milestones) != train.milestones or any(not 0 < share < 1 for share in train.milestones):
-        yield f"train.milestones is {train.milestones}; they must be increasing shares of the run between 0 and 1"
+        yield f"train.milestones is {train.milestones}; they must be increasing fractions of the run, e.g. [0.5,0.75]"
 
 
 def _paths(config: Config) -> Iterator[str]:
     if config.mode == "eval" and not config.checkpoint and not config.weights.path:
         yield "mode=eval needs checkpoint=FILE, e.g. checkpoint=outputs/.../best.pt, or weights.path=FILE with model=NAME"
     if config.checkpoint and config.mode != "eval":
-        yield "checkpoint=FILE is only for mode=eval; to start from it use weights.path=FILE, to resume resume=FOLDER"
+        yield "checkpoint=FILE needs mode=eval; to train from the file use weights.path=FILE, to resume a run resume=FOLDER"
     before = config.strategy.source == "before"
     if before and not config.experiment.before:
-        yield "strategy.source=before is only for experiments that train a run first; give a run folder instead"
+        yield "strategy.source=before is only for experiments that train a run first; set strategy.source=RUN_FOLDER"
     read = ["checkpoint", "resume", "dataset.root"]
     if not config.resume and not config.checkpoint:  # else the weights are those of the checkpoint
         read += ["weights.path", *([] if before else ["strategy.source"])]
     for key in read:
         path = attrgetter(key)(config)
         if path and not Path(path).expanduser().exists():
-            yield f"{key}={path} does not exist"
+            yield f"{key}={path} does not exist; set it to {EXPECTED[key]}"

@@ -1,4 +1,4 @@
-"""What every `python -m vision2.X key=value ...` shares: its own options, the composed configuration, one-line errors."""
+"""What all commands `python -m vision2.X key=value ...` share: own options, the composed configuration, one-line errors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from vision2.basics.errors import UserError, is_disk_full, suggest
@@ -26,14 +27,14 @@ class Option:
 
 
 def fail(error: UserError) -> int:
-    """Print each problem on its own line of stderr."""
+    """Print each problem on its own line of stderr; return the exit code."""
     for problem in error.problems:
         print(f"error: {problem}", file=sys.stderr)
     return USER_MISTAKE
 
 
 def split_options(arguments: Sequence[str], options: dict[str, Option]) -> tuple[dict[str, Any], list[str]]:
-    """(values of a command's own options, the other arguments: overrides of the configuration).
+    """Return (the values of a command's own options, the other arguments, which override the configuration).
 
     Raises:
         UserError: for a value of the wrong kind, or an argument that is not key=value.
@@ -64,7 +65,7 @@ def _converted(name: str, text: str, kind: type) -> Any:
 
 
 def whole_numbers(name: str, text: str, example: str) -> list[int]:
-    """The numbers in `1,5,20`, each once, in their order.
+    """The numbers in `1,5,20`, in order, without duplicates.
 
     Raises:
         UserError: for anything else.
@@ -72,7 +73,7 @@ def whole_numbers(name: str, text: str, example: str) -> list[int]:
     try:
         return list(dict.fromkeys(int(part) for part in text.split(",")))
     except ValueError as error:
-        raise UserError(f"{name} is '{text}'; it must be whole numbers with commas, e.g. {example}") from error
+        raise UserError(f"{name} is '{text}'; it must be whole numbers separated by commas, e.g. {example}") from error
 
 
 def run_command(
@@ -86,10 +87,10 @@ def run_command(
     """Run a command: `run(config, options)`, or `run(options)` when it composes no configuration.
 
     Args:
-        composes: what makes the configuration from the overrides; True is `load_config`.
+        composes: makes the configuration from the overrides; True means `load_config`, False none.
 
     Returns:
-        The exit code: what `run` returns (None is 0), 2 for a `UserError` and for files that cannot be read or
+        The exit code: what `run` returns (None means 0), 2 for a `UserError` and for files that cannot be read or
         written, 130 for Ctrl-C.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -116,8 +117,19 @@ def run_command(
         if error.filename is None and not is_disk_full(error):
             raise
         place = f"{error.filename}: " if error.filename else ""
-        advice = "; free some space or write to another disk" if is_disk_full(error) else ""
-        return fail(UserError(f"{place}{error.strerror}{advice}"))
+        remedy = "free some space or write to another disk" if is_disk_full(error) else _remedy(error, arguments)
+        return fail(UserError(f"{place}{error.strerror}; {remedy}"))
+
+
+def _remedy(error: OSError, arguments: Sequence[str]) -> str:
+    """What to do about a path that cannot be used, with the setting on the command line that leads to it."""
+    path = Path(str(error.filename)).absolute()
+    remedy = "change its permissions" if isinstance(error, PermissionError) else "check this path"
+    for argument in (*arguments, "output_dir=outputs"):
+        key, _, value = argument.partition("=")
+        if value and path.is_relative_to(Path(value).expanduser().absolute()):
+            return f"{remedy}, or set {key} to another path"
+    return remedy
 
 
 def _help(doc: str, options: dict[str, Option], composes: object) -> str:

@@ -1,4 +1,4 @@
-"""From overrides to a `Config`; every problem is found here, before data or weights are touched."""
+"""Turn overrides into a checked `Config`; every problem is found here, before data or weights are touched."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ from vision2.config.location import config_folder
 from vision2.config.overrides import check_overrides, is_sweep, quote_overrides
 from vision2.config.schema import Config
 
+# What Hydra and OmegaConf put before the message itself.
+CONTEXT = r"In '\S*': |While dereferencing interpolation '.*?': |\w+ raised while resolving interpolation: "
+
 
 def register() -> None:
     """Make the schema and the `by_budget` resolver known to Hydra; safe to call again.
@@ -37,10 +40,10 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
     """The whole Hydra configuration (with its `hydra` node) for checked overrides.
 
     Raises:
-        UserError: where a file of the tree cannot be read or a value does not fit.
+        UserError: if a file of the tree cannot be read or a value does not fit.
     """
-    how = "add -m to train with each of them; a list is written [a,b], a decimal 1.5, a text with a comma \"'a,b'\""
-    sweeps = [f"{override} names several values: {how}" for override in overrides if is_sweep(override)]
+    how = "to train with each of them add -m; write a list as [a,b], a decimal as 1.5, text with a comma as \"'a,b'\""
+    sweeps = [f"{override} has several values; {how}" for override in overrides if is_sweep(override)]
     if sweeps:
         raise UserError(*sweeps)
     register()
@@ -49,27 +52,31 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
             return compose("config", list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        raise UserError(f"the configuration cannot be composed: {_one_line(error)}") from error
+        raise UserError(f"invalid configuration: {_reason(error)}; correct this override or YAML file") from error
 
 
-def _one_line(error: Exception) -> str:
-    lines = [re.sub(r"\s+", " ", line).strip() for line in str(error).splitlines()]
-    technical = ("full_key", "object_type", "reference")
-    return "; ".join(line for line in lines if line and not line.startswith(technical))[:400]
+def _reason(error: Exception) -> str:
+    """The key and the first sentence of an error of Hydra or OmegaConf; all of an error of YAML."""
+    lines = [line for text in str(error).splitlines() if (line := re.sub(r"\s+", " ", text).strip())]
+    if isinstance(error, YAMLError):
+        return " ".join(lines)[:400]
+    key = next((line.partition(": ")[2] for line in lines if line.startswith("full_key: ")), "")
+    said = re.sub(f"^({CONTEXT})+", "", lines[0] if lines else type(error).__name__).rstrip(".")
+    return (f"{key}: {said}" if key and key not in said else said)[:400]
 
 
 def to_config(node: DictConfig) -> Config:
     """Convert once to plain dataclasses, and check values and contradictions.
 
     Raises:
-        UserError: with one line for each problem.
+        UserError: with one line per problem.
     """
     node = OmegaConf.masked_copy(node, [key for key in node if key != "hydra"])
-    try:  # merging into a fresh schema refuses the keys that a `+key=value` or a file smuggled past the first one
+    try:  # merging into a fresh schema rejects keys that a `+key=value` or a file added to the first one
         typed = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.to_container(node, resolve=True))
         config = OmegaConf.to_object(typed)
     except OmegaConfBaseException as error:
-        raise UserError(f"the configuration does not fit the schema: {_one_line(error)}") from error
+        raise UserError(f"invalid setting: {_reason(error)}; see docs/configuration.md for keys and types") from error
     problems = problems_of(config)
     if problems:
         raise UserError(*problems)
@@ -84,25 +91,28 @@ def load_config(overrides: Sequence[str]) -> Config:
 
 
 def load_without_data(overrides: Sequence[str]) -> Config:
-    """The same for a command that reads no data set: images have the model's own size unless an override says otherwise."""
+    """Like `load_config`, for commands that read no data set: images have the model's own size unless overridden."""
     chosen = any(override.partition("=")[0] in ("dataset", "dataset.image_size_px") for override in overrides)
     return load_config(overrides if chosen else ["dataset.image_size_px=null", *overrides])
 
 
 def refuse_interpolations(values: dict) -> None:
-    """Saved configurations are plain values: reading one resolves nothing, such as a variable of this machine."""
+    """Refuse a saved configuration that is not plain values: resolving it could read, say, an environment variable."""
     if "${" in repr(values):
-        raise UserError("this saved configuration holds an interpolation (${...}); saved ones hold plain values only")
+        raise UserError(
+            "this saved configuration has an interpolation (${...}) but must have plain values only; restore the file as saved"
+        )
 
 
 def from_dict(values: dict) -> Config:
-    """A `Config` from the plain dict that a run folder or a checkpoint holds. Unknown keys are errors, not code.
+    """A `Config` from the plain dict that a run folder or a checkpoint holds. Unknown keys are errors and never executed.
 
     Raises:
-        UserError: where the values do not fit the schema.
+        UserError: if the values do not fit the schema.
     """
     refuse_interpolations(values)
     try:
         return to_config(OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(values)))
     except OmegaConfBaseException as error:
-        raise UserError(f"this saved configuration does not fit this version: {_one_line(error)}") from error
+        reason = f"this saved configuration does not fit this version of vision2 ({_reason(error)})"
+        raise UserError(f"{reason}; use the version that wrote it") from error

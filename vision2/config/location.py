@@ -1,4 +1,4 @@
-"""Where the configuration tree is: inside an installed package, or beside it in a checkout."""
+"""Where the configuration tree is: inside an installed package, or next to it in a checkout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ GROUPS = ("model", "dataset", "strategy", "experiment")
 
 
 def config_folder() -> Path:
-    """The first of `vision2/conf` (wheel) and `conf` beside the package (checkout), as an absolute path."""
+    """`vision2/conf` (wheel) if it exists, else `conf` next to the package (checkout), as an absolute path."""
     inside = PACKAGE / "conf"
     return inside if inside.is_dir() else PACKAGE.parent / "conf"
 

@@ -1,4 +1,4 @@
-"""The overrides (`key=value`) of a command line, in Hydra's grammar: quoted, checked one by one, expanded."""
+"""Handle the overrides (`key=value`) of a command line in Hydra's grammar: quote, check and expand them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from vision2.config.location import GROUPS, options
 from vision2.config.plugins import plugin_problem
 from vision2.config.schema import Config
 
-BARE_ITEM = re.compile(r"""[^\[\]{},:'"]*[^\x00-\x7f][^\[\]{},:'"]*""")  # of a list or dict, with a non-ASCII letter
-TYPE_NAMES = {  # the first that occurs in a field's annotation
+BARE_ITEM = re.compile(r"""[^\[\]{},:'"]*[^\x00-\x7f][^\[\]{},:'"]*""")  # an item of a list or dict with a non-ASCII letter
+TYPE_NAMES = {  # the first key that occurs in a field's annotation
     "RuleConfig": "a list of {match: PATTERN, lr_scale: NUMBER, frozen: true|false}",
+    "list[float]": "a list of numbers, e.g. [0.5,0.75]",
     "list": "a list, e.g. [cat,dog]",
     "int": "a whole number",
     "float": "a number",
@@ -31,18 +32,18 @@ TYPE_NAMES = {  # the first that occurs in a field's annotation
 
 
 def parse(override: str) -> Override:
-    """One override; a `HydraException` for text that is not in Hydra's grammar."""
+    """Parse one override; raises `HydraException` for text that is not in Hydra's grammar."""
     return OverridesParser.create().parse_override(override)
 
 
 def quote_overrides(overrides: Sequence[str]) -> list[str]:
-    """The overrides, with quotes around the values that Hydra cannot read without, such as paths with ñ, ☕ or (1)."""
+    """The overrides with quotes around values that Hydra cannot read unquoted, such as paths with ñ, ☕ or (1)."""
     return [_quoted(override) for override in overrides]
 
 
 def _quoted(override: str) -> str:
     key, equals, value = override.partition("=")
-    if "," in value and Path(value).expanduser().exists():  # a path that is there, and not several values
+    if "," in value and Path(value).expanduser().exists():  # an existing path, not several values
         return f"{key}={_in_quotes(value)}"
     if _is_readable(override):
         return override
@@ -67,18 +68,18 @@ def check_overrides(overrides: Sequence[str]) -> None:
     """Check each override by itself, so that all mistakes are reported at once.
 
     Raises:
-        UserError: with one line for each unknown option, unknown key, wrong type or value out of range.
+        UserError: with one line per unknown option, unknown key, wrong type or value out of range.
     """
     problems = []
     for override in overrides:
         try:
             problems += _problems_of(override)
-        except HydraException:  # not key=value, or values that cannot be listed such as glob(*)
+        except HydraException:  # not key=value, or values that cannot be enumerated, such as glob(*)
             problems.append(f"cannot read '{override}': settings are written key=value, e.g. train.epochs=5")
     keys = {override.lstrip("+").partition("=")[0] for override in overrides}
     if "dataset.root" in keys and not keys & {"dataset", "dataset.name", "experiment", "resume", "mode"}:
         problems.append(
-            "dataset.root is given without a data set; add dataset=folder, or the name of the data set in that place"
+            "dataset.root is set without dataset; add dataset=folder, or dataset=NAME of the data set in that place"
         )
     if problems:
         raise UserError(*problems)
@@ -90,7 +91,7 @@ def _problems_of(override: str) -> list[str]:
     if parsed.is_hydra_override():
         return [problem for text in expand(override) if (problem := plugin_problem(key, parse(text).value()))]
     if parsed.is_delete():
-        return [f"'~{key}' would remove a setting; give it a value instead"]
+        return [f"'~{key}' would remove a setting; write {key}=VALUE instead"]
     values = [parse(text).value() for text in expand(override)]
     if key in GROUPS:
         allowed = [*options(key), *(["null"] if key == "experiment" else [])]
@@ -123,7 +124,7 @@ def is_sweep(override: str) -> bool:
 
 
 def expand(override: str) -> list[str]:
-    """`model=a,b` as [`model=a`, `model=b`]; an override with one value alone in a list, as it is."""
+    """Split `model=a,b` into [`model=a`, `model=b`]; an override with one value is returned unchanged, in a list."""
     parsed = parse(override)
     if not parsed.is_sweep_override():
         return [override]

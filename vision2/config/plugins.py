@@ -1,4 +1,4 @@
-"""Hydra's launchers and sweepers: which there are, and the package that brings each of them."""
+"""Hydra's launchers and sweepers, and the package that provides each of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from vision2.basics.errors import suggest
 
-PACKAGES = {  # key -> option -> package on the index; None comes with Hydra
+PACKAGES = {  # key -> option -> package on PyPI; None: part of Hydra
     "hydra/launcher": {
         "basic": None,
         "joblib": "hydra-joblib-launcher",
@@ -26,7 +26,7 @@ PACKAGES = {  # key -> option -> package on the index; None comes with Hydra
 
 
 def plugin_problem(key: str, option: object) -> str | None:
-    """A sentence for an option of `hydra/launcher` or `hydra/sweeper` that is unknown or not installed."""
+    """The problem with an option of `hydra/launcher` or `hydra/sweeper` that is unknown or not installed, else None."""
     if key not in PACKAGES:
         return None
     if option not in PACKAGES[key]:

@@ -1,4 +1,4 @@
-"""Configurations saved in a run folder or a checkpoint: read as plain values, with only a named list of changes."""
+"""Read configurations saved in a run folder or a checkpoint as plain values; only listed settings may be changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vision2.config.compose import from_dict, refuse_interpolations
 from vision2.config.overrides import parse
 from vision2.config.schema import Config
 
-# What may differ when a run is resumed: how long, where and how it is watched, but nothing that made its first epochs.
+# What may change when a run is resumed: its length, device and places, but nothing that shaped its first epochs.
 CHANGES_ON_RESUME = (
     "train.epochs", "train.schedule_epochs", "train.patience", "device", "dataset.root", "dataset.cache_dir", "dataset.workers",
 )  # fmt: skip
@@ -27,28 +27,28 @@ def config_of_run(folder: str, overrides: Sequence[str]) -> Config:
     """The configuration of the run in `folder`, with the changes that a resumed run may have.
 
     Raises:
-        UserError: when the folder holds no run that can be resumed, or an override changes what must stay.
+        UserError: if the folder holds no run that can be resumed, or an override changes a setting that must stay.
     """
     run_dir = Path(folder).expanduser().resolve()
     file = run_dir / CONFIG
     if not run_dir.is_dir():
-        raise UserError(f"resume={folder} is not a folder; name a run folder, e.g. outputs/digits/resnet20-scratch/...")
+        raise UserError(f"resume={folder} is not a folder; give a run folder, e.g. outputs/digits/resnet20-scratch/...")
     if not file.is_file():
-        raise UserError(f"resume={folder} holds no run (no config.yaml); name a run folder, or start a new run")
+        raise UserError(f"resume={folder} is not a run folder (no config.yaml); give a run folder, or start a new run")
     if not (run_dir / "last.pt").is_file() and _is_completed(run_dir):
-        raise UserError(f"resume={folder} is a completed run whose last.pt is missing; start a new run (its result is kept)")
+        raise UserError(f"resume={folder} is a completed run whose last.pt is missing; start a new run (this result is kept)")
     try:
         saved = yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise UserError(f"{file} is not readable YAML: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{file} is not valid YAML ({str(error).splitlines()[0]}); correct it or start a new run") from error
     if not isinstance(saved, dict):
-        raise UserError(f"{file} holds no settings, so the run cannot be resumed; start it again")
+        raise UserError(f"{file} contains no settings, so the run cannot be resumed; start a new run")
     changes = _changes(overrides, CHANGES_ON_RESUME, "a resumed run", ignored=("resume",))
     return _changed(saved | {"resume": str(run_dir)}, changes)
 
 
 def _is_completed(run_dir: Path) -> bool:
-    """Whether there is a result to keep; a run that finished no epoch has none and may start anew."""
+    """Whether there is a result to keep; a run that finished no epoch has none and may start again."""
     with suppress(OSError, ValueError, AttributeError):
         return json.loads((run_dir / SUMMARY).read_text(encoding="utf-8")).get("status") == "completed"
     return False
@@ -59,7 +59,7 @@ def config_of_checkpoint(saved: dict, node: DictConfig, overrides: Sequence[str]
     changes = _changes(overrides, CHANGES_ON_EVAL, "an evaluation", ignored=("mode", "checkpoint"))
     if "dataset.image_size_px" in changes:
         raise UserError("an evaluation keeps the image size of its checkpoint; leave out dataset.image_size_px")
-    # Where it was trained says nothing about where it is evaluated.
+    # The device it was trained on may not exist here.
     values = saved | {"mode": "eval", "checkpoint": node.checkpoint, "resume": None, "device": "auto"}
     if changes.pop("dataset", None):
         chosen = OmegaConf.to_container(node.dataset, resolve=True)
@@ -73,7 +73,7 @@ def _changes(overrides: Sequence[str], allowed: Sequence[str], what: str, ignore
     changes = {o.key_or_group: o.value() for o in parsed if not (o.key_or_group in ignored or o.is_hydra_override())}
     wrong = [key for key in changes if key not in allowed and key.split(".")[0] not in allowed]
     if wrong:
-        raise UserError(*(f"{what} cannot change {key}; it may change {', '.join(allowed)}" for key in wrong))
+        raise UserError(*(f"{what} cannot change {key}; it may only change {', '.join(allowed)}" for key in wrong))
     return changes
 
 

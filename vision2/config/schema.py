@@ -1,6 +1,6 @@
-"""Every setting in one tree, typed, with its default and its meaning. Each room defines its own part.
+"""All settings in one typed tree, with their defaults and meanings. Each package defines its own part.
 
-The comment behind a field becomes its meaning in docs/configuration.md.
+The comment after a field becomes its meaning in docs/configuration.md.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     experiment: ExperimentConfig = field(default_factory=ExperimentConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
-    mode: str = choice("train", "train", "eval")  # train, or evaluate a checkpoint
-    checkpoint: str | None = None  # for mode=eval: the file to evaluate
+    mode: str = choice("train", "train", "eval")  # train, or evaluate a checkpoint or a weights file
+    checkpoint: str | None = None  # for mode=eval: the checkpoint to evaluate
     resume: str | None = None  # a run folder to resume from
-    seed: int = number(0, 0)  # of the split, initial weights, order and augmentation, each with its own random stream
+    seed: int = number(0, 0)  # of split, initial weights, sample order and augmentation, each with its own random stream
     device: str = "auto"  # auto (CUDA, then MPS, then CPU) | cpu | cuda | cuda:1 | mps
-    budget: str = choice("lite", "lite", "full")  # of an experiment: minutes on a laptop, or the paper's recipe
-    output_dir: str = "outputs"  # folder that holds the run folders
-    skip_finished: bool = False  # in a sweep: skip the jobs that a completed run already answers
+    budget: str = choice("lite", "lite", "full")  # of experiments: minutes on a laptop, or the paper's recipe
+    output_dir: str = "outputs"  # where the run folders are created
+    skip_finished: bool = False  # in a sweep: skip jobs that a completed run has already done

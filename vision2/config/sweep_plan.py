@@ -1,4 +1,4 @@
-"""A sweep before it starts: which jobs it has, and whether each of them can be run."""
+"""Plan a sweep before it starts: which jobs it has, and whether each of them can be run."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from vision2.config.schema import Config
 
 
 class SweepPlan(NamedTuple):
-    overrides: list[str]  # what to type for this sweep, the experiment's own parameters spelled out
+    overrides: list[str]  # those of the sweep, with the experiment's own parameters spelled out
     jobs: int
-    first: Config  # of the first job: what all jobs share can be read from it
+    first: Config  # of the first job, for settings that all jobs share
 
 
 def plan_sweep(overrides: Sequence[str], node: DictConfig) -> SweepPlan:
@@ -37,5 +37,5 @@ def plan_sweep(overrides: Sequence[str], node: DictConfig) -> SweepPlan:
 
 
 def fixed_overrides(overrides: Sequence[str]) -> list[str]:
-    """The overrides with a single value: what all jobs of a sweep share."""
+    """The overrides with a single value, which all jobs of a sweep share."""
     return [override for override in overrides if not is_sweep(override)]

@@ -1,4 +1,4 @@
-"""Batches of a split, ready for the network: all that training and evaluation read images from."""
+"""Batches of a split, ready for the network: the only source of images for training and evaluation."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """The batches of one split. Order and augmentation are f(seed, epoch, sample); workers change the speed only.
+    """The batches of one split. Order and augmentation depend only on seed, epoch and sample; workers change only the speed.
 
     Args:
         augment: None for the evaluation view.
-        shuffle: for training; a last batch of one sample, which batch normalisation cannot take, is then dropped.
+        shuffle: for training; a last batch of one sample, which batch normalisation cannot handle, is then dropped.
         sampler: shuffle | balanced (every class equally likely, with replacement).
-        workers: threads that read and crop photographs; 0 uses the calling thread, None chooses.
-        sample_numbers: (N,) the number by which each image's augmentation is drawn; None for its position in the split.
+        workers: threads that read and crop photographs; 0 uses the calling thread, None calls `default_workers`.
+        sample_numbers: (N,) numbers that determine each image's augmentation; None for its position in the split.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Batches:
             yield self.view.crop_together(pixels.index_select(0, chosen), epoch, samples[part])
 
     def _prefetched(self, order: np.ndarray, samples: np.ndarray, parts: list[slice], epoch: int) -> Iterator[torch.Tensor]:
-        """Photographs: whole batches are read and cropped by threads, ahead of the training steps and in their order."""
+        """Photographs: whole batches are read and cropped by threads, ahead of the training steps and in order."""
 
         def prepare(part: slice) -> torch.Tensor:
             images = [self.images.read(int(index)) for index in order[part]]
@@ -112,6 +112,6 @@ class Batches:
 
 
 def default_workers(device: torch.device) -> int:
-    """On a CPU the training step needs the cores; for a GPU, all but one, up to eight."""
+    """For a GPU, all cores but one, up to eight; on a CPU at most two, because the training step needs the cores."""
     cores = usable_cpus()
     return max(1, min(2, cores // 2)) if device.type == "cpu" else max(1, min(8, cores - 1))

@@ -1,4 +1,4 @@
-"""Labelled images as they were found, before they are split: what every data set hands to `open_dataset`."""
+"""Labelled images as they were found, before they are split: what every data set passes to `open_dataset`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vision2.data.store.image_sources import ImageSource
 
 PARTS = ("train", "val", "test")
-CONTENTS_READ = 32  # files of a digest, evenly spaced
+CONTENTS_READ = 32  # evenly spaced files whose content enters the digest
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
@@ -27,7 +27,7 @@ NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 class Collection:
     """N labelled images: `files` still to be decoded, or `images` already in memory.
 
-    `parts` holds "train", "val" or "test" where the data set says so, "" where the split is still to be drawn.
+    `parts` holds "train", "val" or "test" if the data set defines the split, "" if it is still to be drawn.
     `notes` are facts for the run's report; `content` distinguishes two versions of the same files.
     """
 
@@ -39,7 +39,7 @@ class Collection:
     images: ImageSource | None = None
     notes: dict = field(default_factory=dict)
     content: str = ""
-    size_px: int | None = None  # side of every image, where the data set fixes it
+    size_px: int | None = None  # side of every image, if the data set fixes it
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -54,12 +54,12 @@ class Collection:
         digest.update("\n".join([*self.classes, *self.ids, *sizes]).encode("utf-8", "surrogateescape"))
         digest.update(self.labels.tobytes())
         for index in np.unique(np.linspace(0, len(self.files) - 1, min(len(self.files), CONTENTS_READ)).astype(int)):
-            with suppress(OSError):  # reported when it is decoded
+            with suppress(OSError):  # a file that cannot be read is reported when it is decoded
                 digest.update(self.files[index].read_bytes())
         return digest.hexdigest()
 
     def keep(self, indices: np.ndarray) -> Collection:
-        """The images at `indices`, in that order; the classes stay."""
+        """The images at `indices`, in that order; the classes are unchanged."""
         return replace(
             self,
             labels=self.labels[indices],
@@ -71,7 +71,7 @@ class Collection:
 
 
 def collect(files: list[FileEntry], labels: list[str], parts: list[str], *, notes: dict | None = None) -> Collection:
-    """A collection from the class name of each file; the classes are these names in `class_order`."""
+    """Build a collection from the class name of each file; the classes are these names in `class_order`."""
     labels = [unicodedata.normalize("NFC", label) for label in labels]
     classes = class_order(set(labels))
     position = {name: index for index, name in enumerate(classes)}
@@ -86,7 +86,7 @@ def collect(files: list[FileEntry], labels: list[str], parts: list[str], *, note
 
 
 def class_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Sorted; as numbers where all are numbers: 1, 2, 10."""
+    """The names sorted, numerically if all are numbers: 1, 2, 10."""
     names = sorted(names)
     if all(NUMBER.fullmatch(name) for name in names):
         names.sort(key=float)
@@ -110,7 +110,8 @@ def keep_classes(collection: Collection, wanted: list[str] | None) -> Collection
     if problems:
         raise UserError(*problems)
     if len(set(wanted)) < 2:
-        raise UserError(f"dataset.classes names {len(set(wanted))} class, which leaves nothing to classify: name two or more")
+        count = len(set(wanted))
+        raise UserError(f"dataset.classes names {count} class{'' if count == 1 else 'es'}; name at least two to classify")
     classes = tuple(name for name in collection.classes if name in wanted)
     position = np.full(len(collection.classes), -1)
     for index, name in enumerate(classes):

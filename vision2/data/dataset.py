@@ -1,4 +1,4 @@
-"""`open_dataset`: from the settings of a data set to its classes, three splits and their images."""
+"""Open a data set: from its settings to its classes, three splits and their images."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from vision2.data.store.image_sources import ImageSource
 
 LEAST_STD = 1 / 255  # for a constant channel, so that nothing is divided by zero
-STATISTICS_IMAGES = 2048  # enough for three digits; reading every photograph would take minutes
+STATISTICS_IMAGES = 2048  # enough for three significant digits; reading every photograph would take minutes
 
 
 @dataclass(frozen=True)
 class Split:
-    """N labelled images; `ids` are paths below the root, the same on every machine."""
+    """N labelled images; `ids` are paths relative to the root, the same on every machine."""
 
     name: str
     labels: np.ndarray  # int64 (N,)
@@ -56,9 +56,9 @@ class Dataset:
     fingerprint: str
 
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and standard deviation per channel, of [0, 1] pixels of (evenly spaced images of) the training split."""
+        """Per-channel mean and standard deviation of the training pixels in [0, 1], from up to 2,048 evenly spaced images."""
         images, count = self.train.images, len(self.train)
-        seen = np.zeros((3, 256))  # counts of each value: exact sums without a float copy of any image
+        seen = np.zeros((3, 256))  # a histogram per channel: exact sums without a float copy of any image
         for index in np.unique(np.linspace(0, count - 1, min(count, STATISTICS_IMAGES)).round().astype(int)):
             image = images.read(int(index))
             seen += [np.bincount(image[..., channel].ravel(), minlength=256) for channel in range(3)]
@@ -68,7 +68,7 @@ class Dataset:
         return tuple(mean.tolist()), tuple(np.maximum(std, LEAST_STD).tolist())
 
     def split_record(self) -> dict:
-        """The images of each split, for split.json; with `label_noise`, the labels that were changed."""
+        """The content of split.json: the images of each split and, with `label_noise`, the labels that were changed."""
         return {
             "dataset": self.name,
             "fingerprint": self.fingerprint,
@@ -82,12 +82,12 @@ class Dataset:
 
 
 def open_dataset(config: DatasetConfig, *, seed: int, store_px: int) -> Dataset:
-    """The data set that `config` names, ready to be batched. `store_px`: shorter side at which photographs are stored.
+    """Open the data set that `config` names. `store_px` is the shorter side at which photographs are stored.
 
     Files that cannot be decoded are left out before the split and listed in `report["skipped"]`.
 
     Raises:
-        UserError: one sentence for whatever is missing, damaged or contradictory.
+        UserError: when data are missing or damaged, or settings contradict each other.
     """
     collection = keep_classes(find_collection(config), config.classes)
     digest = collection.digest()
@@ -108,7 +108,7 @@ def open_dataset(config: DatasetConfig, *, seed: int, store_px: int) -> Dataset:
         "skipped": [],
         **collection.notes,
         "digest": digest,
-        "drawn": bool((collection.parts == "").any()),  # whether a split was drawn here and not given by the data set
+        "drawn": bool((collection.parts == "").any()),  # whether any split was drawn here, not defined by the data set
         "counts": {split.name: count_by_class(split.labels, collection.classes) for split in (train, val, test)},
         "label_noise": [
             {"id": train.ids[i], "given": collection.classes[labels[i]], "true": collection.classes[correct.labels[i]]}
@@ -122,15 +122,15 @@ def open_dataset(config: DatasetConfig, *, seed: int, store_px: int) -> Dataset:
 
 
 def data_digest(config: DatasetConfig) -> str:
-    """`Collection.digest` of the data that these settings name now; nothing is decoded and nothing is downloaded."""
+    """The current `Collection.digest` of the data that these settings name; nothing is decoded or downloaded."""
     return keep_classes(find_collection(replace(config, download=False)), config.classes).digest()
 
 
 def open_everything(config: DatasetConfig, *, store_px: int) -> tuple[tuple[str, ...], dict[str, Split], dict]:
-    """Class names, all images as one split `all` (`val` and `test` where the data set has parts of its own), and its notes.
+    """Return class names, splits and notes: one split `all`, or `val` and `test` if the data set defines its own splits.
 
     Raises:
-        UserError: as `open_dataset`, and when a data set with parts has neither of these two.
+        UserError: as `open_dataset`, and when a data set with its own splits has neither `val` nor `test`.
     """
     name, config = _only_part(config)
     collection = _with_images(keep_classes(find_collection(config), config.classes), config, store_px)
@@ -140,12 +140,12 @@ def open_everything(config: DatasetConfig, *, store_px: int) -> tuple[tuple[str,
     parts = {part: np.flatnonzero(collection.parts == part) for part in ("val", "test")}
     found = {part: replace(everything.select(rows), name=part) for part, rows in parts.items() if len(rows)}
     if not found:
-        raise UserError(f"{config.root} has training images only; name the folder of the images to evaluate")
+        raise UserError(f"{config.root} has training images only; set dataset.root to the folder of the images to evaluate")
     return collection.classes, found, collection.notes
 
 
 def _only_part(config: DatasetConfig) -> tuple[str, DatasetConfig]:
-    """Where a folder holds nothing but `test/` (or another part): its name, and the settings with that folder as root."""
+    """(split name, settings): if the only folder in the root is a split such as `test/`, it becomes the root; else `all`."""
     root = Path(config.root or "").expanduser()
     folders = [path for path in root.iterdir() if path.is_dir() and not is_hidden(path.name)] if root.is_dir() else []
     part = part_of(folders[0].name) if config.root and len(folders) == 1 else None
@@ -165,17 +165,22 @@ def _with_images(collection: Collection, config: DatasetConfig, store_px: int) -
     kept, images = collection.keep(good), images.select(good)
     empty = [name for name, count in count_by_class(kept.labels, kept.classes).items() if count == 0]
     if empty:
-        raise UserError(f"no image of {', '.join(empty[:10])} can be decoded: {skipped[0]['path']} ({skipped[0]['reason']})")
+        raise UserError(
+            f"no image of {', '.join(empty[:10])} can be decoded (first bad file: {skipped[0]['path']}, "
+            f"{skipped[0]['reason']}); replace the files, or leave the class out with dataset.classes"
+        )
     if kept.size_px and images.fixed_size_px != kept.size_px:
         square = (kept.size_px, kept.size_px, 3)
         odd = next(kept.files[index].path for index in range(len(kept)) if images.read(index).shape != square)
-        raise UserError(f"dataset={config.name}: {odd} is not {kept.size_px} x {kept.size_px} px; use dataset=folder")
+        raise UserError(
+            f"dataset={config.name}: {odd} is not {kept.size_px} x {kept.size_px} px; use dataset=folder for other sizes"
+        )
     return replace(kept, files=(), images=images, content=_content(kept, images))
 
 
 def _content(collection: Collection, images: ImageSource) -> str:
-    """A hash of the pixels where they are in memory, else of the file sizes: hashing 25,000 photographs would slow down
-    every start."""
+    """A hash of the pixels if they are in memory, else of the file sizes, because hashing 25,000 photographs would slow
+    down every start."""
     digest = hashlib.blake2b(digest_size=16)
     if images.fixed_size_px is not None:
         pixels, rows = images.pixels("cpu")
@@ -187,7 +192,7 @@ def _content(collection: Collection, images: ImageSource) -> str:
 
 
 def _fingerprint(collection: Collection, splits: Sequence[Split]) -> str:
-    """A hash of content, ids, labels and splits; without time stamps and absolute paths, so that a copy has the same."""
+    """A hash of content, ids, labels and splits, without time stamps or absolute paths, so that copies have the same hash."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update("\n".join([collection.content, *collection.classes]).encode())
     for split in splits:

@@ -1,4 +1,4 @@
-"""What can make a test too easy: copies of its images in the training split, and versions of one picture on both sides."""
+"""Leaks that inflate test results: test images copied in the training split, and versions of one picture in several splits."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-# Endings that exporters, augmenters and cameras put on versions of one picture: x.rf.1a2b, x_aug2, x (1), x_BURST003.
+# Suffixes that exporters, augmentation tools and cameras add to versions of one picture: x.rf.1a2b, x_aug2, x (1), x_BURST003.
 VERSION = r"(?:\.rf\.[0-9a-fA-F]+|[_-](?:aug|copy|crop|flip|rot|frame|burst)[a-z]*[_-]?\d*|\s?\(\d+\))"
 VERSIONS = re.compile(rf"(?i)^(.+?){VERSION}+$")
-GROUP_PATTERN = rf"([^/]+?){VERSION}*\.\w+$"  # what to type; the same endings
+GROUP_PATTERN = rf"([^/]+?){VERSION}*\.\w+$"  # a value for dataset.group_pattern with the same suffixes
 
 
 def copies_in_train(train: Sequence[bytes], others: dict[str, tuple[Sequence[str], Sequence[bytes]]]) -> dict[str, list[str]]:
-    """Ids of the images of other splits whose pixels are those of a training image.
+    """Ids of the images in other splits whose pixels equal those of a training image.
 
     Args:
         train: a hash of each training image.
@@ -24,7 +24,7 @@ def copies_in_train(train: Sequence[bytes], others: dict[str, tuple[Sequence[str
 
 
 def separated_versions(splits: dict[str, Sequence[str]]) -> list[str]:
-    """Names of pictures of which versions lie in more than one split, in alphabetical order."""
+    """Names of pictures with versions in more than one split, in alphabetical order."""
     places: dict[str, set[str]] = {}
     for split, ids in splits.items():
         for name in ids:

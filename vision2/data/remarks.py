@@ -1,4 +1,4 @@
-"""What a user should know about the files of a data set, as sentences: the same in training and in the audit."""
+"""Sentences on what a user should know about the files of a data set, the same in training and in the audit."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ FEW_SHOWN = 4
 
 
 def remarks(report: dict) -> list[tuple[str, str]]:
-    """(note | warning, sentence) about a data set's notes (see `Collection`) and, where it was split, its `counts`."""
+    """(note | warning, sentence) about a data set's notes (see `Collection`) and, if it was split, its `counts`."""
     found = [("warning", sentence) for sentence in _similar_names(report)]
     found += [("note", sentence) for sentence in (*_levels(report), *_not_used(report), *_absent_classes(report))]
     return found
 
 
 def training_remarks(report: dict) -> list[str]:
-    """A line for each remark, and for the files that could not be decoded."""
+    """One line for each remark, and one for the files that could not be decoded."""
     lines = [f"{'warning: ' if level == 'warning' else ''}{sentence}" for level, sentence in remarks(report)]
     if skipped := report.get("skipped"):
         counted = describe_unused(count_unused((entry["path"], entry["reason"]) for entry in skipped))
-        lines.append(f"Left out, they cannot be decoded: {counted}; first {skipped[0]['path']}.")
+        lines.append(f"Left out because they cannot be decoded: {counted}; first: {skipped[0]['path']}.")
     return lines
 
 
@@ -41,12 +41,12 @@ def _levels(report: dict) -> list[str]:
         where = "top level" if level == "top" else f"first {level} levels"
         said.append(
             f"The classes are the folders of the {where}; {sum(below.values()):,} folders below them are merged into them "
-            f"({counts}), e.g. {report['leaf_example']}: dataset.class_level={report['finer_level']} takes the "
-            "deepest folders as classes."
+            f"({counts}), e.g. {report['leaf_example']}: dataset.class_level={report['finer_level']} makes the "
+            "deepest folders the classes."
         )
     if merged := report.get("merged_leaves"):
-        counts = first_few([f"{name} in {count}" for name, count in merged.items()], FEW_SHOWN)
-        said.append(f"Folders of one name in several places are one class: {counts}; dataset.class_level=2 keeps them apart.")
+        counts = first_few([f"{name} in {count} places" for name, count in merged.items()], FEW_SHOWN)
+        said.append(f"Folders with the same name are one class: {counts}; dataset.class_level=2 keeps them apart.")
     return said
 
 
@@ -63,21 +63,22 @@ def _not_used(report: dict) -> list[str]:
     if unused := report.get("unused"):
         said.append(f"Files that are not used: {describe_unused(unused)}.")
     if hidden := report.get("hidden_folders"):
-        said.append(f"Folders that are not used, because their names begin with a dot: {first_few(hidden, FEW_SHOWN)}.")
+        said.append(f"Folders that are not used because their names begin with a dot: {first_few(hidden, FEW_SHOWN)}.")
     if guessed := report.get("guessed_names"):
         said.append(
-            f"Names in the zip have no stated encoding and were read as cp437 ({guessed[0]}): if they look wrong, give "
-            "dataset.zip_encoding=cp850 or cp1252."
+            f"The zip does not state the encoding of its names; they were read as cp437 ({guessed[0]}). If they look wrong, "
+            "set dataset.zip_encoding=cp850 or cp1252."
         )
     return said
 
 
 def _absent_classes(report: dict) -> list[str]:
-    """From the counts, because a split that was drawn can lack a class too."""
+    """Taken from the counts, because a split that was drawn can lack a class too."""
     said = []
     for part in ("val", "test"):
         counts = report.get("counts", {}).get(part, {})
         absent = [name for name, count in counts.items() if count == 0]
         if absent and len(absent) < len(counts):
-            said.append(f"{part} lacks the classes {first_few(absent, NAMES_SHOWN)}: their accuracy is not measured there.")
+            listed = first_few(absent, NAMES_SHOWN)
+            said.append(f"{part} has no images of {listed}, so the accuracy on these classes is not measured there.")
     return said

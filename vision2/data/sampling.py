@@ -1,4 +1,4 @@
-"""What is drawn for each sample: the order of an epoch, the random numbers of its augmentation, the weight of its class."""
+"""The order of an epoch, the random numbers of each sample's augmentation, and class weights."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 
 from vision2.basics.randomness import derive_seed, numpy_stream
 
-# One lane per augmentation, so that switching one on leaves the draws of the others as they were.
+# One random stream per augmentation, so that switching one on does not change the draws of the others.
 LANES = ("crop", "flip", "jitter", "rand_augment", "erasing", "mix")
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def epoch_order(labels: np.ndarray, *, seed: int, epoch: int, shuffle: bool, sampler: str = "shuffle") -> np.ndarray:
-    """(N,) sample positions of one epoch: f(seed, epoch).
+    """(N,) sample positions of one epoch, which depend only on seed and epoch.
 
     `sampler="balanced"` draws with replacement so that every class present is equally likely; the epoch keeps its length.
     """
@@ -21,15 +21,15 @@ def epoch_order(labels: np.ndarray, *, seed: int, epoch: int, shuffle: bool, sam
     generator = numpy_stream(seed, "shuffle", epoch)
     if sampler == "balanced":
         counts = np.bincount(labels)
-        chances = 1.0 / counts[labels]
-        return generator.choice(len(labels), size=len(labels), p=chances / chances.sum()).astype(np.int64)
+        weights = 1.0 / counts[labels]
+        return generator.choice(len(labels), size=len(labels), p=weights / weights.sum()).astype(np.int64)
     return generator.permutation(len(labels)).astype(np.int64)
 
 
 def draw_numbers(order: np.ndarray) -> np.ndarray:
-    """(N,) the number by which each sample shown draws its augmentation: its position, and another for each repeat.
+    """(N,) numbers that determine the augmentation of each sample shown: its position, or a new number for each repeat.
 
-    Without them, a sample drawn twice by the balanced sampler would look the same both times.
+    Otherwise, a sample drawn twice by the balanced sampler would look the same both times.
     """
     ranks = np.argsort(order, kind="stable")
     ordered = order[ranks]
@@ -40,7 +40,7 @@ def draw_numbers(order: np.ndarray) -> np.ndarray:
 
 
 def uniforms(seed: int, epoch: int, lane: str, samples: np.ndarray, count: int) -> np.ndarray:
-    """(B, count) float64 in [0, 1) for the B sample numbers: row i is f(seed, epoch, lane, samples[i]) and nothing else.
+    """(B, count) float64 in [0, 1) for the B sample numbers: row i depends only on seed, epoch, lane and samples[i].
 
     A counter-based generator: two rounds of the SplitMix64 mixer (Steele et al. 2014) over key, sample and column. One
     generator object per sample would cost more than the augmentation itself.
@@ -60,9 +60,9 @@ def _mix(x: np.ndarray) -> np.ndarray:
 
 
 def class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """(K,) float32 `balanced` weights n / (K * n_k), as scikit-learn defines them; a class without samples gets 0.
+    """(K,) float32 `balanced` weights n / (K * n_k), as defined by scikit-learn; a class without samples gets 0.
 
-    K counts the classes that have samples, so that the mean weight over the samples is 1.
+    In the formula, K counts only the classes that have samples, so that the mean weight over the samples is 1.
     """
     counts = np.bincount(labels, minlength=num_classes)
     present = counts > 0

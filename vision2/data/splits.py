@@ -1,4 +1,4 @@
-"""How the splits are drawn: by class, in whole groups, by seed. Validation images never come from the test split."""
+"""Draw the splits: stratified by class, in whole groups, from a seed. Validation images never come from the test split."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from vision2.data.collection import Collection
 def split_parts(collection: Collection, *, seed: int, val_fraction: float, test_fraction: float, groups: Sequence[str]):
     """ "train", "val" or "test" for each of the N images, as a str array (N,).
 
-    Parts that the data set names stay. A missing test part is drawn from all images, then a missing val part from the
-    rest: stratified by class, in whole groups, by seed.
+    Splits that the data set defines are kept. A missing test split is drawn from all images, then a missing val split from
+    the rest: stratified by class, in whole groups, from the seed.
 
     Raises:
-        UserError: when a part or a class of the training part would be empty.
+        UserError: when a split, or a class in the training split, would be empty.
     """
     parts = np.where(collection.parts == "", "train", collection.parts)
     if "test" not in parts:
@@ -43,8 +43,8 @@ def split_parts(collection: Collection, *, seed: int, val_fraction: float, test_
 def _draw(parts: np.ndarray, name: str, labels: np.ndarray, groups: Sequence[str], *, fraction: float, seed: int):
     """Rename a share of the "train" entries of `parts` to `name`, in place.
 
-    Groups come in random order; one is taken when that brings the counts per class nearer to the wanted share. For
-    groups of one image this is the usual stratified draw: round(fraction * n) of each class.
+    Groups are visited in random order; a group is taken if it brings the counts per class closer to the wanted share. For
+    groups of one image, this is the usual stratified draw: round(fraction * n) of each class.
     """
     candidates = np.flatnonzero(parts == "train")
     want = fraction * np.bincount(labels[candidates])
@@ -76,13 +76,17 @@ def find_groups(ids: Sequence[str], pattern: str | None) -> tuple[list[str], dic
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise UserError(f"dataset.group_pattern '{pattern}' is not a regular expression: {error}") from error
+        example = "an example is '(plant\\d+)_'"
+        raise UserError(f"dataset.group_pattern '{pattern}' is not a regular expression ({error}); {example}") from error
     if expression.groups < 1:
         raise UserError(f"dataset.group_pattern '{pattern}' needs a (group) in parentheses, e.g. '(plant\\d+)_'")
     matches = [expression.search(name) for name in ids]
     alone = [name for name, match in zip(ids, matches, strict=True) if match is None or match[1] is None]
     if len(alone) == len(ids):
-        raise UserError(f"dataset.group_pattern '{pattern}' matches none of the {len(ids)} files, e.g. '{ids[0]}'")
+        raise UserError(
+            f"dataset.group_pattern '{pattern}' matches none of the {len(ids)} files, e.g. '{ids[0]}'; correct it, or leave "
+            "it out"
+        )
     # a group's key must not equal the name of a file that is its own group
     groups = [
         f"group:{match[1]}" if match and match[1] is not None else f"file:{name}"
@@ -92,7 +96,7 @@ def find_groups(ids: Sequence[str], pattern: str | None) -> tuple[list[str], dic
 
 
 def groups_on_two_sides(groups: Sequence[str], parts: np.ndarray) -> list[str]:
-    """Groups in more than one split: only possible where the data set itself names the splits."""
+    """Groups in more than one split, which is possible only if the data set itself defines the splits."""
     sides = defaultdict(set)
     for group, part in zip(groups, parts.tolist(), strict=True):
         sides[group].add(part)

@@ -1,4 +1,4 @@
-"""Smaller, imbalanced or mislabelled training splits, for curves over the amount and the quality of data.
+"""Smaller, imbalanced or mislabelled training splits, for measuring the effect of data quantity and quality.
 
 Every subset is a prefix of one random order per class: the 10 % subset contains the 5 % one, with the same labels.
 """
@@ -14,7 +14,7 @@ from vision2.data.settings import DatasetConfig
 
 
 def evaluation_subset(labels: np.ndarray, num_classes: int, fraction: float, *, seed: int) -> np.ndarray:
-    """(kept,) positions of a stratified `fraction` of a split, at least one of each class present."""
+    """(kept,) positions of a stratified `fraction` of a split, with at least one image of each class present."""
     counts = np.bincount(labels, minlength=num_classes)
     orders = _orders(labels, num_classes, seed)
     sizes = [min(count, max(1, round(fraction * count))) for count in counts]
@@ -22,7 +22,7 @@ def evaluation_subset(labels: np.ndarray, num_classes: int, fraction: float, *, 
 
 
 def _orders(labels: np.ndarray, num_classes: int, seed: int) -> list[np.ndarray]:
-    """One random order of the positions of each class; every subset is a prefix of it."""
+    """A random order of the positions of each class; every subset is a prefix of it."""
     positions = [np.flatnonzero(labels == index) for index in range(num_classes)]
     return [found[numpy_stream(seed, "subset", index).permutation(len(found))] for index, found in enumerate(positions)]
 
@@ -33,7 +33,7 @@ def training_subset(
     """(indices kept, their labels) of a training split with `labels` (N,), both int64 and in the split's order.
 
     Raises:
-        UserError: for more shots than a class has images.
+        UserError: when a class has fewer images than `shots_per_class`.
     """
     orders = _orders(labels, len(classes), seed)
     given = labels.copy()
@@ -45,7 +45,7 @@ def training_subset(
 
 
 def _sizes(labels: np.ndarray, classes: tuple[str, ...], config: DatasetConfig) -> list[int]:
-    """Images kept of each class; at least one of each."""
+    """The number of images to keep of each class, at least one."""
     counts = np.bincount(labels, minlength=len(classes)).astype(float)
     if config.shots_per_class is not None:
         short = {name: n for name, n in count_by_class(labels, classes).items() if n < config.shots_per_class}
@@ -53,20 +53,20 @@ def _sizes(labels: np.ndarray, classes: tuple[str, ...], config: DatasetConfig) 
             name, fewest = min(short.items(), key=lambda pair: pair[1])
             raise UserError(
                 f"dataset.shots_per_class={config.shots_per_class} is more than the {fewest} training images of "
-                f"'{name}': at most {fewest} are possible"
+                f"'{name}'; set it to at most {fewest}"
             )
         return [config.shots_per_class] * len(classes)
     if config.imbalance > 1:
-        # n_c = n_max * ratio^(-c / (K - 1)), Cui et al. 2019 (arXiv 1901.05555); n_max as large as every class allows
+        # n_c = n_max * ratio^(-c / (K - 1)), Cui et al. 2019 (arXiv 1901.05555); n_max as large as the classes allow
         decay = config.imbalance ** (-np.arange(len(classes)) / (len(classes) - 1))
         counts = (counts / decay).min() * decay
     return [max(1, round(config.fraction * count)) for count in counts]
 
 
 def _mislabel(given: np.ndarray, order: np.ndarray, label: int, num_classes: int, *, share: float, seed: int) -> None:
-    """Give `share` of the images in `order` another class, drawn uniformly, in place.
+    """Give a `share` of the images in `order` a different class, drawn uniformly, in place.
 
-    Systematic sampling along the random order: every prefix has the same share, and so do nested subsets.
+    Systematic sampling along the random order gives every prefix, and so every nested subset, the same share.
     """
     stream = numpy_stream(seed, "noise", label)
     start, others = stream.random(), stream.integers(1, num_classes, size=len(order))

@@ -1,1 +1,1 @@
-"""Features of a frozen network: cut, compute, keep, classify, compare."""
+"""Features of a frozen network: compute, store, classify and compare them."""

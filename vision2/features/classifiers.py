@@ -1,6 +1,6 @@
-"""New classification algorithms on features: scikit-learn fits them, validation picks how much to regularise.
+"""Classifiers on features: scikit-learn fits them, and the validation split selects the strength of regularisation.
 
-`linear` is not here: it is trained in epochs by vision2/training/learner.py like any other head.
+`linear` is not among them: vision2/training/learner.py trains it in epochs like any other head.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from vision2.models.heads import Head, KNNHead, MLPHead, StandardizedLinear
 
 HIDDEN_UNITS = 128
 MLP_EPOCHS = 50
-LDA_FEATURES = 8192  # it solves a system of this size for each setting
-ONE_THREAD_BELOW = 5_000_000  # numbers; smaller products are over before a second thread has begun
+MAX_LDA_FEATURES = 8192  # LDA solves a linear system of this size for each setting
+ONE_THREAD_BELOW = 5_000_000  # elements; smaller products finish before a second thread has started
 
 
 class Labelled(NamedTuple):
-    """Features (N, D) float32 and labels (N,) int64, tensors on one device."""
+    """Features (N, D) float32 and labels (N,) int64, as tensors on one device."""
 
     features: torch.Tensor
     labels: torch.Tensor
@@ -31,12 +31,12 @@ class Labelled(NamedTuple):
 
 @dataclass(frozen=True)
 class Task:
-    """What a fit works on: standardised training features as numpy arrays, and how classes and chance are settled."""
+    """Input of a fit: standardised training features and labels as NumPy arrays, and the settings it needs."""
 
     x: np.ndarray
     y: np.ndarray
     num_classes: int
-    balanced: bool  # every class counts alike, however many images it has
+    balanced: bool  # every class has the same weight, regardless of its number of images
     seed: int
     neighbours: int | None
 
@@ -47,7 +47,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A filled head, the setting that validation picked, and what every setting tried reached there."""
+    """A fitted head, the setting selected on validation, and the validation results of every setting tried."""
 
     head: Head
     chosen: dict
@@ -64,10 +64,10 @@ def fit_classifier(
     balanced: bool = False,
     neighbours: int | None = None,
 ) -> Fitted:
-    """Fit `name` on `train` with each setting of its grid; the best on `val` by accuracy, then by loss.
+    """Fit `name` on `train` with each setting of its grid and return the best on `val`, by accuracy and then by loss.
 
     Raises:
-        UserError: for more neighbours than images, or class weights where the algorithm has none.
+        UserError: for more neighbours than images, class weights with an algorithm that has none, or features LDA cannot fit.
     """
     if balanced and name in ("knn", "mlp"):
         raise UserError(f"train.class_weights=balanced cannot be used with strategy.classifier={name}; leave it out")
@@ -120,10 +120,10 @@ def _fit_lda(task: Task) -> Iterator[tuple[dict, Head]]:
         raise UserError(
             "strategy.classifier=lda needs more than one image per class; add images, or use strategy.classifier=centroid"
         )
-    if task.x.shape[1] > LDA_FEATURES:
+    if task.x.shape[1] > MAX_LDA_FEATURES:
         raise UserError(
-            f"strategy.classifier=lda on {task.x.shape[1]:,} features would take hours (at most {LDA_FEATURES:,} are allowed);"
-            " use strategy.pooling=pooled, or strategy.classifier=ridge"
+            f"strategy.classifier=lda on {task.x.shape[1]:,} features would take hours (at most {MAX_LDA_FEATURES:,} are"
+            " allowed); use strategy.pooling=pooled, or strategy.classifier=ridge"
         )
     priors = np.full(present, 1 / present) if task.balanced else None
     for shrinkage in (0.01, 0.1, 0.5, 0.9):
@@ -132,7 +132,7 @@ def _fit_lda(task: Task) -> Iterator[tuple[dict, Head]]:
 
 
 def _fit_centroid(task: Task) -> Iterator[tuple[dict, Head]]:
-    """-|x - c|^2 / 2 is c.x - |c|^2 / 2 up to a term that all classes share: an affine score."""
+    """The score -|x - c|^2 / 2 equals c.x - |c|^2 / 2 up to a term shared by all classes, so it is affine in x."""
     present = np.unique(task.y)
     centroids = np.stack([task.x[task.y == label].mean(0) for label in present])
     rows = _rows_for_all(centroids, -np.square(centroids).sum(1) / 2, present, task.num_classes)
@@ -186,7 +186,7 @@ def _state(task: Task) -> int:
 
 
 def _quietly(fit: Callable, task: Task):
-    """Fit without warnings about convergence: every setting is judged on validation, whatever stopped it."""
+    """Fit without convergence warnings: every setting is evaluated on validation, converged or not."""
     import warnings
 
     from threadpoolctl import threadpool_limits
@@ -201,10 +201,10 @@ def _affine(model, task: Task) -> StandardizedLinear:
 
 
 def _rows_for_all(weight: np.ndarray, bias: np.ndarray, classes: np.ndarray, num_classes: int):
-    """(K, D) and (K,) from scikit-learn's: two classes share one row, z for the second against 0 for the first."""
+    """(K, D) and (K,) from scikit-learn's; two classes have a single row there, the logit of the second with the first at 0."""
     if len(classes) == 2 and len(weight) == 1:
         weight, bias = np.vstack([0 * weight, weight]), np.concatenate([0 * bias, bias])
-    rows, offsets = np.zeros((num_classes, weight.shape[1])), np.full(num_classes, -1e3)  # a class never seen
+    rows, offsets = np.zeros((num_classes, weight.shape[1])), np.full(num_classes, -1e3)  # a class without training images
     rows[classes], offsets[classes] = weight, bias
     return rows, offsets
 
@@ -219,19 +219,19 @@ def _filled_affine(weight: np.ndarray, bias: np.ndarray) -> StandardizedLinear:
 
 @torch.no_grad()
 def _calibrate(head: Head, val: Labelled) -> None:
-    """One temperature for all classes, the likeliest on validation (Guo et al. 2017, section 4.2).
+    """Set the temperature, shared by all classes, to its maximum-likelihood value on validation (Guo et al. 2017, 4.2).
 
-    The share 1/(n + 2) of doubt keeps it finite where every validation image is right (as in Platt 1999).
+    Label smoothing of 1/(n + 2) keeps it finite when every validation image is classified correctly (as in Platt 1999).
     """
     from scipy.optimize import minimize_scalar
 
     logits, labels = head(val.features).cpu().double(), val.labels.cpu()  # MPS has no float64
-    doubt = 1 / (len(labels) + 2)
+    smoothing = 1 / (len(labels) + 2)
     spread = float(logits.std()) + 1e-12
 
     def loss(log_scale: float) -> float:
         scaled = logits * (np.exp(log_scale) / spread)
-        return float(torch.nn.functional.cross_entropy(scaled, labels, label_smoothing=doubt))
+        return float(torch.nn.functional.cross_entropy(scaled, labels, label_smoothing=smoothing))
 
     head.scale.fill_(np.exp(minimize_scalar(loss, bounds=(-5.0, 5.0), method="bounded").x) / spread)
 

@@ -1,4 +1,4 @@
-"""Features of a frozen network: computed once for each image at full speed, kept, and looked up ever after."""
+"""Features of a frozen network: computed once per image at full speed, stored, and looked up from then on."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ from vision2.models.settings import ModelConfig
 from vision2.training.fit import Task
 from vision2.training.precision import PROBE_FROM_PX, autocast, cpu_has_bfloat16
 
-BATCH_SIZE = 32  # at 224 px; larger ones fall out of a CPU's caches
-LARGEST_BYTES = 8 * 10**9
+BATCH_SIZE = 32  # at 224 px; larger batches do not fit in a CPU's caches
+MAX_BYTES = 8 * 10**9  # of one feature matrix in memory
 
 
 class FeatureMaker:
-    """Gives features (V, N, D) of splits at some layers of `network`, from the store as far as it has them.
+    """Computes features (V, N, D) of splits at the given layers of `network`; those already stored are read instead.
 
     Args:
-        network: on its device, with the preprocessing that the images get.
-        model: what the network was built from: two architectures can have the same tensors.
-        folder: where features are kept; None computes them each time.
+        network: on its device, with the preprocessing applied to the images.
+        model: the settings the network was built from, because two architectures can have the same tensors.
+        folder: where features are stored; None computes them each time.
     """
 
     def __init__(
@@ -59,21 +59,21 @@ class FeatureMaker:
     ):
         self.network, self.layers, self.pooling, self.folder, self.workers = network, layers, pooling, folder, workers
         self.device = next(network.parameters()).device
-        self.images_computed = 0  # how often the network ran on an image
+        self.images_computed = 0  # forward passes of single images, for all views
         self._facts = {"model": asdict(model), "preprocessing": network.preprocessing.to_dict(), "pooling": pooling}
         self._fast: Network | None = None
 
     def features(
         self, split: Split, *, precision: str = "float32", augment: AugmentConfig | None = None, views: int = 1
     ) -> dict[str, torch.Tensor]:
-        """(V, N, D) float32 on the CPU by layer; view 0 is the evaluation view, the others are augmented.
+        """Return (V, N, D) float32 on the CPU for each layer; view 0 is the evaluation view, the others are augmented.
 
-        The augmentation of a view depends on the image and the view's number only, so that every seed and every
+        The augmentation of a view depends only on the image and the index of the view, so that every seed and every
         subset finds the same rows.
         """
         if self.folder or views > 1:
             ids = image_ids(split.images, self.folder / "ids" if self.folder else None)
-        else:  # nobody will ask for them again, and reading every image for its hash would double the work
+        else:  # nothing is stored, and reading every image for its hash would double the work
             ids = [index.to_bytes(ID_BYTES, "big") for index in range(len(split))]
         found = [self._view(split, ids, precision, augment if view else None, view) for view in range(views)]
         return {layer: torch.stack([view[layer] for view in found]) for layer in self.layers}
@@ -82,7 +82,7 @@ class FeatureMaker:
         self, split: Split, ids: list[bytes], precision: str, augment: AugmentConfig | None, view: int
     ) -> dict[str, torch.Tensor]:
         keys = ids
-        if augment is not None:  # mixing two images would need both labels; it is left to training on images
+        if augment is not None:  # mixing two images needs both labels, so only training on images does it
             augment = replace(augment, mixup=0.0, cutmix=0.0)
             keys = view_ids(ids, json.dumps([view, asdict(augment)], sort_keys=True))
         stores = {layer: self._store(layer, precision) for layer in self.layers}
@@ -122,7 +122,7 @@ class FeatureMaker:
         view: int,
         numbers: np.ndarray,
     ) -> list[np.ndarray]:
-        """(N, D) for each layer; `numbers` (N,) are what the augmentation of each image is drawn by."""
+        """Return (N, D) for each layer; `numbers` (N,) seed the augmentation of each image."""
         self.network.eval()
         batches = Batches(
             split, self.network.preprocessing, batch_size=BATCH_SIZE, device=self.device, num_classes=1, seed=0,
@@ -135,7 +135,7 @@ class FeatureMaker:
             with autocast(self.device, precision):
                 outputs = layer_outputs(network, layers, batch.images, self.pooling)
             if not results:
-                results = [self._room(len(split), output.shape[1]) for output in outputs]
+                results = [_empty_rows(len(split), output.shape[1]) for output in outputs]
             where = batch.indices.cpu().numpy()
             for result, output in zip(results, outputs, strict=True):
                 result[where] = output.cpu().numpy()
@@ -145,24 +145,26 @@ class FeatureMaker:
         return results
 
     def _fast_network(self, images: torch.Tensor) -> Network:
-        """The network with its normalisations folded in, made when it is first needed."""
+        """The network with its batch normalisations folded into the convolutions, built on first use."""
         if self._fast is None:
             self._fast = fused_copy(self.network, self.layers, images[:2], self.pooling)
         return self._fast
 
-    def _room(self, count: int, width: int) -> np.ndarray:
-        if count * width * 4 > LARGEST_BYTES:
-            raise UserError(
-                f"{count:,} images with {width:,} features each need {count * width * 4 / 1e9:.0f} GB of memory; use"
-                " strategy.pooling=pooled, a later strategy.layer or a smaller dataset.image_size_px"
-            )
-        return np.empty((count, width), dtype=np.float32)
+
+def _empty_rows(count: int, width: int) -> np.ndarray:
+    if count * width * 4 > MAX_BYTES:
+        raise UserError(
+            f"{count:,} images with {width:,} features each need {count * width * 4 / 1e9:.1f} GB of memory (at most"
+            f" {MAX_BYTES / 1e9:.0f} are allowed); use strategy.pooling=pooled, a smaller dataset.image_size_px or fewer images"
+            " (dataset.fraction, dataset.eval_fraction)"
+        )
+    return np.empty((count, width), dtype=np.float32)
 
 
 def training_precision(wanted: str, device: torch.device, image_size_px: int) -> str:
-    """The number format in which training features are computed; those one is judged by are always float32.
+    """The number format in which training features are computed; validation and test features are always float32.
 
-    `auto` must not depend on a timing, or the second run would not find what the first one computed.
+    `auto` must not depend on a timing, or a second run might not find the features that the first one stored.
     """
     if wanted != "auto":
         return wanted
@@ -172,16 +174,16 @@ def training_precision(wanted: str, device: torch.device, image_size_px: int) ->
     return "bfloat16" if native else "float32"
 
 
-def kept_features(dataset: DatasetConfig) -> Path | None:
-    """Where features are kept; None when nothing is to be kept on disk."""
+def features_cache(dataset: DatasetConfig) -> Path | None:
+    """The folder in which features are stored; None unless dataset.cache=disk."""
     return features_folder(cache_root(dataset.cache_dir)) if dataset.cache == "disk" else None
 
 
 def split_features(task: Task, layers: Sequence[str]) -> dict[str, dict[str, torch.Tensor]]:
-    """Features (V, N, D) by layer and split: `views` of each training image, one of the others."""
+    """Features (V, N, D) by layer and split: `strategy.views` views of each training image, one of all others."""
     data, strategy, dataset = task.data, task.strategy, task.dataset
-    kept = {"folder": kept_features(dataset), "workers": dataset.workers}
-    maker = FeatureMaker(task.network, task.model, layers, pooling=strategy.pooling, **kept)
+    shared = {"folder": features_cache(dataset), "workers": dataset.workers}
+    maker = FeatureMaker(task.network, task.model, layers, pooling=strategy.pooling, **shared)
     start = time.perf_counter()
     precision = training_precision(task.train.precision, maker.device, task.network.preprocessing.image_size_px)
     made = {
@@ -192,9 +194,9 @@ def split_features(task: Task, layers: Sequence[str]) -> dict[str, dict[str, tor
     seconds = time.perf_counter() - start
     total = sum(len(split) for split in (data.train, data.val, data.test)) + len(data.train) * (strategy.views - 1)
     rate = f" at {maker.images_computed / seconds:.0f} img/s" if maker.images_computed else ""
-    known = "" if maker.images_computed == total else ", the others found in the cache"
+    cached = "" if maker.images_computed == total else ", the others read from the cache"
     print(
-        f"features after {', '.join(layers)}: {maker.images_computed} of {total} computed{rate}{known}; {seconds:.1f} s",
+        f"features after {', '.join(layers)}: {maker.images_computed} of {total} computed{rate}{cached}; {seconds:.1f} s",
         flush=True,
     )
     return {layer: {split: by_layer[layer] for split, by_layer in made.items()} for layer in layers}

@@ -1,6 +1,6 @@
-"""Costs of a network cut at a layer, counted once and remembered beside its features.
+"""Costs of a network cut at a layer, counted once and cached next to its features.
 
-Counting loads torch's flop counter. A run that only fits a classifier on known features would spend much of its time on it.
+Counting loads torch's FLOP counter, which would take much of the time of a run that only fits a classifier on stored features.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 from vision2.basics.atomic_write import write_json
 from vision2.data.settings import DatasetConfig
-from vision2.features.compute import kept_features
+from vision2.features.compute import features_cache
 from vision2.features.feature_store import store_key
 from vision2.models.cut import LAST
 from vision2.models.network import Network
@@ -21,8 +21,8 @@ from vision2.training.parameter_plan import stage_of
 
 
 def remembered_costs(cut: Network, model: ModelConfig, dataset: DatasetConfig) -> Totals:
-    """Parameters and multiply-adds up to the end of the stage that `cut` cuts in, and of a linear head on its features."""
-    size, folder = cut.preprocessing.image_size_px, kept_features(dataset)
+    """Parameters and multiply-adds up to the end of the stage in which `cut` ends, plus a linear head on its features."""
+    size, folder = cut.preprocessing.image_size_px, features_cache(dataset)
     facts = {"classes": cut.num_classes, "image_size_px": size, "layer": cut.layer, "d": cut.num_features}
     file = folder / "costs" / f"{store_key(model=asdict(model), **facts)}.json" if folder else None
     if file is not None:

@@ -1,4 +1,4 @@
-"""Features in the place of images: the same batches, in the same order, for the same training loop."""
+"""Batches of stored features instead of images, in the same order and for the same training loop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class FeatureBatches:
     """Like `vision2.data.batches.Batches`, but `images` holds features (B, D).
 
     Args:
-        features: (V, N, D), V views of each image; an epoch draws one view for each image it shows.
+        features: (V, N, D), V views of each image; an epoch draws one view at random each time it uses an image.
         labels: (N,).
     """
 
@@ -54,6 +54,6 @@ class FeatureBatches:
             yield Batch(rows, labels, labels, indices)
 
     def all(self) -> Labelled:
-        """Every view of every image at once: (V * N, D) features and as many labels."""
+        """Every view of every image at once: (V * N, D) features and their (V * N,) labels."""
         views, images, width = self.features.shape
         return Labelled(self.features.reshape(views * images, width), self._labels.repeat(views))

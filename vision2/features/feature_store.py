@@ -1,8 +1,8 @@
-"""Features on disk, one row per image, found by what the image and the network are, not by where they lie.
+"""Features on disk, one row per image, found by the contents of image and network, not by their file names.
 
-A store is one SQLite file for each (network, preprocessing, layer, pooling, number format), see `store_key`: a table from the
-id of an image (16 bytes) to its row (D float32). SQLite makes each addition complete or absent, whatever process is killed,
-and lets several processes fill one store at once.
+Each combination of network, preprocessing, layer, pooling and number format has its own SQLite file (see `store_key`), a
+table from the id of an image (16 bytes) to its row (D float32). SQLite makes each insertion atomic, even if the process is
+killed, and lets several processes write to one store at the same time.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from vision2.basics.errors import UserError
 if TYPE_CHECKING:
     import torch
 
-VERSION = 2  # of the layout and of how features are computed; a change makes every store new
+VERSION = 2  # of the layout and of how features are computed; increasing it invalidates every store
 ID_BYTES = 16
-IDS_PER_QUERY = 500  # SQLite takes at most 999 variables in its older builds
-WAIT_S = 60  # for another process that is writing
+IDS_PER_QUERY = 500  # older builds of SQLite accept at most 999 variables
+WAIT_S = 60  # for a lock held by another process
 NAME = "[0-9a-f]{32}"
 
 
@@ -39,7 +39,7 @@ class FeatureStore:
         self.file = file
 
     def read(self, ids: Sequence[bytes]) -> tuple[np.ndarray | None, np.ndarray]:
-        """(rows (N, D) float32, positions of the missing ones, whose rows mean nothing); (None, all) when none is known."""
+        """Return (rows (N, D) float32, positions of missing rows, left uninitialised); (None, all) when no id is stored."""
         known: dict[bytes, bytes] = {}
         with suppress(sqlite3.DatabaseError):  # a damaged store counts as empty and is replaced when rows are added
             if self.file.is_file():
@@ -63,19 +63,19 @@ class FeatureStore:
         return known
 
     def add(self, ids: Sequence[bytes], rows: np.ndarray) -> None:
-        """Keep `rows` (M, D) under `ids`; an id that is known already, or stands twice, keeps its first row.
+        """Store `rows` (M, D) under `ids`; an id that is already stored, or given twice, keeps its first row.
 
         Raises:
-            UserError: where the store cannot be written.
+            UserError: when the store cannot be written.
         """
         values = [(key, row.tobytes()) for key, row in zip(ids, np.ascontiguousarray(rows, np.float32), strict=True)]
-        with _one_sentence(self.file):
+        with _as_user_error(self.file):
             self.file.parent.mkdir(parents=True, exist_ok=True)
             try:
                 self._insert(values)
-            except sqlite3.OperationalError:  # locked, full, read-only: the store itself is sound
+            except sqlite3.OperationalError:  # locked, full or read-only: the store itself is intact
                 raise
-            except sqlite3.DatabaseError:  # damaged: it can be computed again
+            except sqlite3.DatabaseError:  # damaged: its features can be computed again
                 self.file.unlink(missing_ok=True)
                 self._insert(values)
 
@@ -86,51 +86,51 @@ class FeatureStore:
 
 
 @contextmanager
-def _one_sentence(file: Path) -> Iterator[None]:
+def _as_user_error(file: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
         raise UserError(
-            f"cannot keep features in {file}: {error}; make room there, name another place with dataset.cache_dir=FOLDER,"
-            " or keep none with dataset.cache=memory"
+            f"cannot store features in {file}: {error}; free some space, choose another place with dataset.cache_dir=FOLDER,"
+            " or store none with dataset.cache=memory"
         ) from error
 
 
 def features_folder(root: Path) -> Path:
-    """Where features are kept below the cache folder."""
+    """The folder for features inside the cache folder `root`."""
     return root / "features"
 
 
 def size_of_features(folder: Path) -> tuple[int, int]:
-    """How many stores `folder` holds, and their bytes."""
+    """Number of stores in `folder`, and their total size in bytes."""
     files = _stores(folder)
     return len(files), sum(file.stat().st_size for file in files)
 
 
 def delete_features(folder: Path) -> None:
-    """Delete every store; a process that reads one computes again what it misses. Everything else stays."""
+    """Delete every store and nothing else; a process that is using one recomputes the features it no longer finds."""
     for store in _stores(folder):
         store.unlink(missing_ok=True)
     for old in {file.parent for file in folder.glob("*/*.ids.npy")}:  # stores of version 1
         if re.fullmatch(NAME, old.name):
             shutil.rmtree(old, ignore_errors=True)
     with suppress(OSError):
-        folder.rmdir()  # when nothing else is in it
+        folder.rmdir()  # only if it is empty
 
 
 def _stores(folder: Path) -> list[Path]:
-    """Files named by `store_key`: anything else in the folder belongs to someone else."""
+    """Files named by `store_key`; any other file in the folder was put there by someone else."""
     return [file for file in folder.glob("*.sqlite") if re.fullmatch(NAME, file.stem)]
 
 
 def store_key(**facts: object) -> str:
-    """The name of the store for these facts (plain values)."""
+    """The name of the store that belongs to these facts (plain values)."""
     text = json.dumps({"version": VERSION, **facts}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def network_digest(backbone: torch.nn.Module) -> str:
-    """SHA-256 of every tensor of a module by name: weights and batch-norm statistics alike."""
+    """SHA-256 of all tensors of a module and their names, including batch-norm statistics."""
     import torch
 
     digest = hashlib.sha256()
@@ -141,10 +141,10 @@ def network_digest(backbone: torch.nn.Module) -> str:
 
 
 def image_ids(images, memory: Path | None) -> list[bytes]:
-    """16 bytes for each image of a source: a hash of its pixels, the same for every copy of the image.
+    """A 16-byte hash of the pixels of each image of a source, equal for all copies of an image.
 
     Args:
-        memory: a folder in which hashes of a mapped (never changing) store of photographs are remembered.
+        memory: a folder that caches the hashes of a memory-mapped (immutable) store of photographs.
     """
     mapped = getattr(images, "index", None)
     if memory is None or mapped is None or getattr(images.pixels, "filename", None) is None:
@@ -164,7 +164,7 @@ def image_ids(images, memory: Path | None) -> list[bytes]:
 
 
 def view_ids(ids: Sequence[bytes], view: str) -> list[bytes]:
-    """Ids of an augmented view of these images."""
+    """The ids under which an augmented view of these images is stored."""
     return [hashlib.blake2b(key + view.encode(), digest_size=ID_BYTES).digest() for key in ids]
 
 

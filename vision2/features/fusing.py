@@ -1,4 +1,4 @@
-"""A copy of a frozen network with each batch normalisation folded into the convolution before it: about twice as fast."""
+"""Fold each batch normalisation of a frozen network into the convolution before it, which makes it about twice as fast."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from vision2.models.cut import layer_outputs
 from vision2.models.network import Network
 
-TOLERANCE = 1e-3  # of the largest output; rounding stays far below, a wrong pair far above
+TOLERANCE = 1e-3  # relative to the largest output: far above rounding errors, far below the error of a wrong pair
 
 
 @torch.inference_mode()
 def fused_copy(network: Network, layers: Sequence[str], images: Tensor, pooling: str) -> Network:
-    """A copy of `network` (in evaluation mode) that gives the same features at `layers`, or `network` itself.
+    """Return a fused copy of `network` (in evaluation mode) with the same features at `layers`, or `network` itself.
 
-    Which convolution feeds which normalisation is seen in a pass over `images`, so that it works for any
-    architecture; the outputs are compared, so that it cannot go wrong unseen.
+    Which convolution feeds which normalisation is observed in a forward pass of `images`, so this works for any
+    architecture; if the outputs of the copy differ, `network` is returned.
     """
     pairs = _pairs(network, lambda: layer_outputs(network, layers, images, pooling))
     if not pairs:
@@ -28,7 +28,7 @@ def fused_copy(network: Network, layers: Sequence[str], images: Tensor, pooling:
     fused = copy.deepcopy(network)
     for conv, norm in pairs:
         _replace(fused, conv, fuse_conv_bn_eval(fused.get_submodule(conv), fused.get_submodule(norm)))
-        _replace(fused, norm, getattr(fused.get_submodule(norm), "act", nn.Identity()))  # timm's norms hold the ReLU
+        _replace(fused, norm, getattr(fused.get_submodule(norm), "act", nn.Identity()))  # timm's norms include the activation
     fused.eval()
     expected, found = (layer_outputs(net, layers, images, pooling) for net in (network, fused))
     same = all((a - b).abs().max() <= TOLERANCE * a.abs().max().clamp_min(1e-6) for a, b in zip(expected, found, strict=True))
@@ -36,8 +36,8 @@ def fused_copy(network: Network, layers: Sequence[str], images: Tensor, pooling:
 
 
 def _pairs(network: nn.Module, run: Callable[[], object]) -> list[tuple[str, str]]:
-    """(convolution, normalisation) names where the one's output is the other's input, each used once."""
-    made: dict[int, tuple[str, Tensor]] = {}  # by identity; the tensor is kept so that no other takes its place
+    """Names of (convolution, normalisation) pairs, where the second reads the output of the first and both are used once."""
+    made: dict[int, tuple[str, Tensor]] = {}  # by id; the tensor is kept alive so that its id is not reused
     pairs, uses, hooks = [], {}, []
 
     def after(name: str):

@@ -1,4 +1,4 @@
-"""Few labelled images: simple classifiers on 1, 2, 5, ... images per class over many random draws, from stored features."""
+"""Learning curves with few labels: simple classifiers on 1, 2, 5, ... images per class, averaged over many random draws."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from vision2.basics.randomness import numpy_stream
 from vision2.data.batches import Batches
 from vision2.data.dataset import Dataset, Split
 from vision2.data.settings import DatasetConfig
-from vision2.features.compute import FeatureMaker, kept_features
+from vision2.features.compute import FeatureMaker, features_cache
 from vision2.models.cut import LAST
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig
 from vision2.stats.intervals import Estimate, mean_interval
 
-PIXELS_PX = 32  # side at which raw pixels are compared
-LOGISTIC_C = 10.0  # on unit vectors; with a handful of images there is no validation split to pick it on
+PIXELS_PX = 32  # side to which images are resized for the raw-pixel baseline
+LOGISTIC_C = 10.0  # for unit vectors; a handful of images leaves none for a validation split to choose it on
 
 
 @dataclass(frozen=True)
 class Point:
-    """One point of a learning curve: mean test accuracy over the draws and its 95 % interval."""
+    """One point of a learning curve: the mean test accuracy over the draws, with its 95 % interval."""
 
     features: str  # pretrained | untrained | pixels
     classifier: str
@@ -35,7 +35,7 @@ class Point:
 
 
 def draw_support(labels: np.ndarray, shots: int, *, seed: int, draw: int) -> np.ndarray:
-    """Positions of `shots` images of each class, int64 (K * shots,); more shots of a draw contain the fewer ones."""
+    """Positions of `shots` images per class, int64 (K * shots,); a larger `shots` of the same draw contains the smaller."""
     chosen = []
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
@@ -44,20 +44,20 @@ def draw_support(labels: np.ndarray, shots: int, *, seed: int, draw: int) -> np.
 
 
 def check_shots(labels: np.ndarray, classes: Sequence[str], shots: Sequence[int]) -> None:
-    """Raises UserError for more shots than the smallest class has training images."""
+    """Raise UserError for more shots than the smallest class has training images, or fewer than 1."""
     counts = np.bincount(labels, minlength=len(classes))
     smallest = int(counts.argmin())
     if max(shots) > counts[smallest]:
         raise UserError(
-            f"shots includes {max(shots)}, but class '{classes[smallest]}' has {counts[smallest]} training images; give at most"
-            " that many"
+            f"shots includes {max(shots)}, but class '{classes[smallest]}' has {counts[smallest]} training images; give"
+            f" numbers up to {counts[smallest]}"
         )
     if min(shots) < 1:
-        raise UserError(f"shots includes {min(shots)}; a classifier needs at least 1 image per class")
+        raise UserError(f"shots includes {min(shots)}; every number must be at least 1")
 
 
 def nearest_centroid(support: np.ndarray, labels: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """Predicted labels (M,): the class whose mean vector is most alike (Snell et al. 2017, with cosine similarity)."""
+    """Predicted labels (M,): the class with the most similar mean vector (Snell et al. 2017, with cosine similarity)."""
     names = np.unique(labels)
     centroids = _unit(np.stack([support[labels == name].mean(0) for name in names]))
     return names[(queries @ centroids.T).argmax(1)]
@@ -68,7 +68,7 @@ def logistic(support: np.ndarray, labels: np.ndarray, queries: np.ndarray) -> np
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):  # a handful of images: threads would wait for each other most of the time
+    with threadpool_limits(1):  # with a handful of images, threads would mostly wait for each other
         return LogisticRegression(C=LOGISTIC_C, max_iter=200, tol=1e-3).fit(support, labels).predict(queries)
 
 
@@ -86,11 +86,11 @@ def learning_curves(
     draws: int,
     seed: int,
 ) -> Iterator[Point]:
-    """Points for every kind of features, classifier and number of shots; all see the same draws.
+    """Yield a point for every kind of features, classifier and number of shots; all use the same draws.
 
     Args:
         features: name -> (training features (N, D), test features (M, D)).
-        labels: of the training and the test images.
+        labels: those of the training images and of the test images.
     """
     train_labels, test_labels = labels
     for name, (train, test) in features.items():
@@ -113,10 +113,10 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 def transfer_features(
     data: Dataset, networks: dict[str, Network], model: ModelConfig, dataset: DatasetConfig
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """(training features, test features), each (N, D), of every network after its last layer, and of raw pixels."""
+    """Training and test features, each (N, D), of every network after its last layer, and the raw pixels."""
     found = {}
     for name, network in networks.items():
-        maker = FeatureMaker(network, model, [LAST], folder=kept_features(dataset))
+        maker = FeatureMaker(network, model, [LAST], folder=features_cache(dataset))
         found[name] = tuple(maker.features(split)[LAST][0].numpy() for split in (data.train, data.test))
     small = next(iter(networks.values())).preprocessing.at_size(PIXELS_PX)
 
@@ -128,10 +128,10 @@ def transfer_features(
 
 
 def as_text(points: Sequence[Point]) -> str:
-    """A row for each kind of features and classifier, a column for each number of shots, in percent."""
+    """A table in percent, with a row per kind of features and classifier and a column per number of shots."""
     shots = sorted({point.shots for point in points})
     width = max(len(f"{point.features}, {point.classifier}") for point in points)
-    lines = [f"{'images a class':{width}}" + "".join(f"{count:>18}" for count in shots)]
+    lines = [f"{'images per class':{width}}" + "".join(f"{count:>18}" for count in shots)]
     for name in dict.fromkeys((point.features, point.classifier) for point in points):
         row = {point.shots: point.accuracy for point in points if (point.features, point.classifier) == name}
         lines.append(f"{', '.join(name):{width}}" + "".join(f"{_cell(row[count]):>18}" for count in shots))

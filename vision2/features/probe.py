@@ -1,4 +1,4 @@
-"""A new classifier on features that are computed once and kept: trained in epochs (linear), or fitted at once (the others)."""
+"""A new classifier on stored features: trained in epochs (linear), or fitted to all features at once (the others)."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from vision2.training.parameter_plan import ParameterPlan, Rule, plan_parameters
 from vision2.training.predictions import predict
 from vision2.training.recorder import Recorder
 
-STEPS_PER_EPOCH = 64  # aimed at on features, where a step costs next to nothing
-BATCH_SIZES = (32, 256)  # the range for that
+STEPS_PER_EPOCH = 64  # target when choosing the batch size; on features, a step costs next to nothing
+BATCH_SIZES = (32, 256)  # smallest and largest batch size chosen
 
 
 def fit_on_features(task: Task, rules: Sequence[Rule]) -> EpochFit | ClassifierFit:
-    """Compute or look up the features of every split and set up the classifier on the (best) layer.
+    """Compute or look up the features of every split and set up the classifier on the chosen layer.
 
-    With several layers a trial on each is judged by validation; the test split is for the chosen layer alone.
+    With several layers, a classifier is fitted on each and validation selects one; the test split is used for that one only.
 
     Raises:
         UserError: for a layer that the network does not have.
     """
     saved = task.saved
-    if saved:  # before any feature is looked up: the weights decide which ones they are
+    if saved:  # before any feature is looked up, because the lookup depends on the weights
         prefix = "backbone."
         own = {name.removeprefix(prefix): t for name, t in saved["model"].items() if name.startswith(prefix)}
         task.network.backbone.load_state_dict(own)
@@ -60,7 +60,7 @@ def fit_on_features(task: Task, rules: Sequence[Rule]) -> EpochFit | ClassifierF
 
 
 def _on_layer(task: Task, rules: Sequence[Rule], layer: str, features: dict[str, torch.Tensor]) -> EpochFit | ClassifierFit:
-    """The classifier on `features` (V, N, D) by split."""
+    """Set up the classifier on the `features` (V, N, D) of each split after `layer`."""
     least, most = BATCH_SIZES
     size = task.train.batch_size or max(least, min(most, len(task.data.train) // STEPS_PER_EPOCH))
     shared = {"batch_size": size, "device": task.device, "seed": task.seed}
@@ -96,7 +96,7 @@ def _on_layer(task: Task, rules: Sequence[Rule], layer: str, features: dict[str,
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Products of a head are over before a second thread has begun."""
+    """Use one thread: the small products of a head finish before a second one has started."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -106,7 +106,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _trial(fit: EpochFit | ClassifierFit) -> dict:
-    """Best validation accuracy on one layer: one point of the curve over layers."""
+    """The best validation result on one layer: one point of the curve over layers."""
     best = max(fit.trial(), key=lambda found: (found["accuracy"], -found["loss"]))
     figures = {f"val_{key}": best[key] for key in ("accuracy", "loss", "accuracy_low", "accuracy_high")}
     return {"layer": fit.record["layer"], "features": fit.record["features"], **figures}
@@ -114,10 +114,10 @@ def _trial(fit: EpochFit | ClassifierFit) -> dict:
 
 @dataclass
 class ClassifierFit:
-    """A classifier that is fitted to all features at once; validation picks its regularisation."""
+    """A classifier that is fitted to all features at once; its regularisation is selected on validation."""
 
     task: Task
-    network: Network  # cut; its head is fitted by `run`
+    network: Network  # cut at the layer; `run` fits its head
     rules: Sequence[Rule]
     batches: dict[str, FeatureBatches]
     costs: Callable[[], Totals]
@@ -140,7 +140,7 @@ class ClassifierFit:
         return self.batches["val"].features[0]
 
     def run(self, recorder: Recorder) -> FitResult:
-        """Fit, or take the fitted classifier from the checkpoint; then evaluate it on the training images."""
+        """Fit the classifier, or restore it from the checkpoint, and evaluate it on the training images."""
         start, saved = time.perf_counter(), self.task.saved
         if saved:
             self.network = with_saved_head(self.task.network, saved["classifier"], saved["model"]).to(self.task.device)

@@ -1,7 +1,7 @@
-"""How well features of a pretrained network suit a data set, told before anything is trained on it.
+"""Transferability scores: how well the features of a pretrained network suit a data set, measured before training on it.
 
-Every score takes features (N, D) and labels (N,) as numpy arrays; higher is better. Scores of one data set rank
-backbones or layers; they are no accuracies and do not compare across data sets.
+Every score takes features (N, D) and labels (N,) as NumPy arrays; higher is better. Scores rank backbones or layers on
+one data set; they do not predict the accuracy after training and cannot be compared across data sets.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 LOGME_STEPS = 100
-LOGME_TOLERANCE = 1e-5  # relative change of alpha / beta; the evidence is flat there
+LOGME_TOLERANCE = 1e-5  # relative change of alpha / beta, at which the evidence is flat
 PROBE_FOLDS = 5
 NEIGHBOURS = 5
 
@@ -20,12 +20,12 @@ NEIGHBOURS = 5
 def h_score(features: np.ndarray, labels: np.ndarray) -> float:
     """tr(cov(f)^-1 cov(E[f | y])), between 0 and min(D, K - 1) (Bao et al. 2019, ICIP, eq. 3).
 
-    The pseudo-inverse drops directions without variance. With N not well above D any labels look separable: reduce D or
-    sample more images before reading much into it.
+    The pseudo-inverse drops directions without variance. Unless N is well above D, any labels look separable: reduce D or
+    sample more images before interpreting the score.
     """
     features, labels = _checked(features, labels)
     centred = features - features.mean(0)
-    # In the space of left singular vectors the covariance is the identity; the trace is then a sum of squares.
+    # In the basis of left singular vectors the covariance is the identity, so the trace is a sum of squares.
     left, values, _ = np.linalg.svd(centred, full_matrices=False)
     left = left[:, values > values.max(initial=0.0) * max(centred.shape) * np.finfo(np.float64).eps]
     means = [left[labels == label].mean(0) * math.sqrt((labels == label).sum()) for label in np.unique(labels)]
@@ -33,9 +33,9 @@ def h_score(features: np.ndarray, labels: np.ndarray) -> float:
 
 
 def log_me(features: np.ndarray, labels: np.ndarray) -> float:
-    """Log of the maximum evidence of Bayesian linear regression on each class's 0/1 labels, a mean over classes and N.
+    """Maximum log evidence per image of Bayesian linear regression on 0/1 labels, averaged over classes.
 
-    You et al. 2021 (LogME, ICML), with the fixed point of their algorithm 1 in the singular basis of the features.
+    LogME (You et al. 2021, ICML), with the fixed-point iteration of algorithm 1 in the singular basis of the features.
     """
     features, labels = _checked(features, labels)
     left, values, _ = np.linalg.svd(features, full_matrices=False)
@@ -47,7 +47,7 @@ def log_me(features: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _evidence(left: np.ndarray, spectrum: np.ndarray, target: np.ndarray, width: int) -> float:
-    """Log evidence over N at its maximum in (alpha, beta): prior precision of the weights, precision of the noise."""
+    """Log evidence / N, maximised over alpha (prior precision of the weights) and beta (precision of the noise)."""
     n = len(target)
     projected = left.T @ target  # the target in the singular basis
     outside = max(float(target @ target - projected @ projected), 0.0)
@@ -64,14 +64,14 @@ def _evidence(left: np.ndarray, spectrum: np.ndarray, target: np.ndarray, width:
     ratio = alpha / beta
     weights = float((spectrum * projected**2 / (spectrum + ratio) ** 2).sum())
     residual = float((projected**2 * (ratio / (spectrum + ratio)) ** 2).sum()) + outside
-    # Directions beyond the rank have spectrum 0 and add log(alpha) each, which cancels against the prior's own.
+    # Directions beyond the rank have spectrum 0 and add log(alpha) each, which the prior's term cancels.
     log_determinant = float(np.log(alpha + beta * spectrum).sum()) + (width - len(spectrum)) * math.log(alpha)
     evidence = width * math.log(alpha) + n * math.log(beta) - n * math.log(2 * math.pi) - log_determinant
     return (evidence - beta * residual - alpha * weights) / (2 * n)
 
 
 def knn_accuracy(features: np.ndarray, labels: np.ndarray) -> float:
-    """Leave-one-out accuracy of the 5 nearest neighbours (N - 1 where there are fewer) by cosine similarity.
+    """Leave-one-out accuracy of a vote of the 5 nearest neighbours (or all N - 1) by cosine similarity.
 
     Raises:
         ValueError: for fewer than two images.
@@ -83,17 +83,17 @@ def knn_accuracy(features: np.ndarray, labels: np.ndarray) -> float:
     nearest = NearestNeighbors(n_neighbors=neighbours, metric="cosine").fit(features).kneighbors(return_distance=False)
     voters = labels[nearest]  # without the image itself, nearest first
     votes = (voters[:, :, None] == np.unique(labels)).astype(np.float64)
-    votes *= (1 + 1e-6 * np.arange(neighbours, 0, -1))[None, :, None]  # the nearer voter decides a tie
+    votes *= (1 + 1e-6 * np.arange(neighbours, 0, -1))[None, :, None]  # nearer neighbours decide a tie
     return float((np.unique(labels)[votes.sum(1).argmax(1)] == labels).mean())
 
 
 def probe_accuracy(features: np.ndarray, labels: np.ndarray, seed: int = 0) -> float:
-    """Accuracy of a linear classifier (ridge, penalty picked inside) on images it was not fitted to, by 5 folds.
+    """Cross-validated accuracy (5 folds) of a ridge classifier whose penalty is selected within each training fold.
 
-    Classes with fewer images than folds lower the number of folds.
+    A class with fewer images than folds lowers the number of folds.
 
     Raises:
-        ValueError: when a class has a single image.
+        ValueError: when a class has only one image.
     """
     from sklearn.linear_model import RidgeClassifierCV
     from sklearn.model_selection import StratifiedKFold, cross_val_score
@@ -110,7 +110,7 @@ def probe_accuracy(features: np.ndarray, labels: np.ndarray, seed: int = 0) -> f
 
 
 def transferability(features: np.ndarray, labels: np.ndarray, seed: int = 0) -> dict[str, float]:
-    """Every score by name: h_score, log_me, knn_accuracy, probe_accuracy."""
+    """All scores by name: h_score, log_me, knn_accuracy, probe_accuracy."""
     return {
         "h_score": h_score(features, labels),
         "log_me": log_me(features, labels),
@@ -120,7 +120,7 @@ def transferability(features: np.ndarray, labels: np.ndarray, seed: int = 0) -> 
 
 
 def rank_correlation(scores: Sequence[float], results: Sequence[float]) -> float | None:
-    """Spearman's rank correlation of a score with trained results; None below three pairs or without any spread."""
+    """Spearman's rank correlation of scores and results; None for fewer than three pairs or when either is constant."""
     scores, results = np.asarray(scores, dtype=float), np.asarray(results, dtype=float)
     if len(scores) < 3 or np.ptp(scores) == 0 or np.ptp(results) == 0:
         return None

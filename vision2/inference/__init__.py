@@ -1,1 +1,1 @@
-"""A trained network in use: loaded from a checkpoint, evaluated, asked for predictions, exported."""
+"""Use a trained network: load it, predict with it, export it."""

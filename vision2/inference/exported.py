@@ -1,4 +1,4 @@
-"""A network in files that other programs run: ONNX and torch.export, both from images to probabilities."""
+"""Export a network to files that other programs run: ONNX and torch.export, both from images to probabilities."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from torch import Tensor
 from vision2.basics.errors import UserError
 from vision2.models.network import Network, Probabilities
 
-EXAMPLE_BATCH = 2  # a batch of one would be taken for a constant
-METADATA = "vision2.json"  # name of the metadata inside a .pt2 archive
+EXAMPLE_BATCH = 2  # a batch size of 1 would be treated as a constant
+METADATA = "vision2.json"  # name of the metadata file in a .pt2 archive
 INPUT, OUTPUT = "images", "probabilities"
-CHECKED_BATCHES = (1, 3)  # neither is the batch that the file was made with
+CHECKED_BATCHES = (1, 3)  # neither is the batch size of the export
 CHECKED_SEED = 1
 
 
 def example_images(image_size_px: int, count: int = EXAMPLE_BATCH, seed: int = 0) -> Tensor:
-    """Normally distributed, as normalised images roughly are."""
+    """Random images, normally distributed as normalised photographs roughly are."""
     return torch.randn(count, 3, image_size_px, image_size_px, generator=torch.Generator().manual_seed(seed))
 
 
@@ -32,10 +32,10 @@ def export_network(network: Network, path: Path, kind: str, metadata: dict) -> f
     """Write the file (`kind`: onnx or torch_export), run it, and compare it with the network.
 
     Returns:
-        The largest difference of a probability; NaN when either gives NaN, or when the shapes differ.
+        The largest difference in any probability; NaN if either gives NaN or the shapes differ.
 
     Raises:
-        UserError: when the optional packages of ONNX are not installed.
+        UserError: if the optional packages for ONNX are not installed.
     """
     write, run_file = (write_onnx, run_onnx) if kind == "onnx" else (write_torch_export, run_torch_export)
     image_size_px, differences = network.preprocessing.image_size_px, []
@@ -51,11 +51,11 @@ def export_network(network: Network, path: Path, kind: str, metadata: dict) -> f
 
 
 def write_torch_export(network: Network, path: Path, image_size_px: int, metadata: dict) -> None:
-    """A torch.export program (.pt2) with a dynamic batch size; `metadata` is in it as vision2.json."""
+    """A torch.export program (.pt2) with a dynamic batch size; `metadata` is stored in it as vision2.json."""
     images = example_images(image_size_px)
     with _quiet():
         program = torch.export.export(Probabilities(network), (images,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
-        archive = io.BytesIO()  # a path would have to end in .pt2, and a temporary file does not
+        archive = io.BytesIO()  # a path would have to end in .pt2, and the temporary one does not
         torch.export.save(program, archive, extra_files={METADATA: json.dumps(metadata, ensure_ascii=False)})
     path.write_bytes(archive.getvalue())
 
@@ -70,7 +70,7 @@ def write_onnx(network: Network, path: Path, image_size_px: int, metadata: dict)
     """An ONNX file with a dynamic batch size; each entry of `metadata` becomes JSON text in metadata_props.
 
     Raises:
-        UserError: when the optional packages are not installed.
+        UserError: if the optional packages are not installed.
     """
     _need_onnx()
     with _quiet():
@@ -104,7 +104,7 @@ def _need_onnx() -> None:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise UserError(
-            f"format=onnx needs the package {error.name}; install the optional group with: pip install 'vision2[onnx]',"
+            f"format=onnx needs the package {error.name}; install it with: pip install 'vision2[onnx]',"
             " or use format=torch_export"
         ) from error
 

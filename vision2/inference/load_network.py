@@ -1,4 +1,4 @@
-"""The network that a checkpoint or a file of weights holds, ready to predict."""
+"""Load the network of a checkpoint or of a file of weights, ready to predict."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from vision2.training.checkpoint import checkpoint_file, load_checkpoint
 
 @dataclass(frozen=True)
 class Trained:
-    """A network in evaluation mode, the names of its outputs, and the file that it came from.
+    """A network in evaluation mode, the names of its outputs, and the file it was loaded from.
 
-    `are_named`: whether these are names of classes; else the file does not say them, and they are numbers.
+    `are_named`: whether `classes` are class names; if the file does not name its classes, they are numbers.
     """
 
     network: Network
@@ -41,15 +41,17 @@ def trained_of_weights(weights: WeightsConfig, model: ModelConfig, image_size_px
     """A network with published or local weights and the classifier they come with.
 
     Raises:
-        UserError: when the weights are not available, or have no classifier: it would predict at random.
+        UserError: if the weights are unavailable, or have no classifier, so that predictions would be random.
     """
     if weights.name == "none" and not weights.path:
-        raise UserError("weights.name=none would predict at random; name a published set or give weights.path=FILE")
+        raise UserError(
+            "weights.name=none would predict at random; type weights.name=default (published weights) or weights.path=FILE"
+        )
     source = find_weights(replace(weights, name="default") if weights.name == "auto" else weights, model)
     outputs = outputs_of(source, model)
     if outputs is None:
         raise UserError(
-            f"{source.name} has no classifier on the features of {model.name}, so it would predict at random; name weights"
+            f"{source.name} has no classifier for the features of {model.name}, so it would predict at random; give weights"
             " that have one, or train one with strategy=feature_extraction"
         )
     classes = source.classes_of(outputs)
@@ -71,7 +73,7 @@ def load_network(checkpoint: dict, device: torch.device) -> Network:
     """The network of a checkpoint on `device`, in evaluation mode.
 
     Raises:
-        UserError: when the weights do not fit the model that the checkpoint names.
+        UserError: if the tensors do not match the model that the checkpoint names.
     """
     size = checkpoint["preprocessing"]["image_size_px"]
     config = ModelConfig(**checkpoint["model_config"])
@@ -80,6 +82,9 @@ def load_network(checkpoint: dict, device: torch.device) -> Network:
     try:
         network.load_state_dict(checkpoint["model"])
     except RuntimeError as error:
-        raise UserError(f"the checkpoint's weights do not fit {config.name}: {str(error).splitlines()[-1]}") from error
+        raise UserError(
+            f"the checkpoint's tensors do not match its model {config.name} ({str(error).splitlines()[-1].strip()});"
+            " use another checkpoint or train again"
+        ) from error
     network.preprocessing = Preprocessing.from_dict(checkpoint["preprocessing"])
     return network.to(device, memory_format=torch.channels_last).eval()

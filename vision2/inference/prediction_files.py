@@ -1,4 +1,4 @@
-"""Predictions for people and programs: a table, CSV, JSON, a contact sheet, and where the network looked."""
+"""Write predictions as a table, CSV, JSON, a contact sheet and attribution maps."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from vision2.pictures.contact_sheet import Tile, contact_sheet
 from vision2.pictures.gradcam import cam_overlays
 from vision2.pictures.images import as_pictures, save_picture
 
-MOST_COMMON = 3  # predictions named for a folder
-CAM_BATCH = 8  # backward passes hold activations
+MOST_COMMON = 3  # predicted classes listed for each folder
+CAM_BATCH = 8  # small, because backward passes keep activations in memory
 FILES = ("predictions.csv", "predictions.json", "contact_sheet.png")
 
 
 def as_table(predictions: Predictions, predictor: Predictor, top: int) -> str:
-    """The network, a line per image with its most probable classes, the files that could not be read, the folders."""
+    """The network, a line per image with its most probable classes, the unreadable files, and a table of the folders."""
     top = min(top, len(predictions.classes))
     rows = []
     for index, entry in enumerate(predictions.entries):
@@ -37,7 +37,7 @@ def as_table(predictions: Predictions, predictor: Predictor, top: int) -> str:
     parts = [heading, as_text(headings, rows)]
     if predictions.unreadable:
         lines = [f"  {printable(name)}: {why}" for name, why in predictions.unreadable.items()]
-        parts.append("not readable:\n" + "\n".join(lines))
+        parts.append("unreadable:\n" + "\n".join(lines))
     if len(predictions.entries) > 1:
         parts.append(as_text(*_folder_table(predictions)))
     return "\n\n".join(parts)
@@ -55,7 +55,7 @@ def as_csv(predictions: Predictions, _predictor: Predictor, top: int) -> str:
 
 
 def as_json(predictions: Predictions, predictor: Predictor, top: int) -> str:
-    """Everything a program may want to know."""
+    """Predictions, classes, preprocessing, unreadable files and folders, for other programs."""
     images = [
         {
             "image": entry.id,
@@ -76,13 +76,13 @@ def as_json(predictions: Predictions, predictor: Predictor, top: int) -> str:
         "folders": folders(predictions),
     }
     text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
-    return "\n".join(map(printable, text.split("\n"))) + "\n"  # its escapes are those of JSON
+    return "\n".join(map(printable, text.split("\n"))) + "\n"  # `printable` escapes as JSON does
 
 
 def folders(predictions: Predictions) -> list[dict]:
     """For each folder: its images, their predicted classes, and how many were predicted as the folder's own name.
 
-    `right` is None where the folder's name is not a class of the network.
+    `right` is None if the network has no class with the folder's name.
     """
     members: dict[str, list[int]] = {}
     for index, entry in enumerate(predictions.entries):
@@ -104,32 +104,32 @@ def _folder_table(predictions: Predictions) -> tuple[list[str], list[list[str]]]
         named = ", ".join(f"{printable(name)} {count / row['n']:.1%}" for name, count in common)
         right = "-" if row["right"] is None else f"{row['right']} ({row['right'] / row['n']:.1%})"
         rows.append([printable(row["folder"]), str(row["n"]), named, right])
-    return ["folder", "images", "mostly taken for", "right by the folder's name"], rows
+    return ["folder", "images", "mostly predicted", "correct by folder name"], rows
 
 
 def write_files(
     files: WrittenFiles, predictor: Predictor, predictions: Predictions, *, top: int, shown: int, gradcam: bool
 ) -> str:
-    """predictions.csv, predictions.json, contact_sheet.png with up to `shown` images, gradcam/IMAGE.png of each of them.
+    """Write predictions.csv, predictions.json, contact_sheet.png with up to `shown` images, and gradcam/IMAGE.png for each.
 
     Returns:
-        What was written, in words.
+        A description of what was written.
     """
     for name, text in zip(FILES, (as_csv, as_json), strict=False):
         write_text(files.path(name), text(predictions, predictor, top))
     count = len(predictions.entries)
-    indices = np.unique(np.linspace(0, count - 1, min(shown, count)).round().astype(int)).tolist()  # spread over all
+    indices = np.unique(np.linspace(0, count - 1, min(shown, count)).round().astype(int)).tolist()  # evenly spread
     maps = _write_pictures(files, predictor, predictions, indices, gradcam=gradcam)
     words = f"{files.folder}/{', '.join(FILES)} ({len(indices)} of {count} images)"
     if gradcam:
-        words += ", gradcam/" if maps else "; no Grad-CAM: this network passes no gradients back to the image"
+        words += ", gradcam/" if maps else "; no Grad-CAM, which needs a spatial layer and a classifier with gradients"
     return words
 
 
 def _write_pictures(
     files: WrittenFiles, predictor: Predictor, predictions: Predictions, indices: list[int], *, gradcam: bool
 ) -> bool:
-    """The contact sheet of some images; whether there are maps of them."""
+    """Write the contact sheet of some images, and maps if they are possible; return whether there are maps."""
     entries = [predictions.entries[index] for index in indices]
     images = network_inputs(predictor, entries)
     pictures = as_pictures(images, predictor.network.preprocessing)
@@ -147,7 +147,7 @@ def _write_pictures(
 
 
 def _inside(name: str) -> str:
-    """A relative path that stays below the folder it is joined to: the member names of a zip can be anything."""
+    """A relative path that cannot leave the folder it is joined to, as the member names of a zip can be anything."""
     parts = PurePath(name).parts
     return "/".join(part for part in parts if part not in ("..", PurePath(name).anchor)) or "image"
 

@@ -1,4 +1,4 @@
-"""A network with class names, and its predictions for image files, read by the same rules as training data."""
+"""A network with class names, and its predictions for image files, which are read like training data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from vision2.models.network import Network
 from vision2.models.settings import ModelConfig, WeightsConfig
 
 THREADS = 4
-LISTS = (".txt", ".csv")  # endings of lists of images
+LISTS = (".txt", ".csv")  # extensions of image lists
 LIST_HEADINGS = ("image", "path", "file", "filename", "file_name")
 
 
@@ -33,8 +33,8 @@ LIST_HEADINGS = ("image", "path", "file", "filename", "file_name")
 class Predictor:
     """A network in evaluation mode with the names of its outputs.
 
-    `decode_px`: photographs are read at this shorter side, as the run's own data set was; None reads them whole.
-    `explainable`: whether gradients flow back from its outputs, as Grad-CAM needs; they do not from votes of neighbours.
+    `decode_px`: photographs are decoded at this shorter side, as in the run's own data set; None decodes them in full.
+    `explainable`: whether gradients flow back from its outputs, as Grad-CAM requires; neighbours' votes have none.
     """
 
     network: Network
@@ -42,7 +42,7 @@ class Predictor:
     source: str
     decode_px: int | None
     explainable: bool = True
-    are_named: bool = True  # else `classes` are numbers
+    are_named: bool = True  # if not, `classes` are numbers
 
     @property
     def device(self) -> torch.device:
@@ -59,14 +59,14 @@ class Predictions:
     unreadable: dict[str, str] = field(default_factory=dict)  # id -> reason
 
     def top(self, index: int, count: int) -> list[tuple[int, float]]:
-        """(class, probability) of one image, the most probable first."""
+        """(class index, probability) of one image, the most probable class first."""
         row = self.probabilities[index]
         order = np.argsort(-row, kind="stable")[:count]
         return [(int(found), float(row[found])) for found in order]
 
 
 def predictor_of_checkpoint(path: str, device: torch.device) -> Predictor:
-    """The network of a checkpoint (or of the run folder that holds one); photographs are read as in its evaluation."""
+    """The network of a checkpoint (or of the run folder that holds one); photographs are read as in its run."""
     found = trained_of_checkpoint(path, device)
     decode_px = round(found.network.preprocessing.image_size_px / CROP_SHARE)
     return Predictor(found.network, found.classes, found.source, decode_px, is_differentiable(found.network.head))
@@ -81,10 +81,10 @@ def predictor_of_weights(
 
 
 def list_images_of(place: str) -> Listing:
-    """The images at `place` (one file, everything below a folder or in a zip, the lines of a list), and what else is there.
+    """The images at `place` (a file, a folder and those below it, a zip, the lines of a list), and notes on the other files.
 
     Raises:
-        UserError: when the place does not exist, or has no image in it.
+        UserError: if the place does not exist or holds no images.
     """
     path = existing_path(place, "images")
     if path.suffix.lower() in LISTS and path.is_file():
@@ -101,7 +101,7 @@ def list_images_of(place: str) -> Listing:
 
 
 def _listed(file: Path) -> list[FileEntry]:
-    """The first column of each line, relative to the list's own folder, in the list's order."""
+    """The files in the first column, relative to the list's own folder, in the list's order."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
@@ -111,7 +111,7 @@ def _listed(file: Path) -> list[FileEntry]:
     if names and names[0].lower() in LIST_HEADINGS and not (file.parent / names[0]).exists():
         names = names[1:]
     if not names:
-        raise UserError(f"images={file} is an empty list; write the path of one image per line")
+        raise UserError(f"images={file} is an empty list; write one image path per line")
     return [FileEntry(file.parent / name, name) for name in names]
 
 
@@ -122,10 +122,10 @@ def predict_images(
     batch_size: int,
     progress: Callable[[int], object] | None = None,
 ) -> Predictions:
-    """Predict every file that can be read; the others are listed with the reason.
+    """Predict every file that can be read; list the others with the reason.
 
     Raises:
-        UserError: when none can be read.
+        UserError: if none can be read.
     """
     result, found = Predictions(predictor.classes), []
     for part, images in _inputs(predictor, entries, batch_size, result.unreadable):
@@ -136,20 +136,22 @@ def predict_images(
             progress(batch_size)
     if not found:
         name, reason = next(iter(result.unreadable.items()))
-        raise UserError(f"none of the {len(entries)} images can be read; first: {name} ({reason})")
+        raise UserError(
+            f"none of the images can be read ({len(entries)} given, the first {name}: {reason}); give others with images=FOLDER"
+        )
     result.probabilities = np.concatenate(found)
     return result
 
 
 def network_inputs(predictor: Predictor, entries: Sequence[FileEntry]) -> Tensor:
-    """(N, 3, S, S) normalised on the device: what the network saw of readable images."""
+    """Normalised images (N, 3, S, S) on the device, as the network saw the readable ones."""
     return torch.cat([images for _, images in _inputs(predictor, entries, len(entries) or 1, {})])
 
 
 def _inputs(
     predictor: Predictor, entries: Sequence[FileEntry], batch_size: int, unreadable: dict[str, str]
 ) -> Iterator[tuple[list[FileEntry], Tensor]]:
-    """Batches of the readable files and their images; a batch without any is skipped."""
+    """Yield the readable files of each batch and their images; a batch without any is skipped."""
     view = View(predictor.network.preprocessing, augment=None, seed=0, num_classes=len(predictor.classes))
 
     def read(entry: FileEntry) -> Tensor | str:

@@ -1,1 +1,1 @@
-"""Running a job so that whatever happens to it is recorded: signals, outcomes, sweeps."""
+"""Run jobs so that every outcome is recorded: signals, failures, evaluations, sweeps."""

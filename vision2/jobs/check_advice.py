@@ -1,4 +1,4 @@
-"""Was the advice right? Train every candidate strategy on a small budget and compare on validation."""
+"""Check the advice: train every candidate strategy on a small budget and compare them on validation."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from vision2.stats.verdict import CONTRADICTED, judge_shares
 
 
 def check_advice(overrides: Sequence[str], advice: Advice, evidence: Evidence) -> dict:
-    """Train the candidates once and say which is best on validation; the test split is not asked to choose.
+    """Train each candidate once and report which is best on validation; the test split plays no part in the choice.
 
-    The scores' rank correlation is that with the validation accuracy of a classifier on each layer.
+    Rank correlations are between the scores of the layers and the validation accuracies of classifiers trained on them.
     """
     rows, curve = _train_candidates(overrides, advice, evidence)
     finished = [row for row in rows if row["val_accuracy"] is not None]
@@ -25,17 +25,17 @@ def check_advice(overrides: Sequence[str], advice: Advice, evidence: Evidence) -
     best = max(finished, key=lambda row: row["val_accuracy"])
     advised = next((row for row in finished if row["name"] == advice.strategy), best)
     judged = judge_shares(advised["val_accuracy"], advised["n"], best["val_accuracy"], best["n"])
-    right = "right" if advised is best else "wrong" if judged == CONTRADICTED else "not shown wrong"
+    right = "right" if advised is best else "wrong" if judged == CONTRADICTED else "not shown to be wrong"
     print("\n" + "\n".join(f"{row['name']:20} validation accuracy {row['val_accuracy']:.2%}" for row in finished))
     print(f"the advice ({advice.strategy}) was {right} on this budget; best: {best['name']} (n = {best['n']:,})")
     ranks = _rank_correlations(evidence, curve)
     shown = ", ".join(f"{name} {value:+.2f}" for name, value in ranks.items() if value is not None)
-    print(f"rank correlation over {len(curve)} layers with the trained classifier: {shown or 'no spread'}")
+    print(f"rank correlation with the trained classifier over {len(curve)} layers: {shown or 'undefined (all equal)'}")
     return {"candidates": rows, "verdict": right, "best": best["name"], "layers": curve, "rank_correlation": ranks}
 
 
 def _train_candidates(overrides: Sequence[str], advice: Advice, evidence: Evidence) -> tuple[list[dict], list[dict]]:
-    """(name, run, error, validation accuracy and n of each strategy; the curve over layers of feature extraction)."""
+    """Return (name, run, error, validation accuracy and n of each strategy; the accuracy of feature extraction by layer)."""
     budget = [] if any(override.startswith("train.epochs=") for override in overrides) else ["train.epochs=3"]
     layers = f"strategy.layer={'+'.join(evidence.scores)}"
     candidates = {
@@ -58,7 +58,7 @@ def _train_candidates(overrides: Sequence[str], advice: Advice, evidence: Eviden
 
 
 def _rank_correlations(evidence: Evidence, curve: list[dict]) -> dict[str, float | None]:
-    """Of each score of a layer with what a classifier trained on it reached on validation."""
+    """The rank correlation of each score with the validation accuracy of a classifier trained on the same layer."""
     trained = {row["layer"]: row["val_accuracy"] for row in curve}
     return {
         score: rank_correlation([evidence.scores[layer][score] for layer in trained], list(trained.values()))

@@ -1,4 +1,4 @@
-"""`mode=eval`: metrics of a saved network, with the classes and preprocessing of its checkpoint or file of weights."""
+"""`mode=eval`: metrics of a saved network, with the classes and preprocessing of its checkpoint or weights file."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ PREDICTION_COLUMNS = ("split", "image", "class", "predicted", "probability", "pr
 
 
 def evaluate(config: Config) -> dict:
-    """Metrics of `config.checkpoint`, or of the file in `config.weights` with its own head.
+    """Compute the metrics of `config.checkpoint`, or of the file in `config.weights` with its own head.
 
-    Also written beside that file, with the prediction for each image. The run's own data evaluated on its validation and
-    test splits, other data on all their images (or on the parts `val` and `test` that they come with).
+    They are also written next to that file, with the prediction for each image. The run's own data are evaluated on its
+    validation and test splits, other data on all their images (or on the parts `val` and `test` that they come with).
 
     Raises:
-        UserError: for an unusable file, a head that nothing trained, or a data set whose classes are not the file's.
+        UserError: for an unusable file, an untrained head, or a data set whose classes are not the file's.
     """
     device = choose_device(config.device)
     trained = _trained(config, device)
@@ -75,13 +75,13 @@ def evaluate(config: Config) -> dict:
 
 
 class _Files:
-    """Where an evaluation is written: its name carries the data, so that two data sets never share a file."""
+    """The files of an evaluation; their name depends on the data, so that two data sets never share one."""
 
     def __init__(self, config: Config, trained: Trained, splits: dict[str, Split]):
         digest = hashlib.blake2b("\n".join(split.name + i for split in splits.values() for i in split.ids).encode())
         place = str(Path(config.dataset.root).expanduser().resolve()) if config.dataset.root else ""
         digest.update(place.encode())
-        weights = "" if config.checkpoint else f"-{trained.file.stem}"  # several may share a folder
+        weights = "" if config.checkpoint else f"-{trained.file.stem}"  # several weights files may share a folder
         self.stem = f"evaluation-{config.dataset.name}-{digest.hexdigest()[:8]}{weights}"
         self.files = WrittenFiles(trained.file.parent, *(self.stem + suffix for suffix in (".csv", ".json")))
 
@@ -96,38 +96,38 @@ def _trained(config: Config, device: torch.device) -> Trained:
 
 
 def classes_of(trained: Trained, own: Sequence[str]) -> list[str]:
-    """The classes of the network's outputs. Where the file does not name them they are the data set's, in its order.
+    """The classes of the network's outputs. If the file does not name them, they are those of the data set, in its order.
 
     Raises:
-        UserError: where the file does not name them and has another number of them.
+        UserError: if the file does not name them and their number differs from the data set's.
     """
     if trained.are_named:
         return list(trained.classes)
     if len(own) != len(trained.classes):
         raise UserError(
-            f"{trained.source} has a head for {len(trained.classes)} classes and the data set has {len(own)}; give the"
-            " file's class names with weights.classes=FILE, one per line, or the data set it was trained on"
+            f"{trained.source} has a head for {len(trained.classes)} classes but the data set has {len(own)}; give the"
+            " file's class names, one per line, with weights.classes=FILE, or use the data set it was trained on"
         )
     print(
-        f"warning: nothing says which classes {trained.source} predicts; they are taken in the data set's order"
-        f" ({', '.join(map(printable, own[:CLASSES_SHOWN]))}...); weights.classes=FILE names them, one per line",
+        f"warning: {trained.source} does not name its classes, so they are assumed to be in the data set's order"
+        f" ({', '.join(map(printable, own[:CLASSES_SHOWN]))}...); to name them, one per line, set weights.classes=FILE",
         flush=True,
     )
     return list(own)
 
 
 def _preprocessing(config: Config, network: Network, splits: dict[str, Split]) -> Preprocessing:
-    """A file of weights is used as in training from it: images of one fixed size are seen whole."""
+    """A weights file is evaluated as a run trained from it would be: images of one fixed size are used whole."""
     preprocessing = network.preprocessing
     fixed = all(split.images.fixed_size_px is not None for split in splits.values())
     return preprocessing if config.checkpoint or not fixed else replace(preprocessing, resize_px=preprocessing.image_size_px)
 
 
 def _splits(config: Config, trained: Trained) -> tuple[list[str], dict[str, Split]]:
-    """The classes of the network's outputs, and what is evaluated, with labels in their order."""
+    """The classes of the network's outputs, and the splits to evaluate, with labels in the order of these classes."""
     store_px, folder = round(trained.network.preprocessing.image_size_px / CROP_SHARE), trained.file.parent
     seen = trained_on(folder, config.dataset) or _trained_on_copy(folder, config.dataset)
-    if seen or not config.dataset.root:  # the run's own data, or a set that has no place of its own
+    if seen or not config.dataset.root:  # the run's own data, or a data set without dataset.root
         data = open_dataset(config.dataset, seed=config.seed, store_px=store_px)
         own, splits, report = data.classes, {"val": data.val, "test": data.test}, data.report
         _check_not_trained_on(splits, seen)
@@ -140,7 +140,7 @@ def _splits(config: Config, trained: Trained) -> tuple[list[str], dict[str, Spli
 
 
 def _trained_on_copy(folder: Path, dataset: DatasetConfig) -> frozenset[str]:
-    """Ids that the run in `folder` was trained on, when `dataset` holds the same files at another place."""
+    """Ids of the images that the run in `folder` was trained on, if `dataset` holds the same files in another place."""
     with suppress(UserError, OSError, ValueError, KeyError, TypeError):
         split = RunRecord(folder).split()
         if split["report"]["digest"] == data_digest(dataset):
@@ -169,8 +169,8 @@ def _check_not_trained_on(splits: dict[str, Split], trained: frozenset[str]) -> 
         seen = len(trained.intersection(split.ids))
         if seen:
             raise UserError(
-                f"{seen:,} of the {len(split):,} images of the {split.name} split are images the checkpoint was trained on;"
-                " leave out seed, dataset.val_fraction and dataset.test_fraction, so that the run's own split is used"
+                f"the checkpoint was trained on {seen:,} of the {len(split):,} images of the {split.name} split; leave out"
+                " seed, dataset.val_fraction and dataset.test_fraction, so that the run's own split is used"
             )
 
 
@@ -183,8 +183,8 @@ def in_classes_of(split: Split, own: Sequence[str], classes: Sequence[str]) -> S
     unknown = [name for name in own if name not in classes]
     if unknown:
         raise UserError(
-            f"the data set has a class '{unknown[0]}' that the checkpoint lacks{suggest(unknown[0], classes)};"
-            " use data with the checkpoint's classes, or select classes with dataset.classes"
+            "the data set may only have classes of the checkpoint (dataset.classes=[NAME,...] selects some), which lacks"
+            f" '{unknown[0]}'{suggest(unknown[0], classes)}"
         )
     position = np.array([classes.index(name) for name in own])
     return replace(split, labels=position[split.labels])

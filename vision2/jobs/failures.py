@@ -1,4 +1,4 @@
-"""What went wrong in a job, in one sentence: out of memory, a full disk, or an internal error and where its trace is."""
+"""Explain in one sentence why a job failed: out of memory, a full disk, or an internal error and where its traceback is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vision2.basics.errors import UserError, is_disk_full
 from vision2.config.schema import Config
 from vision2.runs.records import ERROR
 
-# What allocators say where they raise no exception of their own: CPU (Linux, Windows), MPS, CUDA and its libraries.
+# Messages of allocators that raise a plain RuntimeError: CPU (Linux, Windows), MPS, CUDA and its libraries.
 OUT_OF_MEMORY = (
     "can't allocate memory",
     "not enough memory",
@@ -30,19 +30,19 @@ OUT_OF_MEMORY = (
 
 
 def explain(error: Exception, config: Config) -> str | None:
-    """The sentence for something the user can mend; None for an internal error."""
+    """The sentence for a problem that the user can solve; None for an internal error."""
     if isinstance(error, UserError):
         return str(error)
     if is_out_of_memory(error):
         return _memory_advice(config)
     if is_disk_full(error):
-        return f"the disk is full ({error.strerror}): free some space, or choose another with output_dir and dataset.cache_dir"
+        return f"the disk is full ({error.strerror}): free some space, or use another disk (output_dir, dataset.cache_dir)"
     return None
 
 
 @contextmanager
-def no_traces_of_threads() -> Iterator[None]:
-    """Threads print no trace for a full disk: TensorBoard's writer reports it to the main thread too."""
+def no_thread_tracebacks() -> Iterator[None]:
+    """Keep threads from printing a traceback for a full disk: TensorBoard's writer also reports it to the main thread."""
     previous = threading.excepthook
 
     def report(thread: threading.ExceptHookArgs) -> None:
@@ -68,12 +68,12 @@ def _memory_advice(config: Config) -> str:
     return (
         f"out of memory with train.batch_size={config.train.batch_size or 'auto'}, dataset.image_size_px="
         f"{config.dataset.image_size_px or 'auto'}, train.precision={config.train.precision}: halve the batch size and"
-        f" double train.accumulate, use smaller images{cache}, or train.precision=bfloat16"
+        f" double train.accumulate, use smaller images{cache}, or set train.precision=bfloat16"
     )
 
 
 def internal_error(error: Exception, run_dir: Path | None) -> str:
-    """The sentence for an error of ours; its trace goes to the run folder, or else to the folder for temporary files."""
+    """The sentence for an internal error; its traceback is written to the run folder or else to the temporary folder."""
     text = f"internal error: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
     for folder in (run_dir, Path(tempfile.gettempdir())):
         if folder is None:
@@ -83,5 +83,5 @@ def internal_error(error: Exception, run_dir: Path | None) -> str:
             write_text(file, "".join(traceback.format_exception(error)))
         except UserError:
             continue
-        return f"{text} (trace in {file})"
-    return f"{text} (its trace could not be written)"
+        return f"{text} (traceback in {file})"
+    return f"{text} (its traceback could not be written)"

@@ -1,4 +1,4 @@
-"""Run one job; whatever happens to it is recorded in its own summary and reported in one sentence."""
+"""Run one job; every outcome is recorded in the run's summary and reported in one sentence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vision2.config.command import USER_MISTAKE
 from vision2.config.schema import Config
 from vision2.experiment import run
 from vision2.jobs.evaluate import evaluate
-from vision2.jobs.failures import explain, internal_error, no_traces_of_threads
+from vision2.jobs.failures import explain, internal_error, no_thread_tracebacks
 from vision2.jobs.signals import Stopped, stopping_on_signals
 from vision2.runs.records import RunRecord
 from vision2.runs.run_folder import check_can_write, create_run_dir, lock_run
@@ -32,7 +32,7 @@ class Outcome:
 
 @dataclass
 class _Job:
-    """One job and its run folder, which is created (or, resumed, changed) only when there is something to write."""
+    """A job and its run folder, which is created (or, when resuming, changed) only once there is something to write."""
 
     config: Config
     command: str
@@ -40,7 +40,7 @@ class _Job:
     lock: FileLock | None = None
 
     def prepare(self) -> None:
-        """Refuse what cannot be written, before an hour of decoding; nothing is created or changed."""
+        """Check before an hour of decoding that the run can be written, and lock the folder of a resumed run."""
         if self.config.resume:
             self.lock = lock_run(self._resumed())
         else:
@@ -84,10 +84,10 @@ class _Job:
 
 
 def run_recorded(config: Config, command: str) -> Outcome:
-    """Run one job; whatever happens to it is one sentence, and is recorded in the run's own summary."""
+    """Run one job and return how it ended, which is also recorded in the run's summary."""
     job = _Job(config, command)
     try:
-        with stopping_on_signals(), no_traces_of_threads():
+        with stopping_on_signals(), no_thread_tracebacks():
             if config.mode == "eval":
                 return Outcome("completed", None, 0, summary=evaluate(config))
             job.prepare()
@@ -128,7 +128,7 @@ def describe_metrics(metrics: dict) -> str:
 
 
 def stop_if_interrupted(outcome: Outcome) -> None:
-    """Whoever runs several jobs ends with the one that the user stopped.
+    """End a series of jobs if the user stopped this one.
 
     Raises:
         Stopped: with the signal that stopped the job.

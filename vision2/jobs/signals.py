@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as one exception, so that a run can record how it ended."""
+"""Turn Ctrl-C and SIGTERM into one exception, so that a run can record how it ended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-AGAIN_S = 0.05
+RESEND_AFTER_S = 0.05
 
 
 class Stopped(KeyboardInterrupt):
@@ -22,7 +22,7 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def stopping_on_signals() -> Iterator[None]:
-    """SIGTERM and Ctrl-C raise `Stopped` in the main thread. Other threads cannot set handlers and go without."""
+    """Raise `Stopped` in the main thread on SIGTERM and Ctrl-C; other threads cannot set handlers, so there nothing changes."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -32,7 +32,7 @@ def stopping_on_signals() -> Iterator[None]:
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        with _sending_lost_ones_again():
+        with _resending_lost_signals():
             yield
     finally:
         for number, handler in previous.items():
@@ -40,21 +40,21 @@ def stopping_on_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _sending_lost_ones_again() -> Iterator[None]:
-    """Python ignores what is raised in a destructor or a weak reference's callback; a signal that meets one comes again."""
+def _resending_lost_signals() -> Iterator[None]:
+    """Send a signal again if Python ignored its exception, as it does in a destructor or a weak reference's callback."""
     report, timers = sys.unraisablehook, []
 
-    def again(ignored: sys.UnraisableHookArgs) -> None:
+    def resend(ignored: sys.UnraisableHookArgs) -> None:
         if not isinstance(ignored.exc_value, Stopped):
             report(ignored)
             return
-        timers.append(threading.Timer(AGAIN_S, os.kill, (os.getpid(), ignored.exc_value.number)))
+        timers.append(threading.Timer(RESEND_AFTER_S, os.kill, (os.getpid(), ignored.exc_value.number)))
         timers[-1].start()
 
-    sys.unraisablehook = again
+    sys.unraisablehook = resend
     try:
         yield
-        for timer in timers:  # within the block, so that none arrives when its handler has gone
+        for timer in timers:  # inside the block, so that no signal arrives after its handler is gone
             timer.join()
     finally:
         sys.unraisablehook = report

@@ -1,4 +1,4 @@
-"""Strategies under an equal budget: one job per strategy and seed, and what their differences to the baseline show."""
+"""Compare strategies on an equal budget: one job per strategy and seed, judged by their differences from the baseline."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WORDS = {SUPPORTED: HELPS, CONTRADICTED: HURTS, INCONCLUSIVE: NOT_SHOWN}
 SENTENCES = {
     HELPS: "helps: it beats {baseline} on this budget",
     HURTS: "hurts: {baseline} is better on this budget (negative transfer)",
-    NOT_SHOWN: "shows no difference to {baseline} at 95 %; more seeds narrow the interval",
+    NOT_SHOWN: "shows no difference from {baseline} at 95 %; more seeds narrow the interval",
 }
 
 
@@ -41,32 +41,32 @@ class Job:
 
 @dataclass(frozen=True)
 class Effect:
-    """What one strategy does compared with the baseline. Accuracies and their differences are shares of 1."""
+    """The effect of one strategy compared with the baseline. Accuracies and their differences are fractions of 1."""
 
     name: str
     accuracy: Estimate
-    difference: Estimate | None  # None for the baseline itself, and without a common seed
+    difference: Estimate | None  # None for the baseline itself, or without a common seed
     verdict: str | None
 
 
 def plan(overrides: list[str], *, strategies: Sequence[str], source: str | None, seeds: Sequence[int]) -> list[Job]:
-    """The jobs of every seed; the first is one of the baseline.
+    """The jobs of every seed, starting with one of the baseline.
 
     Raises:
         UserError: with every problem of every job, each reported once.
     """
     taken = [word for word in overrides if word.partition("=")[0] in OWN]
     if taken:
-        raise UserError(f"'{taken[0]}' is chosen by the comparison itself; use strategies=... and seeds=...")
+        raise UserError(f"'{taken[0]}' is set by the comparison itself; leave it out and use strategies=A,B and seeds=0,1")
     arms = _arms(strategies, source, overrides)
     lines = [(name, [*overrides, *own, f"seed={seed}"]) for seed in seeds for name, own in arms]
     return try_all(lambda line: Job(*line, load_config([*line[1], "skip_finished=true"])), lines)
 
 
 def _arms(strategies: Sequence[str], source: str | None, overrides: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """(name, its own overrides) of each strategy; with `source`, each one that transfers also from that run.
+    """(name, its own overrides) of each strategy; with `source`, transfer strategies also start from that run.
 
-    A model without published weights transfers from the run only.
+    If the model has no published weights, they start only from that run.
     """
     found = []
     for name in dict.fromkeys(strategies):
@@ -91,27 +91,27 @@ def _has_weights(overrides: Sequence[str]) -> bool:
 
 
 def compare(jobs: Sequence[Job]) -> int:
-    """Run the jobs, print and write the comparison; 1 when a job failed.
+    """Run the jobs, then print and write the comparison; return 1 if a job failed.
 
     Raises:
-        UserError: for weights or a source run that cannot be used (before anything is trained), or no baseline.
+        UserError: if weights or a source run cannot be used (before anything is trained), or no baseline run finished.
     """
     from vision2.jobs.sweep import sweep_job
 
     _check_sources(jobs)
     folder = SweepFolder(create_sweep_dir(Path(jobs[0].config.output_dir)))
-    print(f"{len(jobs)} jobs; the comparison goes to {folder.path}", flush=True)
+    print(f"{len(jobs)} jobs; the comparison will be written to {folder.path}", flush=True)
     for number, job in enumerate(jobs, start=1):
         sweep_job(job.config, shlex.join(["python", "-m", "vision2.train", *job.overrides]), folder, number=number)
     done, baseline = folder.jobs(), jobs[0].strategy
     results = _accuracies(jobs, done)
     if not results[baseline]:
-        raise UserError(f"no run of {baseline} finished, so there is nothing to compare with")
+        raise UserError(f"no run of {baseline} finished, so there is nothing to compare with; see the errors above")
     found = effects(results, baseline)
     print("\n" + _text(found, baseline))
     failed = [row for row in done if row["status"] == "failed"]
     for row in failed:
-        print(f"failed, and left out above: {row['command']}: {row['error']}", file=sys.stderr)
+        print(f"failed, and left out of the comparison: {row['command']}: {row['error']}", file=sys.stderr)
     record = [
         {"strategy": e.name, "verdict": e.verdict, "accuracy": e.accuracy._asdict(), "by_seed": results[e.name]}
         | {"difference": e.difference._asdict() if e.difference else None}
@@ -123,7 +123,7 @@ def compare(jobs: Sequence[Job]) -> int:
 
 
 def _check_sources(jobs: Sequence[Job]) -> None:
-    """Look at what every strategy transfers from before one of them is trained."""
+    """Check the weights that every strategy starts from, before any of them is trained."""
     from vision2.models.weights.load import find_weights
     from vision2.preparation import wanted_weights
 
@@ -142,7 +142,7 @@ def _accuracies(jobs: Sequence[Job], done: Sequence[dict]) -> dict[str, dict[int
 
 
 def effects(results: Mapping[str, Mapping[int, float]], baseline: str) -> list[Effect]:
-    """Effects of every strategy in `results` (test accuracy by name and seed) compared with `baseline`."""
+    """The effect of every strategy in `results` (test accuracy by name and seed) compared with `baseline`."""
     found = []
     for name, by_seed in results.items():
         if not by_seed:
@@ -159,7 +159,7 @@ def effects(results: Mapping[str, Mapping[int, float]], baseline: str) -> list[E
 
 def _text(found: Sequence[Effect], baseline: str) -> str:
     """The table and a sentence for each strategy."""
-    headings = ["strategy", "test accuracy", f"difference to {baseline} (points)", "seeds", "verdict"]
+    headings = ["strategy", "test accuracy", f"difference from {baseline} (points)", "seeds", "verdict"]
     rows = [[e.name, _percent(e.accuracy), _points(e.difference), str(e.accuracy.n), e.verdict or "baseline"] for e in found]
     sentences = [f"{e.name} {SENTENCES[e.verdict].format(baseline=baseline)}" for e in found if e.verdict]
     return "\n".join([as_text(headings, rows), *sentences])

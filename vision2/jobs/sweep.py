@@ -1,4 +1,4 @@
-"""The jobs of a sweep: skip what is finished, run the rest, and report every failure at the end."""
+"""Run the jobs of a sweep: skip finished ones, run the rest, and report every failure at the end."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ SHARED_WITH_BEFORE = ("model", "device", "dataset.cache", "dataset.workers", "tr
 
 
 def run_before(config: Config, overrides: Sequence[str]) -> Path:
-    """The finished run that `experiment.before` describes: an earlier one with the same settings, or made now.
+    """The finished run that `experiment.before` describes: an earlier one with the same settings, or one trained now.
 
     Args:
-        overrides: what the user typed; model, image size and training settings among them hold for this run too.
+        overrides: those of the user; model, device, cache and precision among them also apply to this run.
 
     Raises:
-        UserError: when that run fails.
+        UserError: if that run fails.
     """
     shared = [override for override in overrides if override.startswith(SHARED_WITH_BEFORE)]
     own = [f"train.epochs={config.train.epochs}", f"dataset.image_size_px={config.dataset.image_size_px or 'null'}"]
@@ -48,7 +48,7 @@ def run_before(config: Config, overrides: Sequence[str]) -> Path:
     source = load_config(overrides)
     done = already_finished(source)
     if done is None:
-        print("\nfirst the run to transfer from: " + " ".join(overrides), flush=True)
+        print("\ntraining the run to transfer from: " + " ".join(overrides), flush=True)
         outcome = run_recorded(source, shlex.join(["python", "-m", "vision2.train", *overrides]))
         stop_if_interrupted(outcome)
         if outcome.status != "completed":
@@ -58,7 +58,7 @@ def run_before(config: Config, overrides: Sequence[str]) -> Path:
 
 
 def already_finished(config: Config) -> Path | None:
-    """The folder of a completed run that gave this very result, when `skip_finished` asks to look for one."""
+    """The folder of a completed run with this same result, if `skip_finished` is set and there is one."""
     if not config.skip_finished:
         return None
 
@@ -73,17 +73,18 @@ def sweep_job(config: Config, command: str, folder: SweepFolder, *, number: int,
     """Run one job of a sweep and record its outcome; returns the validation accuracy, for optimising sweepers.
 
     Args:
-        number: of the job in its sweep, from 1.
-        own_log: its output goes to a file in the sweep's folder, because other jobs run at the same time.
+        number: position of the job in its sweep, from 1.
+        own_log: write its output to a file in the sweep's folder, because other jobs run at the same time.
 
     Raises:
-        Stopped: to end the sweep when the user stopped the job.
+        Stopped: to end the sweep if the user stopped the job.
     """
     done = already_finished(config)
     if done is not None:
         outcome = Outcome("skipped", done, 0)
     elif own_log:
-        outcome = Outcome("failed", None, USER_MISTAKE, f"its log in {folder.path} cannot be written")
+        error = f"cannot write its log in {folder.path}; free some space or set output_dir=FOLDER"
+        outcome = Outcome("failed", None, USER_MISTAKE, error)
         with suppress(OSError), output_to(folder.path / f"job-{number}.log"):
             outcome = run_recorded(config, command)
     else:
@@ -98,7 +99,7 @@ def sweep_job(config: Config, command: str, folder: SweepFolder, *, number: int,
 
 
 def finish_sweep(folder: SweepFolder, plan: SweepPlan) -> int:
-    """Print and write the table and the report of a sweep, and name every job that failed."""
+    """Print and write the table and the report of a sweep, and list every failed job; return the exit code."""
     jobs = folder.jobs()
     counts = Counter(job["status"] for job in jobs)
     shown = ", ".join(f"{count} {status}" for status, count in counts.items())
@@ -113,10 +114,10 @@ def finish_sweep(folder: SweepFolder, plan: SweepPlan) -> int:
 
 
 def _report(folder: SweepFolder, language: str) -> bool:
-    """Write the report and print its table; where it cannot be written the table is printed all the same.
+    """Write the report and print its table; return False if only the table could be printed.
 
     Raises:
-        Stopped: when the user stops it; no half report is left.
+        Stopped: if the user stops it; no partial report is left.
     """
     from vision2.report.build import write_report
     from vision2.report.tables import printed

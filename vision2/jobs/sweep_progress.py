@@ -1,4 +1,4 @@
-"""One line for each job of a sweep whose jobs run in processes of their own, each with its own log."""
+"""Print one line per job of a sweep whose jobs run in separate processes, each with its own log."""
 
 from __future__ import annotations
 
@@ -40,6 +40,6 @@ def printing_ends(folder: SweepFolder, total: int) -> Iterator[None]:
 
 @contextmanager
 def output_to(file: Path) -> Iterator[None]:
-    """What is printed goes to `file`, line by line."""
+    """Redirect everything printed to `file`, line by line."""
     with file.open("a", encoding="utf-8", buffering=1) as stream, redirect_stdout(stream), redirect_stderr(stream):
         yield

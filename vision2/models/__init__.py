@@ -1,1 +1,1 @@
-"""The catalogue: what is published about each model, how it is built, where its weights come from."""
+"""The model catalogue: published numbers, how each model is built, and where its weights come from."""

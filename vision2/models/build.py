@@ -1,4 +1,4 @@
-"""From a configuration to a network with a class count, its initial weights drawn from one stream."""
+"""Build the network that a configuration describes, with initial weights that depend only on the seed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def build_model(config: ModelConfig, num_classes: int, *, seed: int, image_size_
     """The untrained network that `config` names; the same seed gives the same weights on every device.
 
     Raises:
-        UserError: for an unknown name, a setting the model does not accept, or images too small for it.
+        UserError: for an unknown name, a setting the model does not accept, or images that are too small for it.
     """
     card = card_for(config)
     size = card.image_size_px if image_size_px is None else image_size_px
@@ -29,9 +29,9 @@ def build_model(config: ModelConfig, num_classes: int, *, seed: int, image_size_
 
 
 def meta_network(config: ModelConfig, num_classes: int | None = None, image_size_px: int | None = None) -> Network:
-    """The network without memory for its tensors, to count it or to look at its structure.
+    """The network on the meta device (no memory is allocated), for counting it or inspecting its structure.
 
-    `num_classes` is that of the published numbers when left out.
+    `num_classes` defaults to that of the published numbers.
     """
     card = card_for(config)
     with torch.device("meta"):

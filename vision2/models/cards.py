@@ -1,4 +1,4 @@
-"""The card of each model: what is published about it, and what a configuration makes of it. Torch-free."""
+"""Model cards: what is published about each model, and how a configuration changes it. Only timm's cards import torch."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from vision2.basics.preprocessing import Preprocessing
 from vision2.models.settings import ModelConfig
 
 CARDS_FILE = Path(__file__).with_name("cards.yaml")
-PROJECTION_PARAMETERS = 2_752  # of option B in a CIFAR ResNet: 1x1 convolutions and norms, 16 to 32 and 32 to 64 channels
+PROJECTION_PARAMETERS = 2_752  # added by option B in a CIFAR ResNet: 1x1 convolutions and norms, 16 to 32 and 32 to 64 channels
 
 
 @dataclass(frozen=True)
 class ModelCard:
     """Published numbers for 1000 classes (CIFAR nets: 10) at the model's own image size, with their source.
 
-    Multiply-adds count convolutions and linear layers once, in evaluation mode. None means not published, as for every
-    variant (another stem, another width).
+    Multiply-adds are those of convolutions and linear layers in evaluation mode. None means not published, as for every
+    variant (another stem or width).
     """
 
     name: str
@@ -30,23 +30,23 @@ class ModelCard:
     library: str  # own | torchvision | timm
     paper: tuple[str, str]  # title, arXiv id ("" where there is none)
     year: int
-    preprocessing: Preprocessing  # of the published weights
-    source: str  # of the numbers
+    preprocessing: Preprocessing  # that the published weights expect
+    source: str  # where the numbers come from
     parameters: int | None = None  # without auxiliary classifiers
     multiply_adds: float | None = None
     top1_percent: float | None = None
     parameters_aux: int | None = None  # with auxiliary classifiers
     min_size_px: int = 1  # smallest image side
-    min_size_train_aux_px: int | None = None  # in training with auxiliary classifiers
+    min_size_train_aux_px: int | None = None  # when training with auxiliary classifiers
     min_size_small_px: int = 1  # with stem=small
-    weights: tuple[str, ...] = ()  # published sets, the default one last
+    weights: tuple[str, ...] = ()  # names of the published sets, the default last
     stems: tuple[str, ...] = ("imagenet",)  # the first is the model's own
     shortcuts: tuple[str, ...] = ()  # the first is the model's own
     has_width: bool = False  # accepts model.width
-    num_classes: int = 1000  # of the published numbers
-    slides: str = ""  # what the lecture prints
-    note: str = ""  # what this network is, where the name alone could mislead
-    variant: tuple[str, ...] = ()  # settings that make it differ from what was published
+    num_classes: int = 1000  # that the published numbers are for
+    slides: str = ""  # numbers printed in the lecture
+    note: str = ""  # what this network is, if its name alone could mislead
+    variant: tuple[str, ...] = ()  # settings that differ from what was published
 
     @property
     def image_size_px(self) -> int:
@@ -54,7 +54,7 @@ class ModelCard:
 
     @property
     def accuracy_set(self) -> str:
-        """The data set of the published accuracy."""
+        """The data set that the published accuracy was measured on."""
         return "ImageNet" if self.num_classes == 1000 else "CIFAR-10"
 
     @property
@@ -64,8 +64,8 @@ class ModelCard:
 
 @cache
 def catalogue() -> dict[str, ModelCard]:
-    """Every model of the catalogue by name, from cards.yaml."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser reads the file in a tenth of the time
+    """All models in the catalogue by name, read from cards.yaml."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser is ten times faster
     data = yaml.load(CARDS_FILE.read_text(encoding="utf-8"), loader)
     return {
         name: _card(name, data["papers"], data["defaults"] | block | model)
@@ -93,19 +93,18 @@ def _card(name: str, papers: dict[str, list], values: dict[str, Any]) -> ModelCa
 
 
 def card_for(model: ModelConfig) -> ModelCard:
-    """The card of what `model` describes; a variant keeps the paper and loses the published numbers.
+    """The card of the model that `model` describes; a variant keeps the paper but not the published numbers.
 
     Raises:
         UserError: for an unknown name, or a stem, shortcut or width that the model does not have.
     """
     if model.library == "timm":
-        from vision2.models.families.timm_networks import timm_card  # imports timm and with it torch
+        from vision2.models.families.timm_networks import timm_card  # imports timm, and so torch
 
         return _with_stem(timm_card(model.name), model.stem)
     if model.name not in catalogue():
         raise UserError(
-            f"unknown model '{model.name}'{suggest(model.name, catalogue())};"
-            " for any model of timm type model=timm model.name=NAME"
+            f"unknown model '{model.name}' (for a timm model type model=timm model.name=NAME){suggest(model.name, catalogue())}"
         )
     card = _with_shortcut(catalogue()[model.name], model.shortcut)
     return _with_width(_with_stem(card, model.stem), model.width)
@@ -118,8 +117,8 @@ def _with_shortcut(card: ModelCard, wanted: str | None) -> ModelCard:
         twin = card.name.replace("plain", "resnet")
         hint = (
             f"type model.name={twin} model.shortcut={wanted}"
-            if card.family == "plain"
-            else "only the resnets have shortcut A, B or none"
+            if card.family == "plain" and wanted in ("A", "B")
+            else "leave it out, or use a ResNet with A, B or none"
         )
         raise UserError(f"{card.name} does not accept model.shortcut={wanted}; {hint}")
     if wanted == "none":
@@ -158,21 +157,21 @@ def _variant(card: ModelCard, setting: str, **changes: Any) -> ModelCard:
 
 
 def minimum_size(model: ModelConfig, *, training: bool) -> int:
-    """The smallest image side in pixels; auxiliary classifiers need more, and run in training only."""
+    """The smallest image side in pixels; auxiliary classifiers, which run only in training, may need more."""
     card = card_for(model)
     return card.min_size_train_aux_px if training and model.aux and card.has_aux else card.min_size_px
 
 
 def check_size(model: ModelConfig, image_size_px: int, *, training: bool) -> None:
-    """Refuse images that would shrink to nothing on their way through the network.
+    """Refuse images that the network would downsample to nothing.
 
     Raises:
-        UserError: naming the smallest size and the keys to change.
+        UserError: with the smallest size and the keys to change.
     """
     least = minimum_size(model, training=training)
     if image_size_px < least:
         fits_without_aux = model.aux and minimum_size(model, training=False) <= image_size_px
         raise UserError(
-            f"images of {image_size_px} px are too small for {model.name}: its smallest size is {least} px;"
+            f"images of {image_size_px} px are too small for {model.name}, which needs at least {least} px;"
             f" set dataset.image_size_px={least} or more{' (or model.aux=false)' if fits_without_aux else ''}"
         )

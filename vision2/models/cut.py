@@ -1,4 +1,4 @@
-"""Cutting a network after a layer: the names one can cut at, and the features that come out there."""
+"""Cut a network after a layer: the layer names that are allowed, and the features that those layers return."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ from vision2.models.heads import LINEAR, empty_head
 if TYPE_CHECKING:
     from vision2.models.network import Network
 
-LAST = "last"  # what the network's own head sees
+LAST = "last"  # the input of the network's own head
 
 
 class _AllReached(Exception):
-    """Raised by the last hook: the rest of the network need not run."""
+    """Raised when all requested layers have run, to skip the rest of the network."""
 
 
 def parse_layers(text: str, network: Network) -> list[str]:
-    """Names joined by `+` (or commas, which a shell command must quote), each `last`, a stage, or a module of the backbone.
+    """Split `a+b` (or `a,b`, quoted on the command line) into layer names: `last`, a stage, or a module of the backbone.
 
     Raises:
         UserError: for a name the network does not have.
     """
     names = list(dict.fromkeys(name.strip() for name in re.split("[+,]", text) if name.strip()))
     if not names:
-        raise UserError(f"strategy.layer is empty; give last, a stage of {network.name} ({_stages(network)}) or several")
+        raise UserError(
+            f"strategy.layer is empty; give last or a stage of {network.name} ({_stages(network)}), or several joined by +"
+        )
     allowed = [LAST, *network.layers()]
     for name in names:
         if name not in allowed:
@@ -48,9 +50,9 @@ def _stages(network: Network) -> str:
 
 
 def layer_outputs(network: Network, layers: Sequence[str], images: Tensor, pooling: str) -> list[Tensor]:
-    """(N, 3, H, W) -> (N, D) float32 for each layer, in one pass that ends at the deepest of them.
+    """(N, 3, H, W) -> (N, D) float32 for each layer, in one forward pass that stops after the deepest one.
 
-    `pooled` averages over positions, `flattened` keeps each one. `network` is expected in evaluation mode.
+    `pooling`: `pooled` averages over positions, `flattened` keeps them all. `network` must be in evaluation mode.
     """
     modules = {layer: network.module_at(layer) for layer in layers if layer != LAST}
     found: dict[str, Tensor] = {}
@@ -58,7 +60,7 @@ def layer_outputs(network: Network, layers: Sequence[str], images: Tensor, pooli
     def note(layer: str):
         def hook(_module: nn.Module, _inputs: tuple, output: Tensor) -> None:
             found[layer] = vectors(output, pooling)
-            # An exporter writes down what runs and leaves out what is not used; the jump would lose it its place.
+            # An exporter traces the whole pass and drops unused results itself; an exception would end its trace.
             if len(found) == len(layers) and not torch.compiler.is_exporting():
                 raise _AllReached
 
@@ -77,17 +79,17 @@ def layer_outputs(network: Network, layers: Sequence[str], images: Tensor, pooli
 
 
 def vectors(output: Tensor, pooling: str) -> Tensor:
-    """One vector an image: maps (N, C, H, W) and tokens (N, T, C) are averaged or flattened."""
+    """One vector per image: maps (N, C, H, W) and tokens (N, T, C) are averaged or flattened."""
     if output.ndim > 2 and pooling == "pooled":
         output = output.mean(tuple(range(2, output.ndim)) if output.ndim == 4 else 1)
     return output.flatten(1).float()
 
 
 def with_saved_head(network: Network, record: dict | None, state: dict[str, Tensor]) -> Network:
-    """`network` as a checkpoint describes it by its `classifier` record, ready for `load_state_dict(state)`.
+    """`network` with the cut and head of a checkpoint's `classifier` record, ready for `load_state_dict(state)`.
 
     Raises:
-        UserError: for a kind of classifier or a layer that this version does not know.
+        UserError: for an unknown kind of classifier or an unknown layer.
     """
     if not record or (record["kind"] == LINEAR and record["layer"] == LAST):
         return network

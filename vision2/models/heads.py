@@ -1,7 +1,7 @@
-"""Classifiers on features as modules of tensors: what a checkpoint can hold and any network can carry as its head.
+"""Classifiers on features, as modules that a checkpoint can store and any network can use as its head.
 
-Each standardises the features by statistics of the training set, takes (B, D) and returns logits (B, K) whose softmax are
-the class probabilities.
+Each standardises features (B, D) with statistics of the training set and returns logits (B, K), whose softmax gives the
+class probabilities.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vision2.basics.errors import UserError, suggest
+from vision2.basics.errors import UserError
 
-CHUNK = 1024  # rows compared with all training features at once
-PRIOR_IMAGES = 20  # the images that the common variance counts as, beside those at hand
+CHUNK = 1024  # rows that are compared with all training features at a time
+PRIOR_IMAGES = 20  # weight of the mean variance, as a number of images
 
 
 class Head(nn.Module):
-    """Standardises, classifies, scales; `kind` names the class in a checkpoint."""
+    """Standardises features, scores the classes and scales the scores; `kind` identifies the class in a checkpoint."""
 
     kind: str
 
@@ -25,20 +25,20 @@ class Head(nn.Module):
         self.in_features = width
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("std", torch.ones(width))
-        self.register_buffer("scale", torch.ones(()))  # one over the temperature of the softmax
+        self.register_buffer("scale", torch.ones(()))  # inverse temperature of the softmax
 
     def scores(self, standardised: Tensor) -> Tensor:
-        """(B, D) -> (B, K)."""
+        """Standardised features (B, D) -> scores (B, K)."""
         raise NotImplementedError
 
     def forward(self, features: Tensor) -> Tensor:
         return self.scale * self.scores((features - self.mean) / self.std)
 
     def standardise_by(self, features: Tensor) -> None:
-        """Mean and spread of the training features (N, D).
+        """Set mean and standard deviation from the training features (N, D).
 
-        A variance of a handful of images is mostly chance, and 0 for a feature that none of them shows: each is drawn
-        towards the mean variance with the weight of `PRIOR_IMAGES` images, which hundreds of images outweigh.
+        The variance over a few images is mostly noise, and 0 for a feature that none of them shows. Each is therefore
+        shrunk towards the mean variance, which counts as `PRIOR_IMAGES` images and is outweighed by hundreds of them.
         """
         var, mean = torch.var_mean(features.double(), 0, correction=0)
         shrunk = (len(features) * var + PRIOR_IMAGES * var.mean()) / (len(features) + PRIOR_IMAGES)
@@ -47,7 +47,7 @@ class Head(nn.Module):
 
 
 class StandardizedLinear(Head):
-    """Logits W x + b: linear, logistic, SVM, ridge, LDA and nearest centroid all end as this."""
+    """Logits W x + b, the form of fitted linear, logistic, SVM, ridge, LDA and nearest-centroid classifiers."""
 
     kind = "affine"
 
@@ -62,7 +62,7 @@ class StandardizedLinear(Head):
 
     @torch.no_grad()
     def folded(self) -> nn.Linear:
-        """The same function as a plain linear layer on the features as they are."""
+        """The same function as a plain linear layer on unstandardised features."""
         linear = nn.Linear(self.in_features, self.out_features, device=self.weight.device)
         linear.weight.copy_(self.scale * self.weight / self.std)
         linear.bias.copy_(self.scale * self.bias - linear.weight @ self.mean)
@@ -93,7 +93,7 @@ class MLPHead(Head):
 
 
 class KNNHead(Head):
-    """k nearest training images by Euclidean distance of standardised features; the share of votes, smoothed."""
+    """k nearest training images by Euclidean distance between standardised features, with smoothed votes."""
 
     kind = "neighbours"
 
@@ -106,7 +106,7 @@ class KNNHead(Head):
         self.register_buffer("classes", torch.zeros(num_classes))  # its length is the class count
 
     def scores(self, standardised: Tensor) -> Tensor:
-        """Log of (votes + 1/K) / (k + 1); among equal votes the nearer neighbours decide."""
+        """Log of (votes + 1/K) / (k + 1); ties are decided by the nearer neighbours."""
         k, classes = int(self.neighbours), self.out_features
         nearest = [torch.cdist(part, self.known).topk(k, largest=False) for part in standardised.split(CHUNK)]
         labels = self.labels[torch.cat([found.indices for found in nearest])]
@@ -120,7 +120,7 @@ class KNNHead(Head):
 
 
 KINDS: dict[str, type[Head]] = {head.kind: head for head in (StandardizedLinear, MLPHead, KNNHead)}
-LINEAR = "linear"  # a folded `StandardizedLinear`: what a network's own head is
+LINEAR = "linear"  # a plain nn.Linear: a network's own head, or a folded `StandardizedLinear`
 
 
 def kind_of(head: nn.Module) -> str:
@@ -128,19 +128,25 @@ def kind_of(head: nn.Module) -> str:
 
 
 def is_differentiable(head: nn.Module) -> bool:
-    """Whether a gradient flows through it, as attribution maps need; votes have none."""
+    """Whether gradients flow through it, as attribution maps require; votes have none."""
     return not isinstance(head, KNNHead)
 
 
 def empty_head(kind: str, state: dict[str, Tensor]) -> nn.Module:
-    """An unfilled head that `state` (a head's state dict) can be loaded into.
+    """A new head that `state` (a head's state dict) can be loaded into.
 
     Raises:
-        UserError: for a kind this version does not know, or tensors that are not of that kind.
+        UserError: for an unknown kind, or tensors that do not belong to that kind.
     """
     if kind not in (*KINDS, LINEAR):
-        raise UserError(f"the checkpoint holds a classifier of unknown kind '{kind}'{suggest(kind, KINDS)}")
+        raise UserError(
+            f"the checkpoint's classifier is of the unknown kind '{kind}' (known: {', '.join((*KINDS, LINEAR))});"
+            " use the version of vision2 that wrote it, or train again"
+        )
     try:
         return nn.Linear(*reversed(state["weight"].shape)) if kind == LINEAR else KINDS[kind].like(state)
     except (KeyError, IndexError, ValueError, TypeError) as error:
-        raise UserError(f"the checkpoint's classifier lacks tensors of a '{kind}' head") from error
+        raise UserError(
+            f"the checkpoint is damaged: its tensors do not form a classifier of kind '{kind}';"
+            " use another checkpoint or train again"
+        ) from error

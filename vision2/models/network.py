@@ -1,4 +1,4 @@
-"""One contract for every network: a backbone that returns features, a head on them, named stages and auxiliary outputs."""
+"""The interface of every network: a backbone that returns features, a head on them, named stages and auxiliary outputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vision2.models.cut import LAST, layer_outputs
 
 
 class Output(NamedTuple):
-    """`logits` (N, K) for a batch, and in `aux` the logits (N, K) of each auxiliary classifier by its name."""
+    """`logits` (N, K) of a batch; `aux` maps the name of each auxiliary classifier to its logits (N, K)."""
 
     logits: Tensor
     aux: dict[str, Tensor]
@@ -20,18 +20,18 @@ class Output(NamedTuple):
 
 @dataclass
 class NetworkParts:
-    """What a builder returns, and a `Network` is made of.
+    """What a builder returns and a `Network` is made of.
 
     `backbone` returns features (N, D), or, in training mode with auxiliary classifiers, a tuple of features and auxiliary
-    logits in the order of `aux_linears`. `stages` maps each stage, from input to output, to modules of the backbone; the
-    output of its last module is the stage's output.
+    logits in the order of `aux_linears`. `stages` maps each stage, from input to output, to modules of the backbone, the
+    last of which returns the stage's output.
     """
 
     backbone: nn.Module
     head: nn.Module
     stages: dict[str, tuple[str, ...]]
-    head_key: str | None  # the library's own name of the classifier, e.g. "classifier.6"
-    aux_linears: dict[str, str] = field(default_factory=dict)  # output name -> its last linear layer in the backbone
+    head_key: str | None  # the library's own name for the classifier, e.g. "classifier.6"
+    aux_linears: dict[str, str] = field(default_factory=dict)  # auxiliary output -> its last linear layer in the backbone
 
 
 class Network(nn.Module):
@@ -51,7 +51,7 @@ class Network(nn.Module):
         self.stages["head"] = ("head.",)
 
     def _prefixes(self, names: tuple[str, ...], parameters: set[str]) -> tuple[str, ...]:
-        """Parameter-name prefixes of a stage: `backbone.layer1.`, or the full name of a parameter that stands alone."""
+        """Parameter-name prefixes of a stage: `backbone.layer1.`, or the full name of a parameter outside any module."""
         modules = [n for n in names if n not in parameters and any(True for _ in self.get_submodule(n).parameters())]
         return tuple([n for n in names if n in parameters] + [f"{n}." for n in modules])
 
@@ -76,7 +76,7 @@ class Network(nn.Module):
         return cut
 
     def features(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, D): what the head sees."""
+        """(N, 3, H, W) -> (N, D), the input of the head."""
         if self.layer == LAST:
             return self._run_backbone(images)[0]
         return layer_outputs(self, [self.layer], images, self.pooling)[0]
@@ -93,13 +93,13 @@ class Network(nn.Module):
         return Output(self.head(features), aux)
 
     def stage_modules(self, stage: str) -> tuple[str, ...]:
-        """Full names of a stage's modules from input to output, and of its parameters that belong to no module."""
+        """Full names of a stage's modules, and of its parameters outside any module, from input to output."""
         if stage in self._stage_modules:
             return self._stage_modules[stage]
         return tuple(prefix.rstrip(".") for prefix in self.stages[stage])
 
     def layers(self) -> list[str]:
-        """Names that the network can be cut at: its stages first, then every module of the backbone in a stage."""
+        """Names at which the network can be cut: first its stages, then every backbone module within a stage."""
         inside = tuple(f"{name}." for names in self._stage_modules.values() for name in names)
         modules = [name.removeprefix("backbone.") for name, _ in self.named_modules() if f"{name}.".startswith(inside)]
         return list(dict.fromkeys([*self._stage_modules, *modules]))
@@ -113,7 +113,7 @@ class Network(nn.Module):
 
 
 class Probabilities(nn.Module):
-    """(N, 3, S, S) normalised images -> (N, K) softmax probabilities, in evaluation mode: what other programs run."""
+    """Normalised images (N, 3, S, S) -> softmax probabilities (N, K), in evaluation mode; this is what is exported."""
 
     def __init__(self, network: Network):
         super().__init__()

@@ -1,1 +1,1 @@
-"""Pictures that need a network or its images: mistakes, Grad-CAM, filters, confusion matrices, contact sheets."""
+"""Pictures of networks and of their images: mistakes, Grad-CAM, filters, confusion matrices, contact sheets."""

@@ -1,4 +1,4 @@
-"""The small files a run leaves for reports, made while its network and images are available."""
+"""Small files that a run writes for later reports, while its network and images are available."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 PREDICTIONS = "predictions.npz"
 PICTURES = ("mistakes_confident", "mistakes_worst", "filters", "gradcam")
-CAM_IMAGES = 4  # of each: mistakes, and correct predictions
-HALF_PRECISION_ABOVE = 2_000_000  # probabilities; with a thousand classes the file would outgrow the checkpoint
+CAM_IMAGES = 4  # mistakes, and as many correct predictions
+HALF_PRECISION_ABOVE = 2_000_000  # probabilities; with a thousand classes the file would be larger than the checkpoint
 
 
 def write_artifacts(
@@ -37,15 +37,16 @@ def write_artifacts(
     ids: Sequence[str],
     preprocessing: Preprocessing,
 ) -> dict[str, Path]:
-    """Write predictions.npz and artifacts/*.png of a run; returns the pictures by name.
+    """Write predictions.npz and artifacts/*.png of a run; return the paths of the pictures by name.
 
     Args:
-        network: in evaluation mode; None for a head without gradients (k-NN on stored features): no Grad-CAM, no filters.
+        network: the network in evaluation mode; None for a classifier without gradients (k-NN on stored features), which
+            has no Grad-CAM and no filters.
         batches: evaluation batches of the predicted split; their `indices` are positions in it.
         probabilities: (N, K) in the order of the split, as are `labels` (N,) and `ids`.
     """
     files = WrittenFiles(run_dir / "artifacts")
-    if (run_dir / PREDICTIONS).exists():  # left by the run before it was resumed
+    if (run_dir / PREDICTIONS).exists():  # written before the run was resumed
         files.adopt([MISTAKES_FILE, *(f"{name}.png" for name in PICTURES)])
         files.clear()
     save_predictions(run_dir, probabilities, labels, ids)
@@ -57,7 +58,7 @@ def write_artifacts(
     if filters is not None:
         written["filters"] = files.path("filters.png")
         save_picture(filters, written["filters"])
-    shown = [mistake.index for mistake in mistakes[:CAM_IMAGES]] + _sure_and_right(probabilities, labels)[:CAM_IMAGES]
+    shown = [mistake.index for mistake in mistakes[:CAM_IMAGES]] + _confident_and_correct(probabilities, labels)[:CAM_IMAGES]
     images = collect_images(batches, shown).to(next(network.parameters()).device)
     about = {"classes": classes, "preprocessing": preprocessing}
     figure = _cam_figure(network, images, probabilities[shown], labels[shown], **about)
@@ -76,7 +77,7 @@ def _cam_figure(
     classes: Sequence[str],
     preprocessing: Preprocessing,
 ) -> Figure | None:
-    """Each image, then two maps with their classes above; None for a network without a spatial layer."""
+    """A grid of each image followed by two maps with their classes; None for a network without a spatial layer."""
     network.eval()
     explained = _explained(probabilities, labels)
     maps = cam_overlays(network, images, explained, preprocessing)
@@ -91,7 +92,7 @@ def _cam_figure(
 
 
 def save_predictions(run_dir: Path, probabilities: np.ndarray, labels: np.ndarray, ids: Sequence[str]) -> None:
-    """predictions.npz with plain arrays only, so that it opens with `np.load(..., allow_pickle=False)`."""
+    """Write predictions.npz with plain arrays only, so that `np.load(..., allow_pickle=False)` can open it."""
     kind = np.float32 if probabilities.size <= HALF_PRECISION_ABOVE else np.float16
     with replacing(run_dir / PREDICTIONS) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(
@@ -102,8 +103,8 @@ def save_predictions(run_dir: Path, probabilities: np.ndarray, labels: np.ndarra
         )
 
 
-def _sure_and_right(probabilities: np.ndarray, labels: np.ndarray) -> list[int]:
-    """Correct samples, the most confident first; one per class before the rest, so that several classes are shown."""
+def _confident_and_correct(probabilities: np.ndarray, labels: np.ndarray) -> list[int]:
+    """Indices of correct samples, most confident first; one per class before the rest, so that several classes appear."""
     predicted = probabilities.argmax(1)
     right = np.flatnonzero(predicted == labels)
     right = right[np.argsort(-probabilities[right, predicted[right]], kind="stable")].tolist()
@@ -112,6 +113,6 @@ def _sure_and_right(probabilities: np.ndarray, labels: np.ndarray) -> list[int]:
 
 
 def _explained(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(N, 2) classes to explain: the predicted one, and the true one or, where they agree, the runner-up."""
+    """Classes to explain (N, 2): the predicted class, and the true class or, if they agree, the runner-up."""
     order = (-probabilities).argsort(1, kind="stable")
     return np.stack([order[:, 0], np.where(order[:, 0] == labels, order[:, 1], labels)], axis=1)

@@ -1,4 +1,4 @@
-"""A confusion matrix as a picture: shares of each true class, counts written where they fit."""
+"""A confusion matrix as a picture, coloured by the share of each true class, with counts where they fit."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COUNTS_UP_TO = 20  # classes; with more the numbers would be unreadable
+COUNTS_UP_TO = 20  # classes; with more, the numbers would be unreadable
 NAMES_UP_TO = 40
 
 
 def confusion_figure(
-    confusion: Sequence[Sequence[float]], classes: Sequence[str], *, words: tuple[str, str] = ("true", "predicted")
+    confusion: Sequence[Sequence[float]], classes: Sequence[str], *, words: tuple[str, str] = ("true class", "predicted class")
 ) -> Figure:
-    """A figure of its own, outside pyplot; see `draw_confusion`."""
+    """A new figure with a confusion matrix, created without pyplot; see `draw_confusion`."""
     from matplotlib.figure import Figure
 
     side = min(2.4 + 0.28 * len(classes), 9)
@@ -32,9 +32,9 @@ def draw_confusion(
     confusion: Sequence[Sequence[float]],
     classes: Sequence[str],
     *,
-    words: tuple[str, str] = ("true", "predicted"),
+    words: tuple[str, str] = ("true class", "predicted class"),
 ) -> None:
-    """Rows are the true classes; colour is the share of the row: a rare class is as visible as a common one."""
+    """Draw a matrix whose rows are true classes; colour shows the share within a row, so rare classes are visible too."""
     counts = np.asarray(confusion, dtype=float)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)

@@ -1,4 +1,4 @@
-"""Many pictures on one page, each with a name, a caption and a bar for the probability."""
+"""Many pictures on one page, each with a name, a caption and a probability bar."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TEXT, GREY, BAR, EMPTY = "#1b1f24", "#6b7280", "#0072B2", "#e3e6ea"
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture (H, W, 3) uint8, the line in grey below it, the line in black, and a share in [0, 1] (None: no bar)."""
+    """A picture (H, W, 3) uint8, its name (in grey), its caption (in black) and the bar's share in [0, 1] (None: no bar)."""
 
     picture: np.ndarray
     name: str
@@ -27,7 +27,7 @@ class Tile:
 
 
 def contact_sheet(tiles: Sequence[Tile], columns: int = 6) -> np.ndarray:
-    """(H, W, 3) uint8, tiles in rows; at least one tile."""
+    """Arrange at least one tile in rows, as a picture (H, W, 3) uint8."""
     columns = max(1, min(columns, len(tiles)))
     rows = -(-len(tiles) // columns)
     width, height = THUMBNAIL_PX + MARGIN_PX, THUMBNAIL_PX + BAR_PX + 2 * LINE_PX + MARGIN_PX
@@ -47,14 +47,14 @@ def contact_sheet(tiles: Sequence[Tile], columns: int = 6) -> np.ndarray:
 
 
 def _thumbnail(picture: np.ndarray) -> Image.Image:
-    """Square; small images keep their pixels visible."""
+    """The picture as a square; the pixels of small images stay visible."""
     small = max(picture.shape[:2]) * 2 <= THUMBNAIL_PX
     how = Image.Resampling.NEAREST if small else Image.Resampling.BICUBIC
     return Image.fromarray(picture).resize((THUMBNAIL_PX, THUMBNAIL_PX), how)
 
 
 def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """The text, shortened in the middle where it is too long: both ends of a file name matter."""
+    """The text, shortened in the middle if it is too long: both ends of a file name matter."""
     if font.getlength(text) <= THUMBNAIL_PX:
         return text
     for kept in range(len(text) - 1, 1, -1):

@@ -1,4 +1,4 @@
-"""What a finished run adds to TensorBoard: its pictures, precision-recall curves and an embedding."""
+"""Log the results of a finished run to TensorBoard: pictures, precision-recall curves and an embedding."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def log_results(
     classes: Sequence[str],
     confusion: Sequence[Sequence[int]] | None,
 ) -> None:
-    """Of the test split: the pictures of `write_artifacts`, precision-recall curves and the confusion matrix."""
+    """Log the test results: the pictures of `write_artifacts`, precision-recall curves and the confusion matrix."""
     for name, path in pictures.items():
         tracker.log_png(f"pictures/{name}", path)
     tracker.log_pr_curves(probabilities, labels, classes)
@@ -45,9 +45,9 @@ def log_embedding(
     *,
     known: torch.Tensor | None = None,
 ) -> None:
-    """Features of the first 2,000 images of `batches` (a shuffled split shows all classes), with thumbnails.
+    """Log the features of the first 2,000 images of `batches`, with thumbnails; shuffle the split to show all classes.
 
-    `known` (N, D) are the features of the whole split, if they were computed before.
+    `known` (N, D): the features of the whole split, if they have already been computed.
     """
     network.eval()
     features, labels, thumbnails = [], [], []

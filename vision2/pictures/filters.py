@@ -1,4 +1,4 @@
-"""The first layer's filters as a picture: the general patterns that, says the lecture, can be reused."""
+"""The filters of the first layer as a picture: the general patterns that transfer learning reuses."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ CELL_PX = 40
 
 
 def first_layer_filters(network: nn.Module) -> np.ndarray | None:
-    """Up to 64 filters of the first convolution in a grid, (H, W, 3) uint8; None without a convolution.
+    """Up to 64 filters of the first convolution in a grid (H, W, 3) uint8; None for a network without convolutions.
 
-    Each filter is stretched over its own range, to show its pattern and not its strength. Filters with other than three
-    input channels are shown in grey, averaged over their inputs.
+    Each filter is scaled to its own range, to show its pattern rather than its strength. Filters whose input does not have
+    three channels are averaged over their inputs and shown in grey.
     """
     convolution = next((module for module in network.modules() if isinstance(module, nn.Conv2d)), None)
     if convolution is None:
@@ -30,7 +30,7 @@ def first_layer_filters(network: nn.Module) -> np.ndarray | None:
 
 
 def grid(pictures: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
-    """(N, h, w, 3) -> one picture, row by row, on white."""
+    """Arrange pictures (N, h, w, 3) row by row in one picture with a white background."""
     n, height, width, _ = pictures.shape
     columns = min(columns, n)
     rows = math.ceil(n / columns)

@@ -1,4 +1,4 @@
-"""Grad-CAM: which places of an image speak for a class (Selvaraju et al. 2017, arXiv 1610.02391)."""
+"""Grad-CAM: which regions of an image are evidence for a class (Selvaraju et al. 2017, arXiv 1610.02391)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vision2.pictures.images import as_pictures, overlay
 
 
 def last_spatial_layer(network: nn.Module, images: Tensor) -> nn.Module | None:
-    """The last module to finish with an output (N, C, H, W) where H * W > 1; None without one."""
+    """The last module to run whose output is (N, C, H, W) with H * W > 1; None if there is none."""
     found: list[nn.Module] = []
 
     def note(module: nn.Module, _inputs: tuple, output: object) -> None:
@@ -32,34 +32,34 @@ def last_spatial_layer(network: nn.Module, images: Tensor) -> nn.Module | None:
 
 
 def grad_cam(network: nn.Module, layer: nn.Module, images: Tensor, classes: int | Sequence[int] | Tensor) -> Tensor:
-    """Heat maps (N, H, W) in [0, 1] at the size of `images` (N, 3, H, W), for one class or one class per image.
+    """Heat maps (N, H, W) in [0, 1] of the size of `images` (N, 3, H, W), for a single class or one class per image.
 
-    Classes (N, M) give maps (N, M, H, W) after one forward pass. A map is all zero when nothing speaks for the class.
-    Works on frozen networks and leaves no gradients behind; `network` is expected in evaluation mode.
+    Classes (N, M) give maps (N, M, H, W) in a single forward pass. If there is no evidence for a class, its map is zero.
+    Frozen networks work too, and no gradients are left behind; `network` must be in evaluation mode.
     """
     kept: list[Tensor] = []
 
     def keep(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
         kept.append(output)
-        return output.clone()  # a later in-place ReLU must not change what was kept
+        return output.clone()  # a later in-place ReLU must not change the stored output
 
     hook = layer.register_forward_hook(keep)
     try:
         with torch.enable_grad():
-            # The input requires a gradient so that one also flows through a network whose parameters are all frozen.
+            # The input requires a gradient so that gradients flow even if all parameters are frozen.
             logits = network(images.detach().clone().requires_grad_()).logits
-            asked = torch.as_tensor(classes, device=logits.device)
-            asked = asked.expand(len(logits)) if asked.ndim == 0 else asked
-            chosen = logits.gather(1, asked.reshape(len(logits), -1)).sum(0)
+            targets = torch.as_tensor(classes, device=logits.device)
+            targets = targets.expand(len(logits)) if targets.ndim == 0 else targets
+            chosen = logits.gather(1, targets.reshape(len(logits), -1)).sum(0)
             gradients = [torch.autograd.grad(score, kept[-1], retain_graph=True)[0] for score in chosen]
     finally:
         hook.remove()
     maps = torch.stack([_map(gradient, kept[-1].detach(), images.shape[2:]) for gradient in gradients], dim=1)
-    return maps if asked.ndim == 2 else maps[:, 0]
+    return maps if targets.ndim == 2 else maps[:, 0]
 
 
 def _map(gradient: Tensor, activation: Tensor, size: Sequence[int]) -> Tensor:
-    """Equations 1 and 2 of the paper: the activation's channels weighted by their mean gradient, positive part."""
+    """Equations 1 and 2 of the paper: the channels weighted by their mean gradients and summed, then a ReLU."""
     weights = gradient.mean((2, 3), keepdim=True)
     maps = (weights * activation).sum(1, keepdim=True).relu().float()
     maps = interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)[:, 0]
@@ -67,7 +67,7 @@ def _map(gradient: Tensor, activation: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def cam_overlays(network: nn.Module, images: Tensor, classes: Sequence[int] | np.ndarray, preprocessing: Preprocessing):
-    """Pictures with the map of each image's class over it; None for a network without a spatial layer.
+    """Each image with the map of its class (or classes) overlaid; None for a network without a spatial layer.
 
     Returns:
         uint8 (N, H, W, 3) for one class per image, (N, M, H, W, 3) for classes (N, M).

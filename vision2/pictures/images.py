@@ -1,4 +1,4 @@
-"""From normalised tensors back to pictures, and PNG files without pyplot. Only functions of tensors import torch."""
+"""Convert normalised tensors back to pictures, and write PNG files. Only functions that take tensors import torch."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-CELL_WIDTH, CELL_HEIGHT, GAP = 1.7, 2.1, 0.06  # inches, of a picture with its caption
+CELL_WIDTH, CELL_HEIGHT, GAP = 1.7, 2.1, 0.06  # inches, for a picture with its caption
 GRID_DPI = 110
-CELL_PX = (187, 231)  # the same in pixels: a page cuts a grid at them
+CELL_PX = (187, 231)  # width and height of a cell in pixels, where report pages cut a grid
 
 
 def collect_images(batches, wanted: Sequence[int]) -> Tensor:
-    """The normalised images (N, 3, H, W), on the CPU, of the samples `wanted`, in that order.
+    """The normalised images (N, 3, H, W) of the samples `wanted`, in that order and on the CPU.
 
     Raises:
-        ValueError: when a sample is not in `batches`.
+        ValueError: if a sample is not in `batches`.
     """
     import torch
 
@@ -44,7 +44,7 @@ def collect_images(batches, wanted: Sequence[int]) -> Tensor:
 
 
 def as_pictures(images: Tensor, preprocessing: Preprocessing) -> np.ndarray:
-    """Normalised (N, 3, H, W) -> (N, H, W, 3) uint8."""
+    """Convert normalised images (N, 3, H, W) to pictures (N, H, W, 3) uint8."""
     import torch
 
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
@@ -52,7 +52,7 @@ def as_pictures(images: Tensor, preprocessing: Preprocessing) -> np.ndarray:
 
 
 def overlay(picture: np.ndarray, heat: np.ndarray, strength: float = 0.5) -> np.ndarray:
-    """A heat map (H, W) in [0, 1] in colour over a picture (H, W, 3) uint8, which shows through where it is cold."""
+    """Overlay a heat map (H, W) in [0, 1] in colour on a picture (H, W, 3) uint8; low values are transparent."""
     from matplotlib import colormaps
 
     colour = colormaps["jet"](heat)[..., :3] * 255
@@ -61,13 +61,13 @@ def overlay(picture: np.ndarray, heat: np.ndarray, strength: float = 0.5) -> np.
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, complete or not at all."""
+    """Write a figure as PNG, atomically."""
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
 
 
 def figure_pixels(figure: Figure) -> np.ndarray:
-    """A figure as (H, W, 3) uint8, drawn without pyplot, which would keep a global list of figures."""
+    """A figure as (H, W, 3) uint8, drawn without pyplot, which would keep it in a global list."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(figure)
@@ -76,7 +76,7 @@ def figure_pixels(figure: Figure) -> np.ndarray:
 
 
 def save_picture(picture: np.ndarray, path: Path) -> None:
-    """Write (H, W, 3) uint8 as PNG, complete or not at all."""
+    """Write a picture (H, W, 3) uint8 as PNG, atomically."""
     from PIL import Image
 
     with replacing(path) as temporary:
@@ -84,9 +84,9 @@ def save_picture(picture: np.ndarray, path: Path) -> None:
 
 
 def captioned_grid(pictures: Sequence[np.ndarray], captions: Sequence[str], columns: int = 6) -> Figure:
-    """Pictures of one size in rows with a short caption (one or two lines) above each.
+    """Pictures of equal size in rows, with a short caption (one or two lines) above each.
 
-    All share one pair of axes: a pair for each picture takes several times as long to lay out and draw.
+    All share one Axes: separate ones take several times as long to lay out and draw.
     """
     from matplotlib.figure import Figure
 

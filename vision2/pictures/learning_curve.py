@@ -1,4 +1,4 @@
-"""Accuracy against labelled images per class, a curve for each kind of features and classifier."""
+"""Accuracy against labelled images per class, with a curve for each kind of features and classifier."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 
 def learning_curve_figure(points: Sequence, chance: float) -> Figure:
-    """`points` have features, classifier, shots and accuracy (an estimate with mean, low, high and n)."""
+    """Plot `points`, which have features, classifier, shots and accuracy (an estimate with mean, low, high and n)."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
     colours = dict(zip(dict.fromkeys(point.features for point in points), ("C0", "C1", "C2"), strict=False))

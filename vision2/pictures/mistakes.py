@@ -1,4 +1,4 @@
-"""Which images a network got wrong, the most confident first: label errors, look-alikes and blind spots."""
+"""The images a network misclassified, most confident first: label errors, look-alikes and blind spots."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MISTAKES_FILE = "mistakes.json"
 
 @dataclass(frozen=True)
 class Mistake:
-    """One wrong prediction. `kind` is "confident" (highest probability for a wrong class) or "worst" (highest loss)."""
+    """A wrong prediction. `kind` is "confident" (highest probability of a wrong class) or "worst" (highest loss)."""
 
     kind: str
     index: int
@@ -41,9 +41,9 @@ def find_mistakes(
     ids: Sequence[str],
     count: int = MISTAKES_SHOWN,
 ) -> list[Mistake]:
-    """The `count` most confident mistakes and the `count` worst of the others; no image appears twice.
+    """The `count` most confident mistakes, then the `count` with the highest loss among the others.
 
-    The two differ when there are many classes: a network can be unsure and yet rule out the true class.
+    The two can differ if there are more than two classes: an unsure network may still rule out the true class.
     """
     predicted = probabilities.argmax(1)
     wrong = np.flatnonzero(predicted != labels)
@@ -70,7 +70,7 @@ def find_mistakes(
 def save_mistakes(
     files: WrittenFiles, mistakes: Sequence[Mistake], *, batches, preprocessing: Preprocessing
 ) -> dict[str, Path]:
-    """Write mistakes.json and a picture for each kind; returns the pictures by name."""
+    """Write mistakes.json and a picture for each kind; return the paths of the pictures by name."""
     write_json(files.path(MISTAKES_FILE), [asdict(mistake) for mistake in mistakes])
     images = as_pictures(collect_images(batches, [mistake.index for mistake in mistakes]), preprocessing)
     written = {}

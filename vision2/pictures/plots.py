@@ -1,4 +1,4 @@
-"""The look that all plots share."""
+"""The common style of all plots."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def colour(index: int) -> str:
 
 
 def style_axes(axes: Axes) -> None:
-    """Two spines, and a light grid behind the data."""
+    """Keep only the left and bottom spines, and draw a light grid behind the data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#e3e6ea", linewidth=0.6)
     axes.set_axisbelow(True)

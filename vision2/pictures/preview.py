@@ -1,4 +1,4 @@
-"""The pictures a network sees, in a grid: what `python -m vision2.preview` shows."""
+"""A grid of the pictures a network sees, for `python -m vision2.preview`."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from vision2.basics.preprocessing import Preprocessing
 
 COLUMNS = 8
-LEAST_SHARE = 0.005  # a class with less of a mixed image is not named
+LEAST_SHARE = 0.005  # classes with a smaller share of a mixed image are not named
 
 
 def preview_grid(
     batches, evaluation, *, count: int, preprocessing: Preprocessing, classes: Sequence[str]
 ) -> tuple[list[np.ndarray], list[str]]:
-    """(pictures, captions) of the first `count` images of epoch 1, in rows of `COLUMNS`.
+    """The pictures and captions of the first `count` images of epoch 1, in rows of `COLUMNS`.
 
-    With `evaluation`, batches of the same split without augmentation, each row is followed by one of its evaluation
-    views.
+    If `evaluation` is given (batches of the same split without augmentation), each row is followed by a row of the same
+    images as evaluated.
     """
     images, targets, labels, indices = first_images(batches, count)
     views = [(as_pictures(images, preprocessing), captions_of(targets, classes))]
@@ -41,7 +41,7 @@ def preview_grid(
 
 
 def first_images(batches, count: int) -> list[Tensor]:
-    """The tensors of the first batches, joined and cut to `count` images; the targets of mixed batches stay shares."""
+    """The tensors of the first `count` images; the targets of mixed batches are shares of classes."""
     import torch
 
     found = []
@@ -53,7 +53,7 @@ def first_images(batches, count: int) -> list[Tensor]:
 
 
 def captions_of(targets: Tensor, classes: Sequence[str]) -> list[str]:
-    """The class of each target (N,), or the shares of each mixed target (N, K)."""
+    """The class name of each target (N,), or the class shares of each mixed target (N, K)."""
     if targets.ndim == 1:
         return [classes[label] for label in targets.tolist()]
     return [_shares(target, classes) for target in targets.tolist()]

@@ -1,1 +1,1 @@
-"""What a network costs: parameters, multiply-adds, memory, speed, and the lecture's arithmetic of convolutions."""
+"""What a network costs: parameters, multiply-adds, memory, speed, and the lecture's arithmetic for convolutions."""

@@ -1,4 +1,4 @@
-"""The lecture's picture: published accuracy against cost, one bubble per model, as large as its parameters."""
+"""The lecture's plot: published accuracy against cost, one bubble per model, whose area shows its parameters."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from vision2.pictures.plots import colour, style_axes
 from vision2.profiling.model_summary import ModelSummary
 
-AREA_PER_MILLION = 9.0  # of a bubble in square points, for each million parameters
+AREA_PER_MILLION = 9.0  # of a bubble in square points, per million parameters
 SMALLEST_AREA = 14.0
 
 
 def accuracy_against_cost(summaries: Sequence[ModelSummary]) -> Figure | None:
-    """A plot for each data set with published accuracies (ImageNet, CIFAR-10); None when no model has one."""
+    """One plot per data set with published accuracies (ImageNet, CIFAR-10); None if no model has one."""
     sets: dict[str, list[ModelSummary]] = {}
     for summary in summaries:
         own_size = summary.costs.image_size_px == summary.card.image_size_px
@@ -32,7 +32,7 @@ def accuracy_against_cost(summaries: Sequence[ModelSummary]) -> Figure | None:
 
 def _plot(axes: Axes, name: str, members: Sequence[ModelSummary]) -> None:
     families = list(dict.fromkeys(member.card.family for member in members))
-    members = sorted(members, key=lambda member: -member.costs.parameters)  # small bubbles over large ones
+    members = sorted(members, key=lambda member: -member.costs.parameters)  # small bubbles on top of large ones
     for member in members:
         millions = member.costs.parameters / 1e6
         axes.scatter(
@@ -51,18 +51,18 @@ def _plot(axes: Axes, name: str, members: Sequence[ModelSummary]) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1e9:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     style_axes(axes)
-    axes.set_xlabel("multiply-adds of one image, in 10⁹ (log scale)")
+    axes.set_xlabel("multiply-adds per image, in 10⁹ (log scale)")
     axes.set_ylabel(f"published top-1 accuracy on {name}, %")
-    axes.set_title("area of a bubble: parameters; colour: family", fontsize=9, color="#555555")
+    axes.set_title("bubble area: parameters; colour: family", fontsize=9, color="#555555")
 
 
-LABEL_PX = (7.8, 16)  # of a character and a line of 6.5 points at 150 dots an inch
+LABEL_PX = (7.8, 16)  # width of a character and height of a line, at 6.5 points and 150 dpi
 ABOVE_BELOW = [sign * step for step in range(40) for sign in (1, -1)]
 
 
 def _label(axes: Axes, members: Sequence[ModelSummary]) -> None:
-    """Names beside their bubbles, each moved up or down until it lies on no other name."""
-    axes.figure.draw_without_rendering()  # settles the layout, so that data can be turned into pixels
+    """Write names next to their bubbles, each moved up or down until it overlaps no other name."""
+    axes.figure.draw_without_rendering()  # fixes the layout, so that data can be converted to pixels
     taken: list[tuple[float, float, float, float]] = []
     for member in sorted(members, key=lambda member: -member.card.top1_percent):
         point = (member.costs.multiply_adds, member.card.top1_percent)

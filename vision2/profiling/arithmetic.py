@@ -1,7 +1,7 @@
 """The lecture's cost arithmetic: how many multiplications a convolution takes, and what each cheaper design saves.
 
-Only numbers: every value here can be followed with pencil and paper (`python -m vision2.cost` puts it beside the
-count on real modules). Convolutions keep height and width (stride 1, padded) and biases are not counted.
+Every value here can be checked with pencil and paper (`python -m vision2.cost` shows it next to the count on real
+modules). Convolutions keep height and width (stride 1, padded) and biases are not counted.
 Inception: arXiv 1409.4842; 1 x n with n x 1 and two 3x3 for a 5x5: arXiv 1512.00567; depthwise separable: arXiv
 1704.04861.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 
 from vision2.basics.errors import UserError
 
-# What the slides print, by the exact product. Some were cut off and some rounded, which is why both stand in the table.
+# What the slides print, by the exact product. The slides truncate some and round others, so the tables show both.
 SLIDES = {
     10_035_200: "10 M",
     135_475_200: "135.4 M",
@@ -34,7 +34,7 @@ class Conv:
     groups: int = 1
 
     def multiplications(self, size_px: int) -> int:
-        """height x width x kernel x input channels a filter sees x filters."""
+        """height x width x kernel x input channels per filter x filters."""
         height, width = self.kernel
         return size_px * size_px * height * width * (self.in_channels // self.groups) * self.out_channels
 
@@ -45,9 +45,9 @@ class Conv:
 
 @dataclass(frozen=True)
 class Design:
-    """One way to build something: its convolutions by what they are for, in the order of the data.
+    """One way to build a layer: its convolutions by name, in the order in which data pass them.
 
-    `side_by_side`: branches of an Inception block, whose outputs are joined; else each reads the one before.
+    `side_by_side`: they are the branches of an Inception block, whose outputs are concatenated; else each feeds the next.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Design:
 
 @dataclass(frozen=True)
 class Lesson:
-    """A costly design against a cheaper one of the same output shape; `rule` says what the ratio must be."""
+    """A costly design and a cheaper replacement; `rule` states the expected ratio of their costs."""
 
     title: str
     costly: Design
@@ -84,12 +84,12 @@ class Setting:
     filters_1x1: int = _option(128, "filters of the 1x1 branch")
     filters_3x3: int = _option(192, "filters of the 3x3 branch, and of the separable convolution")
     filters_5x5: int = _option(96, "filters of the 5x5 branch")
-    reduce: int = _option(64, "channels after the 1x1 bottleneck before the 3x3 and the 5x5")
-    pool_filters: int = _option(64, "filters of the 1x1 convolution after the pooling branch")
-    n: int = _option(7, "kernel of the n x n that becomes 1 x n and n x 1")
+    reduce: int = _option(64, "output channels of the 1x1 bottlenecks before the 3x3 and the 5x5")
+    pool_filters: int = _option(64, "filters of the 1x1 convolution after the pooling")
+    n: int = _option(7, "kernel size of the n x n that becomes 1 x n and n x 1")
 
     def checked(self) -> Setting:
-        """Raises UserError, with a line for each, where a number is below 1."""
+        """Return itself, or raise UserError with one line for each number below 1."""
         wrong = [field.name for field in fields(self) if getattr(self, field.name) < 1]
         if wrong:
             raise UserError(*(f"{name} is {getattr(self, name)}; it must be 1 or more" for name in wrong))

@@ -1,4 +1,4 @@
-"""The lecture's arithmetic beside what a counter finds on the real modules, as tables for people and as a record."""
+"""The lecture's arithmetic next to the count on real modules, as tables and as a JSON record."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEADINGS = ("layer", "height·width · kernel·inputs · filters", "computed", "
 
 @dataclass(frozen=True)
 class CostRow:
-    """Multiplications of one layer, or of a whole design (`formula` is empty there)."""
+    """Multiplications of one layer, or of a whole design (then `formula` is empty)."""
 
     layer: str
     formula: str
@@ -27,13 +27,13 @@ class CostRow:
     counted: int
 
     def cells(self, given: Setting) -> list[str]:
-        # On another input the same product would be a coincidence: 14·14 · 5·5·512 · 48 is one.
+        # With another input an equal product is a coincidence, e.g. 14·14 · 5·5·512 · 48.
         slide = SLIDES.get(self.computed, "-") if (given.size, given.channels) == LECTURE_INPUT else "-"
         return [self.layer, self.formula, f"{self.computed:,}", f"{self.counted:,}", slide]
 
 
 def design_rows(design: Design, given: Setting) -> list[CostRow]:
-    """A row for each convolution, and their sum when there is more than one."""
+    """A row for each convolution, and their sum if there are several."""
     counted, whole = count_layers(module_of(design, given), given)
     rows = [
         CostRow(name, conv.formula(given.size), conv.multiplications(given.size), count)
@@ -47,7 +47,7 @@ def design_rows(design: Design, given: Setting) -> list[CostRow]:
 
 
 def module_of(design: Design, given: Setting) -> nn.Module:
-    """The real thing, without memory behind it: the Inception block of the catalogue, or plain convolutions in a row."""
+    """The design on the meta device: the catalogue's Inception block, or a sequence of convolutions."""
     with torch.device("meta"):
         if not design.side_by_side:
             return nn.Sequential(
@@ -62,7 +62,7 @@ def module_of(design: Design, given: Setting) -> nn.Module:
 
 
 def count_layers(module: nn.Module, given: Setting) -> tuple[list[int], int]:
-    """Multiply-adds (FlopCounterMode / 2) of each convolution of a module in its order, and of the whole module."""
+    """Multiply-adds (FlopCounterMode / 2) of each convolution of a module, in order, and of the whole module."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         module.eval()(torch.empty(1, given.channels, given.size, given.size, device="meta"))
     counts = {name: sum(operations.values()) // 2 for name, operations in counter.get_flop_counts().items()}
@@ -88,14 +88,14 @@ def page(lessons: Sequence[Lesson], given: Setting, *, markdown: bool) -> str:
 
 
 def saving(lesson: Lesson, given: Setting) -> str:
-    """What share of the costly design the cheaper one costs, and the rule behind it."""
+    """The cheaper design's cost as a share of the costly one's, and the rule behind it."""
     ratio = lesson.ratio(given.size)
     factor = f"{1 / ratio:.2f} times cheaper" if ratio <= 1 else f"{ratio:.2f} times MORE expensive at these widths"
-    return f"{lesson.cheaper.name}: {ratio:.4f} of {lesson.costly.name} ({factor}); rule: {lesson.rule}"
+    return f"{lesson.cheaper.name}: {ratio:.4f} of the cost of {lesson.costly.name} ({factor}); rule: {lesson.rule}"
 
 
 def as_record(lessons: Sequence[Lesson], given: Setting) -> dict:
-    """The lessons in JSON's types."""
+    """The lessons as a JSON-serialisable dict."""
 
     def record(design: Design) -> dict:
         return {"name": design.name, "rows": [asdict(row) for row in design_rows(design, given)]}

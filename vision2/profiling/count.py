@@ -1,8 +1,8 @@
-"""What a network costs: parameters, multiply-adds, activation memory, by stage, with and without auxiliary classifiers.
+"""Count parameters, multiply-adds and activation memory by stage, with and without auxiliary classifiers.
 
-One convention for multiply-adds (MACs): convolutions and linear layers (and attention) counted once for each output, i.e.
-torch's FlopCounterMode divided by two; norms, activations and pooling are not counted. All runs on the meta device, on a
-copy without memory behind its tensors: no arithmetic is done and the network itself is not touched.
+Multiply-adds (MACs) are those of convolutions, linear layers and attention: torch's FlopCounterMode divided by two. Norms,
+activations and pooling are not counted. Everything runs on a copy on the meta device, so no arithmetic is done and the
+network itself is not touched.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ PROBE_BATCH = 2  # batch norm in training mode refuses a single value per channe
 
 @dataclass(frozen=True)
 class StageCost:
-    """One row of the table; memory is that of all layer outputs of the stage for one image, in bytes of float32.
+    """One row of the table; `activation_bytes` is for all layer outputs of the stage, for one image in float32.
 
-    `receptive_field_px` is the largest over all paths (None where attention or global pooling ends it).
+    `receptive_field_px` is the largest over all paths (None after attention, global pooling or a linear layer).
     """
 
     stage: str
@@ -40,13 +40,13 @@ class StageCost:
 
 @dataclass(frozen=True)
 class Costs:
-    """Totals without auxiliary classifiers, the same with them, and the rows behind them."""
+    """Totals without and with auxiliary classifiers, and the rows that add up to them."""
 
     image_size_px: int
     parameters: int
     multiply_adds: int
     parameters_aux: int
-    multiply_adds_aux: int  # training mode: the auxiliary classifiers run there only
+    multiply_adds_aux: int  # in training mode, the only one that runs the auxiliary classifiers
     activation_bytes: int
     stages: tuple[StageCost, ...]
     convention: str = CONVENTION
@@ -71,7 +71,7 @@ def parameters_of(network: Network, stage: str) -> int:
 
 
 def _without_memory(network: Network) -> Network:
-    """A copy whose parameters and buffers are on the meta device; `deepcopy` takes from its memo what is copied already."""
+    """A copy whose parameters and buffers are on the meta device; `deepcopy` finds them in its memo."""
     memo = {id(buffer): torch.empty_like(buffer, device="meta") for buffer in network.buffers()}
     memo |= {id(p): nn.Parameter(torch.empty_like(p, device="meta"), p.requires_grad) for p in network.parameters()}
     return copy.deepcopy(network, memo)
@@ -82,12 +82,12 @@ class _Counted:
     multiply_adds: int
     by_module: dict[str, int]
     shapes: dict[str, tuple[int, ...]]  # module name -> output shape without the batch
-    values: dict[str, int]  # leaf module name -> values in its output, one image
+    values: dict[str, int]  # leaf module name -> number of output values for one image
     receptive: dict[str, int | None]  # module name -> pixels
 
 
 def _counted(network: Network, image_size_px: int) -> _Counted:
-    """Run the network once on the meta device and write down what its modules did."""
+    """Run the network once on the meta device and record what its modules do."""
     shapes, values, receptive = {}, {}, {}
     images = torch.empty(PROBE_BATCH, 3, image_size_px, image_size_px, device="meta")
     fields = ReceptiveFields(images)
@@ -130,7 +130,7 @@ def _row(network: Network, stage: str, counted: _Counted) -> StageCost:
 
 
 def _multiply_adds(network: Network, name: str, by_module: dict[str, int]) -> int:
-    """Of one module and all inside it; a list of modules is never called itself, so its members are asked."""
+    """Multiply-adds of a module and all inside it; a ModuleList is never called itself, so its members are added up."""
     if name in by_module or name in dict(network.named_parameters()):
         return by_module.get(name, 0)
     children = network.get_submodule(name).named_children()

@@ -1,13 +1,13 @@
-"""The base class of everything here that watches torch's operators as they run.
+"""The base class of all classes here that watch torch's operators as they run.
 
-Its module has an underscore, but torch documents it ("Extending PyTorch", modes) and builds FlopCounterMode on it.
+Its module name has an underscore, but torch documents it ("Extending PyTorch", modes) and builds FlopCounterMode on it.
 """
 
 from __future__ import annotations
 
 try:
     from torch.utils._python_dispatch import TorchDispatchMode as DispatchMode
-except ImportError:  # no operator is seen then: receptive fields and memory are unknown, everything else works
+except ImportError:  # then receptive fields and memory are unknown, and everything else works
     from contextlib import nullcontext as DispatchMode
 
 __all__ = ["DispatchMode"]

@@ -1,4 +1,4 @@
-"""How much memory tensors take while a network runs, counted and not measured: equal on every processor."""
+"""Peak memory of tensors while a network runs; it is counted, so that it is the same on every CPU."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from vision2.profiling.dispatch import DispatchMode
 
 
 class LiveTensors(DispatchMode):
-    """Bytes of the tensors that are alive at once: the given ones and all that operators return.
+    """Counts the bytes of all live tensors: the given ones and those that operators return.
 
-    Tensors that share memory count once, also those that only autograd still holds. What a kernel needs while it
-    runs, and what the allocator keeps of it afterwards, depends on the processor and is not counted.
+    Tensors that share memory count once; those that only autograd still holds count too. The temporary memory of
+    kernels, and what the allocator keeps of it, depend on the processor and are not counted.
     """
 
     def __init__(self, tensors: Iterable[Tensor]):
@@ -48,10 +48,10 @@ class LiveTensors(DispatchMode):
 
 
 def peak_tensor_mb(run: Callable[[], object], tensors: Sequence[Tensor]) -> float | None:
-    """The most memory while `run` runs twice, in 10^6 bytes; `tensors` exist before.
+    """Peak memory in 10^6 bytes while `run` runs twice; `tensors` are those that exist before.
 
-    Twice, because an optimizer makes its state in the first step. On CUDA this is what the allocator handed out, elsewhere
-    what `LiveTensors` counts (None where it cannot).
+    Twice, because an optimizer creates its state in the first step. On CUDA this is what the allocator handed out,
+    elsewhere what `LiveTensors` counts (None if it cannot).
     """
     device = tensors[0].device
     if device.type == "cuda":

@@ -1,4 +1,4 @@
-"""One model in numbers: its costs as counted here, what was published about it, its speed where it was measured."""
+"""One model in numbers: its costs as counted here, what was published about it, and its speed if measured."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from vision2.profiling.count import Costs, count_costs
 if TYPE_CHECKING:
     from vision2.profiling.speed import Measured
 
-OWN_COUNT = "our own count"  # in the source of numbers that nobody else published
+OWN_COUNT = "our own count"  # in the source of numbers that are not published
 
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """A model as counted here, and as measured here where that was asked for."""
+    """A model as counted and, if requested, as measured here."""
 
-    label: str  # the option's name
+    label: str  # name of the `model=` option
     card: ModelCard
-    published: ModelCard  # the card without the numbers that are not for this very network at this size
+    published: ModelCard  # the card with only those numbers that apply to this network at this size
     num_classes: int
     costs: Costs
     measured: Measured | None = None
@@ -31,10 +31,10 @@ class ModelSummary:
 def summarise_model(
     label: str, model: ModelConfig, *, image_size_px: int | None = None, num_classes: int | None = None
 ) -> ModelSummary:
-    """Count a model without allocating it; auxiliary classifiers are counted wherever the model can have them.
+    """Count a model without allocating it; auxiliary classifiers are counted if the model can have them.
 
     Raises:
-        UserError: for images too small for the model.
+        UserError: for images that are too small for the model.
     """
     card = card_for(model)
     size, classes = image_size_px or card.image_size_px, num_classes or card.num_classes
@@ -43,7 +43,7 @@ def summarise_model(
 
 
 def _comparable(card: ModelCard, num_classes: int, image_size_px: int) -> ModelCard:
-    """The card without published numbers of another network, counts that nobody else published, or of another size."""
+    """The card without numbers that are unpublished, or that are for another network or image size."""
     another = card.variant or num_classes != card.num_classes
     if another or OWN_COUNT in card.source:
         card = replace(card, parameters=None, parameters_aux=None, multiply_adds=None)
@@ -53,7 +53,7 @@ def _comparable(card: ModelCard, num_classes: int, image_size_px: int) -> ModelC
 
 
 def as_record(summary: ModelSummary) -> dict:
-    """The summary in JSON's types."""
+    """The summary as a JSON-serialisable dict."""
     return {
         "model": summary.label,
         "num_classes": summary.num_classes,

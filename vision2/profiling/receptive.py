@@ -1,9 +1,9 @@
-"""The receptive field of every tensor of a forward pass: how many input pixels (one side) one value can see.
+"""The receptive field of every tensor in a forward pass: how many input pixels, along one side, a value depends on.
 
-A convolution or pooling of kernel k and stride s after a step of j input pixels adds (k - 1) * j and multiplies the step
-by s (Araujo et al., "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019). Where paths join, the
-largest counts. Global pooling (also inside squeeze-and-excitation) and linear layers end a path; attention sees the
-whole image, and so does everything after it.
+If neighbouring values are j input pixels apart (the step), a convolution or pooling with kernel k and stride s adds
+(k - 1) * j and multiplies the step by s (Araujo et al., "Computing Receptive Fields of Convolutional Neural Networks",
+Distill 2019). Where paths join, the largest field is kept. Global pooling (also inside squeeze-and-excitation) and linear
+layers end a path; attention sees the whole image, and so does everything after it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from vision2.profiling.dispatch import DispatchMode
 
-# Beginnings of torch's operator names. Some are private: were one renamed, the path would be followed beyond it.
+# Prefixes of torch's operator names. Some are private: if one is renamed, the path is followed past it.
 CONVOLUTION = "aten.convolution."
 POOLS = ("aten.max_pool2d", "aten.avg_pool2d.")
 ENDS = (
@@ -26,7 +26,7 @@ ENDS = (
     "aten.mm.",
     "aten.linear.",
 )
-ATTENTION = ("aten.bmm.", "aten._softmax.", "aten._scaled_dot_product")  # the last one ends differently by device
+ATTENTION = ("aten.bmm.", "aten._softmax.", "aten._scaled_dot_product")  # the end of the last one depends on the device
 
 
 class Field(NamedTuple):
@@ -47,7 +47,7 @@ class Field(NamedTuple):
 
 
 class ReceptiveFields(DispatchMode):
-    """Follows every tensor that comes from `images`."""
+    """Tracks the field of every tensor that is computed from `images`."""
 
     def __init__(self, images: Tensor):
         super().__init__()
@@ -55,7 +55,7 @@ class ReceptiveFields(DispatchMode):
         self._fields[images] = Field(1, 1, 1, 1)
 
     def of(self, tensor: Tensor) -> int | None:
-        """The larger side in pixels, or None where no local path leads back to the input."""
+        """The larger side in pixels, or None if no local path leads back to the input."""
         field = self._fields.get(tensor)
         return None if field is None else max(field.height, field.width)
 

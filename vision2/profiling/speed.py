@@ -1,6 +1,6 @@
-"""How fast a network runs on this device and how much memory it takes, measured in a process of its own.
+"""Measure how fast a network runs on this device and how much memory it takes, in a process of its own.
 
-In a process of its own, because the system ends one that runs out of memory: the command then still says why.
+The system kills a process that runs out of memory; the command itself survives and can say why.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from vision2.profiling.memory import peak_tensor_mb
 from vision2.training.precision import autocast, choose_device, choose_precision
 
 SMALL_IMAGE_PX = 64
-PASSES = (2, 50)  # at least, at most, after two to warm up
-SECONDS = 3.0  # after so long no further pass is begun
+PASSES = (2, 50)  # minimum and maximum, after two to warm up
+SECONDS = 3.0  # no new pass is started after this time
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,12 @@ def workload_for(
     """The workload for a run's settings: device and precision may be `auto`, the batch size may be left out.
 
     Raises:
-        UserError: for a device that is not available, or a precision that it does not train in.
+        UserError: for a device that is not available, or a precision that it does not support.
     """
     found = choose_device(device)
     if batch_size is None:  # large enough to be fast, small enough to be measured in seconds on two cores
         batch_size = 128 if image_size_px <= SMALL_IMAGE_PX else 32 if found.type == "cuda" else 8
-    # `auto` on a CPU may time both precisions, which takes longer than all that is measured here.
+    # On a CPU, `auto` may time both precisions, which takes longer than this whole measurement.
     wanted = "float32" if precision == "auto" and found.type != "cuda" else precision
     chosen = choose_precision(wanted, nn.Identity(), found, image_size_px)
     return Workload(model, num_classes, image_size_px, batch_size, str(found), chosen)
@@ -82,7 +82,7 @@ def measure(workload: Workload) -> Measured:
     """Measure in a fresh process.
 
     Raises:
-        UserError: when it runs out of memory.
+        UserError: if it runs out of memory.
     """
     try:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
@@ -107,7 +107,7 @@ def measure_here(workload: Workload) -> Measured:
         _inference(network, images),
         _training(network, images, labels, precision=workload.precision, aux_weight=workload.model.aux_weight),
     ):
-        memory = peak_tensor_mb(run, tensors)  # warms up too
+        memory = peak_tensor_mb(run, tensors)  # also warms up
         found += [_images_per_second(run, images), memory]
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
     return Measured(name, workload.batch_size, workload.precision, *found)

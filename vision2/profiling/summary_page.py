@@ -1,4 +1,4 @@
-"""Model summaries for people: one model in detail or several side by side, in a terminal, a folder, TensorBoard."""
+"""Model summaries, one in detail or several side by side, for the terminal, a folder and TensorBoard."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from vision2.profiling.model_summary import ModelSummary, as_record
 from vision2.runs.environment import processor_name
 
 SLIDES_NOTE = (
-    "slides: top-1, multiply-adds, parameters as the lecture prints them (its ResNet-50 and deeper have the stride in the"
-    " first 1x1 convolution, ours and torchvision's have it in the 3x3)"
+    "slides: top-1, multiply-adds and parameters as printed in the lecture (its ResNet-50 and deeper have their stride in the"
+    " first 1x1 convolution, ours and torchvision's in the 3x3)"
 )
 MEASURED_HEADINGS = ("inference img/s", "training img/s", "inference MB", "training MB")
 Table = tuple[list[str], list[list[str]]]
@@ -35,28 +35,28 @@ def page(summaries: Sequence[ModelSummary], *, markdown: bool) -> str:
         parts = [heading(first), draw(*stage_table(first)), draw(*totals_table(first))]
         parts.append(f"source of the published numbers: {first.card.source or 'none for this variant'}")
     else:
-        published = "published numbers: model cards and papers (see each option)"
+        published = "published numbers are from model cards and papers (see each model's own summary)"
         parts = [draw(*comparison_table(summaries))]
-        parts.append(f"Multiply-adds: {first.costs.convention}; {published}. {SLIDES_NOTE}.")
+        parts.append(f"Counted: {first.costs.convention}; {published}; {SLIDES_NOTE}.")
     return "\n\n".join([part.rstrip() for part in parts] + _measured(summaries))
 
 
 def heading(summary: ModelSummary) -> str:
-    """What the model is: paper, library, size, what makes it differ from what was published."""
+    """What the model is: paper, library, size, and how it differs from what was published."""
     card, (title, arxiv) = summary.card, summary.card.paper
     number = f"arXiv {arxiv}, " if arxiv else ""
-    paper = f'"{title}", {number}{card.year}' if title else "no paper on its card"
+    paper = f'"{title}", {number}{card.year}' if title else "no paper listed"
     variant = f"; a variant: {', '.join(card.variant)}" if card.variant else ""
     note = f"\n{card.note}" if card.note else ""
     return (
-        f"{summary.label}: {paper}; network: {card.library}{variant}{note}\n"
+        f"{summary.label}: {paper}; implementation: {card.library}{variant}{note}\n"
         f"input 3x{summary.costs.image_size_px}x{summary.costs.image_size_px}, {summary.num_classes} classes;"
         f" {summary.costs.convention}; activations: outputs of all layers, float32"
     )
 
 
 def stage_table(summary: ModelSummary) -> Table:
-    """A row for each stage, their total, and the auxiliary classifiers where there are any."""
+    """A row for each stage, their total, and the auxiliary classifiers if there are any."""
     costs = summary.costs
     rows = [
         [
@@ -79,7 +79,7 @@ def stage_table(summary: ModelSummary) -> Table:
 
 
 def totals_table(summary: ModelSummary) -> Table:
-    """Totals beside the published values, with the difference."""
+    """Totals next to the published values, with the difference."""
     costs, card = summary.costs, summary.published
 
     def counted(name: str, here: int, published: int | None) -> list[str]:
@@ -96,7 +96,7 @@ def totals_table(summary: ModelSummary) -> Table:
 
 
 def comparison_table(summaries: Sequence[ModelSummary]) -> Table:
-    """The lecture's table: a model per row, counted and published numbers, accuracy, and speed where it was measured."""
+    """The lecture's table, one model per row: counted and published numbers, accuracy, and speed if measured."""
     measured = any(summary.measured for summary in summaries)
     headings = ["model", "year", "input", "parameters", "published", "multiply-adds", "published", "difference"]
     headings += ["top-1", "slides", *(MEASURED_HEADINGS if measured else ())]
@@ -119,7 +119,7 @@ def _comparison_row(summary: ModelSummary, measured: bool) -> list[str]:
 
 
 def _multiply_adds(summary: ModelSummary) -> list[str]:
-    """Counted here, published, relative difference."""
+    """The count, the published value, and the relative difference."""
     here, published = summary.costs.multiply_adds, summary.published.multiply_adds
     if published is None:
         return [_giga(here), "-", ""]
@@ -127,7 +127,7 @@ def _multiply_adds(summary: ModelSummary) -> list[str]:
 
 
 def _giga(number: float) -> str:
-    """1,814,000,000 -> 1.814 G; below 0.1 G in millions, as the CIFAR nets are known by."""
+    """1,814,000,000 -> 1.814 G; below 0.1 G in millions, as is usual for the CIFAR nets."""
     return f"{number / 1e9:.3f} G" if number >= 1e8 else f"{number / 1e6:.2f} M"
 
 
@@ -136,14 +136,14 @@ def _megabytes(count: int) -> str:
 
 
 def _measured(summaries: Sequence[ModelSummary]) -> list[str]:
-    """How the speeds were measured, and for one model the speeds."""
+    """How the speeds were measured and, for a single model, the speeds."""
     found = [summary.measured for summary in summaries if summary.measured]
     if not found:
         return []
     first = found[0]
     device = f"{processor_name()}, {usable_cpus()} cores" if first.device == "cpu" else first.device
     batches = ", ".join(sorted({str(measured.batch_size) for measured in found}, key=int))
-    memory = "tensors alive at once, without what kernels need while they run" if first.device == "cpu" else "allocated"
+    memory = "all live tensors, without the temporary memory of kernels" if first.device == "cpu" else "allocated"
     lines = [
         f"measured on {device}: batch {batches}, inference in float32, training in {first.precision}"
         f" (one step: forward, backward, SGD); peak memory: {memory}"
@@ -156,10 +156,10 @@ def _measured(summaries: Sequence[ModelSummary]) -> list[str]:
 
 
 def write_summaries(files: WrittenFiles, summaries: Sequence[ModelSummary], graphs: dict[str, ModelConfig]) -> list[str]:
-    """Write summary.md, summary.json, the picture of several models, and TensorBoard's graph of each of `graphs`.
+    """Write summary.md, summary.json, a plot if there are several models, and TensorBoard's graph of each of `graphs`.
 
     Returns:
-        The names of what was written.
+        The names of the files written.
     """
     from vision2.pictures.images import save_figure
     from vision2.profiling.accuracy_cost import accuracy_against_cost
@@ -181,11 +181,11 @@ def write_summaries(files: WrittenFiles, summaries: Sequence[ModelSummary], grap
 
 
 def _write_graph(folder: Path, model: ModelConfig, image_size_px: int) -> None:
-    """In a run of its own: TensorBoard shows one graph per run."""
+    """Write a model's graph as a TensorBoard run of its own, because only one graph per run is shown."""
     from vision2.runs.tensorboard import TensorBoardTracker
 
     network = build_model(replace(model, aux=False), card_for(model).num_classes, seed=0, image_size_px=image_size_px)
     images = torch.zeros(2, 3, image_size_px, image_size_px)
     with TensorBoardTracker(folder) as tracker, warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # from torch's tracer, which TensorBoard's graphs are made with
+        warnings.simplefilter("ignore", FutureWarning)  # from torch's tracer, which makes the graph
         tracker.writer.add_graph(Probabilities(network), images)

@@ -1,1 +1,1 @@
-"""One page from a folder of runs: `python -m vision2.report FOLDER`."""
+"""Report pages from folders of runs: `python -m vision2.report FOLDER`."""

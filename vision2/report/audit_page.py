@@ -1,4 +1,4 @@
-"""An audit as text, JSON and one self-contained page with thumbnails inside."""
+"""Write an audit as text, as JSON and as one self-contained page with embedded thumbnails."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 FILES = ("audit.txt", "audit.json", "audit.html")
 THUMBNAIL_PX = 112
-SHOWN = 24  # files per kind and groups per list; the rest is in the JSON
+SHOWN = 24  # files per kind and groups per list; the rest are in audit.json
 SHOWN_OF_GROUP = 6
 
 
 def write_audit(dataset: DatasetConfig, folder: Path, *, seed: int) -> str:
-    """Audit the files of a data set into `folder`; returns the text.
+    """Audit the files of a data set, write the results to `folder` and return the text.
 
     Raises:
-        UserError: for data sets without files, or when a file of the user's is in the way.
+        UserError: if the data set has no files, or a file that vision2 did not write already has one of these names.
     """
     files = WrittenFiles(folder, *FILES)
     found = audit(dataset, seed=seed)
@@ -41,13 +41,13 @@ def write_audit(dataset: DatasetConfig, folder: Path, *, seed: int) -> str:
 
 
 def page(audit: Audit) -> str:
-    """The audit as HTML; each thumbnail is decoded when its turn comes."""
+    """The audit as HTML; thumbnails are decoded one at a time, as the template needs them."""
     files = {entry.id: entry for entry in audit.collection.files}
 
     def thumbnail(file: dict) -> str | None:
         try:
             picture = Image.fromarray(decode_entry(files[file["path"]]))
-        except BadImage:  # gone since the audit read it
+        except BadImage:  # deleted or damaged since the audit read it
             return None
         picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
         stream = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The report of a folder of runs: gather the runs, add the sections, write the page beside them."""
+"""Build the report of a folder of runs: read the runs, add the sections, write the page next to them."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from vision2.runs.read import Run, read_runs
 
 NAMED_IN_TITLE = 4
 HTML, MARKDOWN = "report.html", "report.md"
-MARK = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # of our pages
+MARK = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # in every page that vision2 writes
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was written, and what to print: the table, the verdict and where the page is."""
+    """The page that was written, and the text to print: the table, the verdict and the path of the page."""
 
     page: Path
     text: str
-    verdict: str | None  # supported | contradicted | inconclusive; None without a claim to judge
+    verdict: str | None  # supported | contradicted | inconclusive; None if there is no claim to judge
 
 
 def write_report(folder: str | Path, *, language: str = "en") -> Report:
@@ -94,7 +94,7 @@ def _own_files(out: Path) -> WrittenFiles:
 
 
 def _title(material: Material, experiment: ExperimentConfig | None) -> str:
-    """The experiment, then models, data and date."""
+    """The name of the experiment, if any, then models, data sets and date."""
     say, named = material.say, experiment and experiment.name and experiment.name.replace("_", " ")
     models, data = (_few(material, key) for key in ("model.name", "dataset.name"))
     what = say("{models} on {data}, {date}", models=models, data=data, date=max(map(_day, material.runs)))
@@ -109,7 +109,7 @@ def _few(material: Material, key: str) -> str:
 
 
 def _day(run: Run) -> str:
-    """The date of a run by its folder's name, or of its summary where the folder was renamed."""
+    """The date in the name of the run folder or, if the folder was renamed, the date of its summary file."""
     found = re.match(r"(\d{4})(\d\d)(\d\d)-\d{6}", run.path.name)
     return "-".join(found.groups()) if found else f"{datetime.fromtimestamp((run.path / SUMMARY).stat().st_mtime):%Y-%m-%d}"
 

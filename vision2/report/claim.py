@@ -21,31 +21,31 @@ from vision2.stats.verdict import CONTRADICTED, INCONCLUSIVE, SUPPORTED
 SENTENCES = {
     SUPPORTED: "The runs support the claim.",
     CONTRADICTED: "The runs contradict the claim.",
-    INCONCLUSIVE: "The runs do not decide the claim.",
+    INCONCLUSIVE: "The runs neither support nor contradict the claim.",
 }
 REASONS = {
-    "one_pair": "one pair only: another seed could reverse it",
-    "no_pairs": "no pair of runs to compare",
-    "no_spread": "the seed changed nothing, so the pairs are one observation",
-    "ambiguous": "refused: a side matches several configurations per seed",
+    "one_pair": "only one pair: another seed could reverse the result",
+    "no_pairs": "no pairs of runs to compare",
+    "no_spread": "the seed changed nothing, so the pairs count as one observation",
+    "ambiguous": "refused: one side matches several configurations per seed",
 }
 HOW_TO_READ = (
-    "How to read it: runs are paired by seed; the interval is Student's 95 % confidence interval of the mean paired "
-    "difference. A claim is supported only when every comparison's whole interval lies on the claimed side, "
-    "contradicted when one lies on the other side (at a level corrected for the number of comparisons), and "
-    "inconclusive otherwise. Where each seed draws its own split, the interval is that of the corrected resampled t-test "
-    "(Nadeau and Bengio 2003), because the test images of the seeds overlap."
+    "How to read this: runs are paired by seed, and the interval is Student's 95 % confidence interval for the mean paired "
+    "difference. A claim is supported only if the interval of every comparison lies entirely on the claimed side, "
+    "contradicted if any interval lies entirely on the other side (at a level corrected for the number of comparisons), "
+    "and inconclusive otherwise. If each seed draws its own split, the test images of the seeds overlap, so the interval "
+    "is that of the corrected resampled t-test (Nadeau and Bengio 2003)."
 )
 SECOND_LOOK = (
-    "A second look: the experiment fixes the seeds {planned} before measuring; {added} were added later. Seeds added because "
-    "a verdict was undecided make chance differences look decided, so confirm it with new seeds only."
+    "A second look: the experiment fixes its seeds in advance ({planned}); others were added later ({added}). Adding seeds "
+    "because a verdict was inconclusive makes chance differences look real, so confirm the result with new seeds only."
 )
 UNPAIRED_NAMED = 5
 KEYS_NAMED = 5
 
 
 def experiment_of(material: Material) -> ExperimentConfig | None:
-    """The sweep's experiment, else the one all these runs belong to (as the newest of them states it), or None."""
+    """The experiment of the sweep, or else the one that all runs share (as the newest run states it), or None."""
     newest_first = sorted(material.runs, key=lambda run: run.path.name, reverse=True)
     found = [run.config.get("experiment") or {} for run in newest_first]
     stated = SweepFolder(material.folder).description().get("experiment") or found[0]
@@ -56,7 +56,7 @@ def experiment_of(material: Material) -> ExperimentConfig | None:
 
 
 def add_claim(document: Document, material: Material, experiment: ExperimentConfig | None) -> Verdict | None:
-    """Add the section, where there is a claim; returns the verdict, or None when nothing can be judged."""
+    """Add the section if there is a claim; return the verdict, or None if there is nothing to judge."""
     say, spanish = material.say, material.language == "es"
     if experiment is None or not experiment.claim:
         return None
@@ -79,7 +79,7 @@ def add_claim(document: Document, material: Material, experiment: ExperimentConf
 
 
 def _second_look(material: Material, experiment: ExperimentConfig) -> Text | None:
-    """Seeds beyond those that the experiment fixed before measuring."""
+    """A warning if there are runs with seeds other than those the experiment fixed in advance, else None."""
     planned = re.findall(r"\d+", experiment.seeds)
     run = {str(run.seed) for run in material.runs if run.completed}
     added = sorted(run - set(planned), key=int) if planned else []
@@ -87,13 +87,13 @@ def _second_look(material: Material, experiment: ExperimentConfig) -> Text | Non
 
 
 def refusals(verdict: Verdict | None, say: Say) -> list[str]:
-    """One sentence for each comparison that cannot be judged."""
+    """One sentence for each comparison that was refused as ambiguous."""
     found = verdict.findings if verdict else ()
     return [f"{_sentence(finding, say, spanish=False)}: {_refusal(finding, say)}" for finding in found if finding.ambiguous]
 
 
 def _what_was_run(material: Material) -> str:
-    """Networks, weights and data actually used: another network may have replaced the one the experiment names."""
+    """The networks, weights and data actually used: overrides may have replaced those the experiment names."""
     found = {}
     for name, key in (("networks", "model.name"), ("weights", "weights.source"), ("data", "dataset.name")):
         values = dict.fromkeys(str(value) for run in material.runs if (value := run.get(key)))
@@ -103,7 +103,7 @@ def _what_was_run(material: Material) -> str:
 
 def _banner(verdict: Verdict, say: Say) -> Banner | Text:
     if not verdict.findings:
-        return Text(say("This experiment states no comparison, so there is nothing to judge by numbers."))
+        return Text(say("This experiment defines no comparisons, so there is nothing to judge numerically."))
     return Banner(verdict.overall, say(verdict.overall), say(SENTENCES[verdict.overall]))
 
 
@@ -124,7 +124,7 @@ def _row(finding: Finding, say: Say, *, spanish: bool) -> list[str]:
 
 
 def _interval(metric: str, difference: Estimate) -> str:
-    """Student's interval knows no bounds, but no two shares differ by more than 1."""
+    """The interval as text, clipped to [-1, 1] for shares: Student's interval can exceed what is possible."""
     low, high = difference.low, difference.high
     if is_share(metric):
         low, high = max(low, -1.0), min(high, 1.0)
@@ -140,7 +140,7 @@ def _sentence(finding: Finding, say: Say, *, spanish: bool) -> str:
     if stated := (spanish and comparison.says_es) or comparison.says:
         return stated
     a, b = (", ".join(map(str, chosen.values())) for chosen in (comparison.a, comparison.b))
-    higher, lower = "{metric} of {a} is higher than of {b}", "{metric} of {a} is lower than of {b}"
+    higher, lower = "{metric} is higher for {a} than for {b}", "{metric} is lower for {a} than for {b}"
     return say(higher if comparison.better == "higher" else lower, metric=comparison.metric, a=a, b=b)
 
 
@@ -157,17 +157,17 @@ def _remark(finding: Finding, say: Say) -> str:
         parts.append(say(WHAT_VARIES[finding.effect.what], count=judgement.difference.n))
     if finding.test_noise:
         low, high = (_gap(metric, value) for value in finding.test_noise)
-        parts.append(say("test-image noise only: {low} to {high}", low=low, high=high))
+        parts.append(say("sampling noise of the test images alone: {low} to {high}", low=low, high=high))
     if finding.unpaired:
         named = ", ".join(finding.unpaired[:UNPAIRED_NAMED]) + (" …" if len(finding.unpaired) > UNPAIRED_NAMED else "")
-        parts.append(say("without a partner: {runs}", runs=named))
+        parts.append(say("unpaired runs: {runs}", runs=named))
     return "; ".join(parts)
 
 
 def _refusal(finding: Finding, say: Say) -> str:
-    """What was matched, what differs, and what to type."""
+    """Why the comparison was refused, which keys differ, and how to fix it."""
     keys = ", ".join(finding.ambiguous[:KEYS_NAMED]) + (" …" if len(finding.ambiguous) > KEYS_NAMED else "")
-    how = "{reason}, which differ in {keys}; add a key to a or b, or name it in pair_on, or report one sweep's folder"
+    how = "{reason}, which differ in {keys}; add one of these keys to a, b or pair_on, or report a single sweep's folder"
     return say(how, reason=say(REASONS["ambiguous"]), keys=keys)
 
 

@@ -1,16 +1,16 @@
-"""What runs say about a claim. A claim is a list of comparisons, each a plain dict of the experiment's configuration:
+"""Judge a claim by its runs. A claim is a list of comparisons, each a plain dict in the experiment's configuration:
 
     metric: metrics.test.accuracy        # dotted key of a run's summary, or history.first|last|mean.<key of an epoch>
-    better: higher                       # or lower: the claim is that a is better than b
-    a: {model.name: resnet56}            # dotted configuration keys choose the runs; a list of values means any of them
+    better: higher                       # or lower; the claim is that a is better than b
+    a: {model.name: resnet56}            # dotted configuration keys select the runs; a list of values matches any of them
     b: {model.name: plain56}
-    pair_on: [dataset.fraction]          # optional: what must be equal within a pair, besides the seed
-    margin: 0.0                          # optional: a must be better by more than this; below 0: not worse by more than
-    says: "..."   says_es: "..."         # optional sentence
+    pair_on: [dataset.fraction]          # optional: keys that must be equal within a pair, besides the seed
+    margin: 0.0                          # optional: a must be better by more than this; if negative, not worse by more
+    says: "..."   says_es: "..."         # optional: the comparison as a sentence
 
-Runs are paired by seed and judged by `stats.verdict`. With `pair_on` a seed has several pairs (on the same images, so they
-are not repetitions): their mean counts as one pair. Parameters and multiply-adds are facts, not samples: one pair decides.
-A side that matches several configurations in one pair (lite and full together) is refused, never averaged.
+Runs are paired by seed and judged by `stats.verdict`. With `pair_on`, a seed has several pairs; they share images, so they
+are not independent, and their mean counts as one pair. Parameters and multiply-adds are facts, not samples: one pair is
+enough. A side that matches several configurations in one pair (lite and full runs together) is refused, never averaged.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ EXACT = ("parameters", "multiply_adds")
 
 @dataclass(frozen=True)
 class Comparison:
-    """One statement "a is better than b on this metric"."""
+    """The statement that a is better than b on one metric."""
 
     metric: str
     a: dict[str, Any]
@@ -49,16 +49,16 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Finding:
-    """What the runs say about one comparison."""
+    """The judgement of one comparison, and the runs behind it."""
 
     comparison: Comparison
     judgement: Judgement
     mean_a: float = math.nan
     mean_b: float = math.nan
     test_noise: tuple[float, float] | None = None  # Newcombe interval, for one pair of test accuracies; never decides
-    unpaired: tuple[str, ...] = ()  # runs of either side without a partner
-    ambiguous: tuple[str, ...] = ()  # what differs between the configurations that one side matches: not judged
-    runs: tuple[Sequence[Run], Sequence[Run]] = ((), ())  # of a and of b, those that were compared
+    unpaired: tuple[str, ...] = ()  # runs without a counterpart on the other side
+    ambiguous: tuple[str, ...] = ()  # keys that differ between configurations matched by one side; if any, not judged
+    runs: tuple[Sequence[Run], Sequence[Run]] = ((), ())  # the runs of a and of b that were compared
     effect: SeedEffect | None = None  # what the seed changed between the pairs
 
 
@@ -71,28 +71,28 @@ class Verdict:
 
 
 def parse_comparisons(comparisons: Iterable[Any]) -> list[Comparison]:
-    """Comparisons from the plain values of a configuration.
+    """Parse comparisons from the plain values of a configuration.
 
     Raises:
-        UserError: naming the comparison and the key that is missing, unknown or wrong.
+        UserError: if a key is missing, unknown or has a wrong value; the message names the comparison and the key.
     """
     parsed, known = [], Comparison.__dataclass_fields__
     for number, values in enumerate(comparisons, start=1):
         where = f"experiment.comparisons[{number}]"
         if not isinstance(values, dict):
-            raise UserError(f"{where} is {values!r}; it must hold metric, better, a and b")
+            raise UserError(f"{where} is {values!r}; it must be a mapping with metric, a and b")
         if unknown := [key for key in values if key not in known]:
-            raise UserError(f"{where} has unknown key '{unknown[0]}'{suggest(unknown[0], known)}")
+            raise UserError(f"{where} has the unknown key '{unknown[0]}'{suggest(unknown[0], known)}")
         if missing := [key for key in ("metric", "a", "b") if not values.get(key)]:
-            raise UserError(f"{where} lacks '{missing[0]}'; a comparison needs metric, better, a and b")
+            raise UserError(f"{where} has no '{missing[0]}'; a comparison needs metric, a and b")
         if values.get("better", "higher") not in ("higher", "lower"):
-            raise UserError(f"{where}: better is '{values['better']}'; it must be higher or lower")
+            raise UserError(f"{where}.better is '{values['better']}'; it must be higher or lower")
         parsed.append(Comparison(**{**values, "pair_on": tuple(values.get("pair_on") or ())}))
     return parsed
 
 
 def judge_runs(runs: Iterable[Run], comparisons: Sequence[Comparison]) -> Verdict:
-    """The verdict of these runs; failed ones and older repetitions of a seed do not count."""
+    """Judge the comparisons by these runs, ignoring failed runs and older runs of the same configuration and seed."""
     counted = [run for group in group_runs(runs) for run in group.runs]
     findings = tuple(_find(counted, comparison, len(comparisons)) for comparison in comparisons)
     return Verdict(judge_claim([finding.judgement for finding in findings]), findings)
@@ -127,7 +127,7 @@ def _effect(runs: Sequence[Run], metric: str) -> SeedEffect:
 
 
 def _by_pair(runs: Sequence[Run], chosen: dict[str, Any], comparison: Comparison) -> dict[tuple, list[Run]]:
-    """The runs of one side that have the metric, by what a pair has in common."""
+    """The runs of one side that have the metric, grouped by seed and the values of `pair_on`."""
     side: dict[tuple, list[Run]] = {}
     for run in runs:
         wanted = all(_matches(run.get(key), value) for key, value in chosen.items())
@@ -137,12 +137,12 @@ def _by_pair(runs: Sequence[Run], chosen: dict[str, Any], comparison: Comparison
 
 
 def _differences(runs: Sequence[Run]) -> list[str]:
-    """`key (value | value)` of what tells the configurations of several runs apart; [] for a single run."""
+    """The keys that differ between these runs, each as `key (value | value)`; [] for a single run."""
     if len(runs) < 2:
         return []
     configs = [configuration(run) for run in runs]
     keys = [key for key in configs[0] if len({repr(config.get(key)) for config in configs}) > 1]
-    if not keys:  # the same settings, transferred from different runs
+    if not keys:  # same settings, but transferred from different runs
         return ["strategy.source"]
     return [f"{key} ({' | '.join(dict.fromkeys(str(config.get(key)) for config in configs))})" for key in keys]
 
@@ -152,7 +152,7 @@ def _matches(found: Any, wanted: Any) -> bool:
 
 
 def _by_seed(keys: Sequence[tuple], runs: Sequence[Run], metric: str) -> list[float]:
-    """One value per seed, in order: the mean of its pairs, which share images and so are not repetitions."""
+    """One value per seed: the mean over its pairs, which share images and so are not independent."""
     seeds: dict[Any, list[float]] = {}
     for (seed, *_), run in zip(keys, runs, strict=True):
         seeds.setdefault(seed, []).append(number_of(run, metric))
@@ -160,7 +160,7 @@ def _by_seed(keys: Sequence[tuple], runs: Sequence[Run], metric: str) -> list[fl
 
 
 def number_of(run: Run, metric: str) -> float | None:
-    """A dotted number of the summary, or of the epochs: `history.first|last|mean.<key>`; None when a run lacks it."""
+    """The number at a dotted key of the summary, or of the epochs (`history.first|last|mean.<key>`); None if absent."""
     head, _, rest = metric.partition(".")
     if head != "history":
         return run.number(metric)

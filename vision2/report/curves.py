@@ -1,4 +1,4 @@
-"""Figures of what changed while networks were trained: learning curves and gradient norms."""
+"""Figures of the course of training: learning curves and gradient norms."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from vision2.report.plotting import add_legend, in_percent, new_axes
 from vision2.report.texts import Say
 from vision2.runs.groups import Group
 
-CLIPPED_ABOVE = 3  # times the usual loss
+CLIPPED_ABOVE = 3  # multiples of the typical loss
 
 
 def learning_curves(groups: Sequence[Group], quantity: str, say: Say) -> Figure | None:
-    """`quantity` ("loss" or "accuracy") by epoch: mean over seeds, a band from the lowest to the highest seed.
+    """Plot `quantity` ("loss" or "accuracy") by epoch: the mean over seeds, and a band from the lowest value to the highest.
 
-    None when no run has a second epoch, as for classifiers fitted in one step: points are no curve.
+    None if every run has a single epoch, as for classifiers fitted in one step: a point is not a curve.
     """
     figure, axes = new_axes()
     longest, drawn, first = 0, [], []
@@ -53,9 +53,10 @@ def learning_curves(groups: Sequence[Group], quantity: str, say: Say) -> Figure 
 
 
 def _clip(axes: Axes, drawn: Sequence[float], first: Sequence[float], say: Say) -> None:
-    """End the loss axis where a few huge values would flatten all curves, and say so on it.
+    """Cut the loss axis if a few huge values would flatten all curves, and say so in its label.
 
-    Usual values: three quarters of those drawn, and the training losses of the first epoch, where curves begin.
+    A typical loss is at most the third quartile of the plotted values or the median training loss of the first epoch,
+    whichever is larger.
     """
     usual = max(float(np.quantile(drawn, 0.75)), float(np.median(first or drawn)))
     if max(drawn) <= CLIPPED_ABOVE * usual:
@@ -76,7 +77,7 @@ def _by_epoch(group: Group, key: str) -> dict[int, list[float]]:
 
 
 def gradient_norms(groups: Sequence[Group], say: Say) -> Figure | None:
-    """Mean gradient norm of each stage from input to output, in the first epoch and the last."""
+    """Plot the mean gradient norm of each stage, from input to output, in the first and last epochs."""
     figure, axes = new_axes()
     longest = max((len(run.history) for group in groups for run in group.runs), default=0)
     drawn: list[list[str]] = []

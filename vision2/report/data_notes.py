@@ -1,4 +1,4 @@
-"""What a reader must know about the data of the runs: changed since, or with copies of evaluation images in training."""
+"""Warnings about the data of the runs: they have changed since, or the training split has copies of evaluation images."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from vision2.runs.read import Run
 
 def add_data_notes(document: Document, material: Material) -> None:
     say = material.say
-    changed = "The data at {root} have changed since these runs: other images, classes or labels. Run them again."
+    changed = "The data in {root} have changed since these runs (images, classes or labels); run them again."
     notes = [say(changed, root=root) for root in changed_data(material.runs)]
-    copied = "{count} {split} images of {root} are also in the training split: the accuracy is too good."
+    copied = "{count} {split} images of {root} are also in the training split, so the accuracy is overestimated."
     for root, split, count in sorted({found for run in material.runs for found in _copies(run)}):
         notes.append(say(copied, count=count, split=split, root=root))
     document.add(say("Data"), *map(Text, notes))
@@ -33,7 +33,7 @@ def _copies(run: Run) -> list[tuple[str, str, int]]:
 
 
 def changed_data(runs: Iterable[Run]) -> list[str]:
-    """Places whose images, classes or labels have changed since a run read them; one that is gone or unknown is left out."""
+    """Data set folders that have changed since a run read them, except those that are missing or cannot be read."""
     digests: dict[str, set[str]] = {}
     for run in runs:
         digest = (run.summary.get("data") or {}).get("digest")
@@ -46,7 +46,7 @@ def changed_data(runs: Iterable[Run]) -> list[str]:
 
 
 def _now(settings: str) -> str | None:
-    """The digest of the data as they are now; None where they cannot be read."""
+    """The current digest of the data; None if they cannot be read."""
     known = {field.name for field in fields(DatasetConfig)}
     values = {key: value for key, value in json.loads(settings).items() if key in known}
     try:

@@ -1,4 +1,4 @@
-"""A report as data: sections of text, tables and pictures, which the templates turn into HTML and Markdown."""
+"""A report as data: sections of text, tables and pictures, which the templates render as HTML and Markdown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Text(NamedTuple):
-    """A paragraph; `quiet` for how to read what it accompanies."""
+    """A paragraph; `quiet` if it only explains how to read the blocks around it."""
 
     text: str
     quiet: bool = False
@@ -17,7 +17,7 @@ class Text(NamedTuple):
 
 
 class Banner(NamedTuple):
-    """The verdict (supported, contradicted, inconclusive), which chooses the colour, its word and its sentence."""
+    """A verdict (supported, contradicted or inconclusive, which sets the colour), its translated word and its sentence."""
 
     verdict: str
     word: str
@@ -26,7 +26,7 @@ class Banner(NamedTuple):
 
 
 class Table(NamedTuple):
-    """On a phone each row is a card; with `fold`, a few words, the table is behind them until it is asked for."""
+    """A table; on a phone, each row is a card. If `fold` is set, the table is collapsed under that label."""
 
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -37,8 +37,8 @@ class Table(NamedTuple):
 class Picture(NamedTuple):
     """A PNG file in the report's folder.
 
-    `caption` is shown below it, or only read aloud where the picture says the same (`quiet`). A picture of equal cells
-    wraps in pieces of `cell` (width, height) pixels.
+    `caption` is shown below it; if `quiet`, the picture already says the same, and the caption is only its alternative
+    text. A grid of equal cells is cut into pieces of `cell` (width, height) pixels, so that it can wrap.
     """
 
     path: Path
@@ -48,7 +48,7 @@ class Picture(NamedTuple):
 
 
 class Gallery(NamedTuple):
-    """Pictures side by side where the page is wide enough."""
+    """Pictures, side by side if the page is wide enough."""
 
     pictures: Sequence[Picture]
     kind = "gallery"
@@ -75,7 +75,7 @@ class Document:
     sections: list[Section] = field(default_factory=list)
 
     def add(self, title: str, *blocks: Block | None) -> None:
-        """Add a section of the blocks that have content; no section when only quiet text has."""
+        """Add a section with the blocks that have content; add nothing if all of them are quiet text."""
         shown = [block for block in blocks if block and not _empty(block)]
         if any(not (isinstance(block, Text) and block.quiet) for block in shown):
             self.sections.append(Section(title, shown))

@@ -1,4 +1,4 @@
-"""Figures over groups of runs. Each function returns a matplotlib Figure of its own, or None with nothing to show."""
+"""Figures that compare groups of runs. Each function returns a new matplotlib Figure, or None if there is nothing to show."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from vision2.stats.intervals import mean_interval
 WIDE = 5.6  # inches
 LINES_AT_MOST = 10
 LABELS_AT_MOST = 14
-BARS_UP_TO = 6  # lines with an interval at each point; more would cover each other
+BARS_UP_TO = 6  # lines; with more, the error bars would overlap
 CLASSES_AT_MOST = 30
 
 
 def overview(groups: Sequence[Group], metric: str, xlabel: str) -> Figure | None:
-    """One row per configuration: its runs as points, their 95 % interval as a bar."""
+    """One row per configuration: its runs as points, and their 95 % interval as a bar."""
     groups = [group for group in groups if group.values(metric)]
     if not groups:
         return None
@@ -42,7 +42,7 @@ def overview(groups: Sequence[Group], metric: str, xlabel: str) -> Figure | None
 
 
 def response(groups: Sequence[Group], key: str, metric: str, ylabel: str) -> Figure | None:
-    """A metric against one swept key, a line for each combination of the others; None with fewer than three values."""
+    """A metric against one swept key, with a line for each combination of the others; None for fewer than three values."""
     groups = [group for group in groups if group.values(metric)]
     values = list(dict.fromkeys(group.config.get(key) for group in groups))
     if len(values) < 3:
@@ -73,7 +73,7 @@ def response(groups: Sequence[Group], key: str, metric: str, ylabel: str) -> Fig
 
 
 def _error_bars(groups: Sequence[Group], metric: str, means: Sequence[float]) -> np.ndarray:
-    """(2, N) lengths of the interval below and above the means; 0 where there is none."""
+    """Lengths (2, N) of the interval below and above each mean; 0 if there is no interval."""
     intervals = [bounds(group, metric) or (mean, mean) for group, mean in zip(groups, means, strict=True)]
     return np.array([(mean - low, high - mean) for mean, (low, high) in zip(means, intervals, strict=True)]).T.clip(0)
 
@@ -93,7 +93,7 @@ def against_cost(
         spread = np.nan_to_num(estimate.std)
         axes.errorbar(x, estimate.mean, yerr=spread, fmt="o", color=colour(index), capsize=3, markersize=5)
         if len(known) <= LABELS_AT_MOST:
-            # Above and below in turn: neighbours in a sweep are often neighbours in the figure.
+            # Alternate above and below: neighbours in a sweep are often neighbours in the figure.
             place = {"xytext": (5, 4 if index % 2 else -9), "textcoords": "offset points"}
             axes.annotate(groups[index].label, (x, estimate.mean), **place, fontsize=6.5)
     log_x(axes)
@@ -104,7 +104,7 @@ def against_cost(
 
 
 def calibration(groups: Sequence[Group], say: Say) -> Figure | None:
-    """Reliability diagram: accuracy against confidence, bins summed over seeds."""
+    """Reliability diagram: accuracy against confidence, with bins pooled over seeds."""
     figure, axes = new_axes()
     axes.plot([0, 1], [0, 1], color="#8a8f98", linewidth=1, linestyle=":")
     drawn = False
@@ -131,7 +131,7 @@ def calibration(groups: Sequence[Group], say: Say) -> Figure | None:
 
 
 def class_scores(groups: Sequence[Group], classes: Sequence[str], say: Say) -> Figure | None:
-    """F1 of each class, one colour per configuration, the lowest class on top."""
+    """F1 of each class, one colour per configuration, with the lowest class at the top."""
     scores = {}
     for index, group in enumerate(groups):
         rows = [run.get("metrics.test.per_class") for run in group.runs]
@@ -149,6 +149,6 @@ def class_scores(groups: Sequence[Group], classes: Sequence[str], say: Say) -> F
     axes.set(xlabel="F1", ylim=(len(order) - 0.5, -0.5))
     in_percent(axes.xaxis)
     if len(order) < len(classes):
-        axes.set_ylabel(say("the {count} lowest classes", count=len(order)))
+        axes.set_ylabel(say("the {count} classes with the lowest F1", count=len(order)))
     add_legend(axes)
     return figure

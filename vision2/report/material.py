@@ -1,4 +1,4 @@
-"""What a report is made of: the runs of a folder, grouped, and where its files go."""
+"""The input of a report: the runs of a folder, grouped, and the files it writes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WITH_PICTURES = 4  # configurations whose mistakes, maps and filters are shown
 
 @dataclass(frozen=True)
 class Material:
-    """The runs, the words to describe them in, and `files`, those of the report itself."""
+    """The runs, the translator `say` for all texts, and `files`, the report's own files."""
 
     folder: Path
     files: WrittenFiles
@@ -38,36 +38,36 @@ class Material:
 
     @cached_property
     def metric(self) -> tuple[str, str]:
-        """Name and dotted key of the metric that ranks configurations: accuracy on the best split any run has."""
+        """Name and dotted key of the metric that ranks configurations: accuracy on test, else validation, else training."""
         candidates = [(f"{split} accuracy", f"metrics.{split}.accuracy") for split in ("test", "val", "train")]
         known = (found for found in candidates if any(group.values(found[1]) for group in self.groups))
         return next(known, candidates[0])
 
     @cached_property
     def shown(self) -> list[Group]:
-        """Configurations with their own lines in figures: all, or the best ten, in the order they were run."""
+        """The configurations drawn in figures: all, or the best ten, in the order they were run."""
         return self.best(LINES_AT_MOST)
 
     @cached_property
     def pictured(self) -> list[tuple[Group, Run]]:
-        """The best configurations with their best run, chosen by validation."""
+        """The best configurations, each with its best run by validation accuracy."""
         return [(group, max(group.runs, key=_validation)) for group in self.best(WITH_PICTURES)]
 
     def best(self, count: int) -> list[Group]:
-        """The best configurations, in the order they were run."""
+        """The best `count` configurations that have completed runs, in the order they were run."""
         _, key = self.metric
         done = [group for group in self.groups if group.runs]
         ranked = sorted(done, key=lambda group: -float(np.mean(group.values(key) or [-1.0])))[:count]
         return [group for group in done if group in ranked]
 
     def note(self, text: str, **values: object) -> Text:
-        """A translated sentence on how to read what it accompanies."""
+        """A translated sentence that explains how to read the blocks around it."""
         return Text(self.say(text, **values), quiet=True)
 
     def picture(self, name: str, figure: Figure | None, caption: str, *, quiet: bool = True) -> list[Picture]:
-        """Write a figure as `<name>.png`: a list of one picture, or empty for no figure, so that galleries add up.
+        """Write a figure as `<name>.png`; return a list with the picture, or an empty list if there is no figure.
 
-        `quiet`: the axes say what the caption says, so it is only for those who do not see the picture.
+        `quiet`: the axes already say what the caption says, so that it is only the alternative text.
         """
         if figure is None:
             return []
@@ -76,9 +76,9 @@ class Material:
         return [Picture(path, caption, quiet)]
 
     def copy(self, source: Path, name: str, caption: str, *, cells: int = 0) -> list[Picture]:
-        """The same of a picture that a run left: copied, so that the report's folder can be shared alone.
+        """The same for a picture in a run folder: it is copied, so that the report's folder can be shared on its own.
 
-        `cells`: how many pictures of a `captioned_grid` stay together when a narrow page wraps it; 0 for no grid.
+        `cells`: how many pictures of a `captioned_grid` stay together when a narrow page wraps it; 0 if it is not a grid.
         """
         if not source.is_file():
             return []

@@ -1,4 +1,4 @@
-"""Pages from the templates beside this file: self-contained HTML without scripts or addresses, and Markdown."""
+"""Render pages from the templates in this folder: Markdown, and self-contained HTML without scripts or external links."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 def render(template: str, **values: object) -> str:
-    """The page `templates/<template>` with these values; everything in an .html page is escaped."""
+    """Render `templates/<template>` with these values, which are escaped in .html pages."""
     return _templates().get_template(template).render(values)
 
 
 def data_uri(data: bytes | Path, kind: str = "png") -> str:
-    """A picture (its bytes or its file) as an address that holds it."""
+    """A picture (its bytes or its file) as a data URI."""
     data = data.read_bytes() if isinstance(data, Path) else data
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def pieces(picture: Path, cell: tuple[int, int] | None) -> list[str]:
-    """A picture as addresses of its cells, row by row without empty ones; whole when it is not made of such cells."""
+    """A picture as data URIs of its non-empty cells, row by row, or of the whole if it does not divide into such cells."""
     if cell is None:
         return [data_uri(picture)]
     from PIL import Image as images

@@ -1,4 +1,4 @@
-"""The axes that the figures of a report share: size, legend, percent and logarithmic scales."""
+"""Axes for the figures of a report: size, legend, percent and logarithmic scales."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from vision2.pictures.plots import COLOURS, colour, style_axes
 
-SIZE = (4.8, 3.3)  # inches; two stand side by side on a page, one fills a phone
+SIZE = (4.8, 3.3)  # inches; two fit side by side on a page, one fills a phone
 DPI = 150
-LABELS_INSIDE = 4  # of a legend; more would hide what is drawn
+LABELS_INSIDE = 4  # legend labels; more would hide the data
 LABEL_IN_TWO_COLUMNS = 40  # characters
 LEGEND_ROW = 0.18  # inches
 
 
 def new_axes(width: float = SIZE[0], height: float = SIZE[1]) -> tuple[Figure, Axes]:
-    """A figure with one plot, outside pyplot so that no global list of figures grows."""
+    """A figure with one plot, created without pyplot, which would keep it in a global list."""
     figure = Figure(figsize=(width, height), layout="constrained", dpi=DPI)
     axes = figure.add_subplot()
     style_axes(axes)
@@ -29,14 +29,14 @@ def new_axes(width: float = SIZE[0], height: float = SIZE[1]) -> tuple[Figure, A
 
 
 def distinct_colours(count: int) -> Callable[[int], str]:
-    """A colour each, or one for all where there are too many to tell apart."""
+    """A function from index to colour: all different, or all the same if there are too many to tell apart."""
     return colour if count <= len(COLOURS) else lambda _: COLOURS[0]
 
 
 def add_legend(axes: Axes, styles: Mapping[str, str] | None = None) -> None:
-    """Inside when it is short, else below, where it hides no line; in two columns when names are short enough.
+    """Add a legend: inside the axes if it is short, else below them, in two columns if the labels are short enough.
 
-    `styles`: what a line style ("-", "--") means.
+    `styles` maps line styles ("-", "--") to their meanings.
     """
     handles, labels = axes.get_legend_handles_labels()
     handles += [Line2D([], [], color="#444444", linestyle=style, linewidth=1.3) for style in styles or ()]
@@ -50,15 +50,15 @@ def add_legend(axes: Axes, styles: Mapping[str, str] | None = None) -> None:
 
 
 def in_percent(*sides: Axis) -> None:
-    """Shares of 1 shown in percent."""
+    """Show fractions as percentages."""
     for side in sides:
         side.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.6g} %"))
 
 
 def log_x(axes: Axes) -> None:
-    """A logarithmic axis in plain numbers, labelled 1, 2, 5, 10, ... or, over many decades, 1, 10, 100, ...
+    """Make the x axis logarithmic, with plain numbers at 1, 2, 5, 10, ... or, over many decades, at 1, 10, 100, ...
 
-    Values so close together that none of these lies between them get a linear axis.
+    The axis is linear if its range is so narrow that it might contain none of these.
     """
     axes.set_xscale("log")
     low, high = axes.get_xlim()

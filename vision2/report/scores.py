@@ -1,4 +1,4 @@
-"""A configuration's figures as people read them: with the interval that fits, what it covers, and chance beside them."""
+"""The numbers of a configuration as text: with the appropriate interval, what it covers, and the chance level."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SHARES = ("accuracy", "balanced_accuracy", "macro_f1", "top5")
 
 
 def is_share(key: str) -> bool:
-    """Whether a dotted key is a share of 1, shown in percent."""
+    """Whether the value of a dotted key is a share between 0 and 1, shown in percent."""
     name = key.rsplit(".", 1)[-1].removeprefix("val_").removeprefix("train_")
     return name in SHARES
 
 
 def estimate(group: Group, key: str) -> Estimate | None:
-    """Mean over the runs of a configuration; None when no run has the figure. Equal runs have no interval over seeds."""
+    """Mean over the runs of a configuration; None if no run has the key. A single run or equal runs have no interval."""
     values = group.values(key)
     if not values:
         return None
@@ -32,9 +32,9 @@ def estimate(group: Group, key: str) -> Estimate | None:
 
 
 def bounds(group: Group, key: str) -> tuple[float, float] | None:
-    """The 95 % interval to show: over seeds, or of the images for a single run and for runs that are all the same.
+    """The 95 % interval to show: over seeds or, for a single run or identical runs, over the images; None if unknown.
 
-    None for no interval. Student's interval knows no bounds, but no share lies outside 0 to 1.
+    For shares it is clipped to [0, 1], which Student's interval can exceed.
     """
     found = estimate(group, key)
     if found is None:
@@ -46,7 +46,7 @@ def bounds(group: Group, key: str) -> tuple[float, float] | None:
 
 
 def covers(group: Group, key: str, say: Say) -> str:
-    """What the interval of `bounds` covers, in a few words."""
+    """What the interval returned by `bounds` covers, in a few words."""
     found = estimate(group, key)
     if found is None or bounds(group, key) is None:
         return "-"
@@ -59,7 +59,7 @@ def covers(group: Group, key: str, say: Say) -> str:
 
 
 def cell(group: Group, key: str, say: Say) -> str:
-    """Mean, spread and interval as text; an accuracy says when it is no better than chance."""
+    """Mean, standard deviation and interval as text, with a remark if an accuracy is no better than chance."""
     found = estimate(group, key)
     if found is None:
         return "-"
@@ -80,7 +80,7 @@ def plain_number(key: str, value: float) -> str:
 
 
 def chance(group: Group, key: str, say: Say) -> str:
-    """ "(at chance: 10.0 %)" when so many of the runs are; "" for figures other than accuracies on test or validation."""
+    """A remark such as "(at chance: 10.0 %)" if any run is; "" for metrics other than test or validation accuracy."""
     split = split_of(key)
     if key != f"metrics.{split}.accuracy":
         return ""
@@ -94,7 +94,7 @@ def chance(group: Group, key: str, say: Say) -> str:
 
 
 def _chance_reached(run: Run, split: str) -> float | None:
-    """The accuracy of always answering the most frequent class, if the interval of the run's images includes it."""
+    """The accuracy of always predicting the most frequent class, if the run's accuracy is not clearly above it; or None."""
     rows, low = run.get(f"metrics.{split}.per_class"), run.number(f"metrics.{split}.accuracy_low")
     if low is None or not rows or len(rows) < 2:
         return None
@@ -104,16 +104,16 @@ def _chance_reached(run: Run, split: str) -> float | None:
 
 
 def what_ran(run: Run, say: Say) -> str:
-    """Network, weights and data of a run: another network or a smaller set may stand in for what an experiment names."""
+    """The network, weights and data of a run, which may differ from those the experiment names (overrides)."""
     return ", ".join((str(run.get("model.name", "?")), _weights(run, say), _data(run)))
 
 
 def _weights(run: Run, say: Say) -> str:
     weights, lineage = run.summary.get("weights"), run.summary.get("lineage") or []
     if not weights:
-        return say("random start")
+        return say("random initialisation")
     if lineage and lineage[0].get("run"):
-        return say("weights of {model} on {data}", model=lineage[0].get("model"), data=lineage[0].get("dataset"))
+        return say("{model} weights trained on {data}", model=lineage[0].get("model"), data=lineage[0].get("dataset"))
     return Path(str(weights.get("source"))).name
 
 

@@ -1,4 +1,4 @@
-"""The sections of a report after the claim, from numbers to pictures to how it was made."""
+"""The sections of a report after the claim: numbers, then pictures, then how to reproduce it."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ COSTS = (
     ("seconds", "seconds", 1.0),
 )
 HOW_TO_READ = (
-    "Mean over seeds ± standard deviation [95 % interval]. A single run, or runs that are all identical, are shown with the "
-    "interval of the images (Wilson), several with Student's interval over seeds. Where each seed draws its own split, the "
-    "test images of the seeds overlap: that interval is the corrected resampled t-test's (Nadeau and Bengio 2003). At "
-    "chance: the interval of the run's images includes the accuracy of always answering the most frequent class."
+    "Mean over seeds ± standard deviation [95 % interval]. For a single run, or several identical ones, the interval is over "
+    "images (Wilson); otherwise it is over seeds (Student). If each seed draws its own split, the test images of the seeds "
+    "overlap, so the interval is that of the corrected resampled t-test (Nadeau and Bengio 2003). At chance: a run's "
+    "interval over images includes the accuracy of always predicting the most frequent class."
 )
 ENVIRONMENT = ("device", "precision", "processor", "cpus", "platform", "versions", "git")
 
 
 def add_results(document: Document, material: Material) -> None:
-    """The table, what failed, and each configuration's numbers as a picture."""
+    """Add the tables, and figures of the metric by configuration and by swept key."""
     say, note, groups, (name, metric) = material.say, material.note, material.groups, material.metric
     overview = figures.overview(material.best(OVERVIEW_AT_MOST), metric, say(name))
     gallery = material.picture("overview", overview, say(name))
     swept = [key for key in varying_keys(groups) if any(key in group.named_by for group in groups)]
     for key in [key for key in swept if not key.endswith(".name")][:RESPONSES_AT_MOST]:
         figure = figures.response(groups, key, metric, say(name))
-        gallery += material.picture(f"by-{key.replace('.', '-')}", figure, say("Accuracy against {key}", key=key))
+        gallery += material.picture(f"by-{key.replace('.', '-')}", figure, say("Accuracy by {key}", key=key))
     older = [run.path.name for group in groups for run in group.superseded]
     left_out = ", ".join(older[:NAMED_AT_MOST]) + (" …" if len(older) > NAMED_AT_MOST else "")
     done = [group for group in groups if group.runs]
@@ -54,15 +54,15 @@ def add_results(document: Document, material: Material) -> None:
         say("Results"),
         Table(*ranking(done, material.metric, say)),
         note(HOW_TO_READ),
-        Table(*rest, fold=say("More columns: validation, training, loss, size, time")),
-        Text(say("Older runs of the same configuration and seed, left out: {runs}", runs=left_out)) if older else None,
+        Table(*rest, fold=say("More columns (validation, training, loss, size, time)")),
+        Text(say("Runs left out (a newer one has the same configuration and seed): {runs}", runs=left_out)) if older else None,
         Gallery(gallery),
-        note("Points are single runs; bars are the 95 % intervals of the table.") if gallery else None,
+        note("Each point is a run; bars are the 95 % intervals from the table.") if gallery else None,
     )
 
 
 def add_failures(document: Document, material: Material) -> None:
-    """No section when every run was completed and read."""
+    """Add the runs that failed or could not be read, if there are any."""
     say = material.say
     rows = [
         [run.path.name, f"{run.summary['status']}: {run.summary.get('error') or '-'}"]
@@ -78,17 +78,17 @@ def add_curves(document: Document, material: Material) -> None:
     gallery = material.picture("loss", curves.learning_curves(groups, "loss", say), say("Loss"))
     gallery += material.picture("accuracy", curves.learning_curves(groups, "accuracy", say), say("Accuracy"))
     done = sum(bool(group.runs) for group in material.groups)
-    best = "Shown: the {count} best of {all} configurations. The table has all of them."
+    best = "The best {count} of {all} configurations are shown; the table lists all of them."
     document.add(
         say("Learning curves"),
         material.note(best, count=len(groups), all=done) if len(groups) < done else None,
         Gallery(gallery),
-        material.note("Bands reach from the lowest to the highest seed."),
+        material.note("Bands span the lowest to the highest value over seeds."),
     )
     document.add(
         say("Gradient norm by depth"),
         Gallery(material.picture("gradients", curves.gradient_norms(groups, say), say("gradient norm"))),
-        material.note("Norm of the gradient of each stage, from input to output."),
+        material.note("Gradient norm of each stage, from input to output."),
     )
 
 
@@ -99,12 +99,12 @@ def add_costs(document: Document, material: Material) -> None:
         axes = {"xlabel": say(label), "ylabel": say(name), "scale": scale}
         figure = figures.against_cost(material.groups, cost, metric, **axes)
         gallery += material.picture(f"cost-{cost}", figure, say(label))
-    how = "Cost of one image (multiply-adds), of the network (parameters) and of the run (seconds)."
-    document.add(say("Accuracy against cost"), Gallery(gallery), material.note(how))
+    how = "Multiply-adds are per image, parameters per network and seconds per run."
+    document.add(say("Accuracy versus cost"), Gallery(gallery), material.note(how))
 
 
 def add_classes(document: Document, material: Material) -> None:
-    """Confusion matrices, F1 by class and calibration of the test split."""
+    """Add the confusion matrices, F1 per class and calibration on the test split."""
     say = material.say
     matrices: list[Picture] = []
     for number, group in enumerate(material.shown[:CONFUSIONS_AT_MOST]):
@@ -112,40 +112,43 @@ def add_classes(document: Document, material: Material) -> None:
         found = [(confusion, classes) for confusion, classes in found if confusion and classes == found[0][1]]
         if found and len(found[0][1]) <= CLASSES_IN_CONFUSION:
             total = np.sum([confusion for confusion, _ in found], axis=0)
-            figure = confusion_figure(total, found[0][1], words=(say("true"), say("predicted")))
+            figure = confusion_figure(total, found[0][1], words=(say("true class"), say("predicted class")))
             matrices += material.picture(f"confusion-{number}", figure, group.label, quiet=False)
-    by_classes: dict[tuple, list[Group]] = {}  # runs on other data are not comparable
+    by_classes: dict[tuple, list[Group]] = {}  # runs with different classes are not comparable
     for group in material.shown:
         by_classes.setdefault(tuple(group.runs[0].get("classes") or ()), []).append(group)
     scores: list[Picture] = []
     for number, (classes, groups) in enumerate(by_classes.items()):
         figure = figures.class_scores(groups, classes, say) if classes else None
         scores += material.picture(f"classes-{number}", figure, say("F1 of each class"))
-    how = "Rows are the true class; colour is the share of the row; counts are summed over seeds."
+    how = "Rows are true classes; colour shows the share within the row; counts are summed over seeds."
     document.add(say("Classes"), Gallery(matrices), material.note(how), Gallery(scores))
     calibration = material.picture("calibration", figures.calibration(material.shown, say), say("Calibration"))
-    how = "A calibrated network is right as often as it is confident: on the diagonal. ECE is the mean distance from it."
+    how = (
+        "A calibrated network lies on the diagonal: its accuracy equals its confidence. ECE (expected calibration error) is "
+        "the mean distance from it."
+    )
     document.add(say("Calibration"), Gallery(calibration), material.note(how))
 
 
 def add_pictures(document: Document, material: Material) -> None:
-    """What the runs left in their artifacts folders: mistakes, Grad-CAM, first-layer filters."""
+    """Add the pictures from the runs' artifacts folders: mistakes, Grad-CAM and first-layer filters."""
     say, note = material.say, material.note
     mistakes = _copied(material, "mistakes_confident", "{label}: most confident mistakes", cells=1)
-    mistakes += _copied(material, "mistakes_worst", "{label}: worst of the other mistakes (highest loss)", cells=1)
+    mistakes += _copied(material, "mistakes_worst", "{label}: the other mistakes with the highest loss", cells=1)
     how = (
-        "Test images of the best run of each configuration. Above each: true → predicted class, its probability, and the "
-        "probability of the true class."
+        "Test images from the best run of each configuration. Above each: true → predicted class, and the probabilities of "
+        "the predicted class and the true class."
     )
     document.add(say("Mistakes"), note(how), Gallery(mistakes))
     how = (
-        "Grad-CAM (Selvaraju et al. 2017): each image, the map of the predicted class, and that of the true class or, where "
-        "the network was right, of the runner-up."
+        "Grad-CAM (Selvaraju et al. 2017): each image is followed by the map for the predicted class and the map for the true "
+        "class or, if the prediction is correct, the runner-up."
     )
     maps = _copied(material, "gradcam", "{label}: Grad-CAM", cells=3)
     document.add(say("Where the networks look"), note(how), Gallery(maps))
     filters = _copied(material, "filters", "{label}: filters")
-    how = "Each filter is stretched over its own range of values."
+    how = "Each filter is scaled to its own range of values."
     document.add(say("First-layer filters"), Gallery(filters), note(how))
 
 
@@ -158,7 +161,7 @@ def _copied(material: Material, name: str, caption: str, *, cells: int = 0) -> l
 
 
 def add_training(document: Document, material: Material) -> None:
-    """The trainable map, once for each different one, and the settings that differ."""
+    """Add each distinct table of trainable stages, and the settings that differ between configurations."""
     say, groups = material.say, material.groups
     maps: dict[str, list[str]] = {}
     for group in material.shown:
@@ -179,7 +182,7 @@ def add_training(document: Document, material: Material) -> None:
     document.add(
         say("What differs between the configurations"),
         Table([say("configuration"), *keys], rows) if keys else Text(alone),
-        material.note("The other settings are the same in all runs; each run's config.yaml has them.") if keys else None,
+        material.note("All other settings are the same in all runs; see config.yaml in any run folder.") if keys else None,
     )
 
 
@@ -196,7 +199,7 @@ def _shown(value: object) -> str:
 
 
 def add_provenance(document: Document, material: Material) -> None:
-    """Environment and the exact commands."""
+    """Add the environment and the exact commands."""
     say, rows = material.say, []
     for key in ENVIRONMENT:
         found = [run.summary[key] for run in material.runs if run.summary.get(key) is not None]
@@ -211,7 +214,9 @@ def add_provenance(document: Document, material: Material) -> None:
         *_command(say("The command of the whole sweep:"), [sweep] if sweep else []),
         *_command(say("The exact command of each run:"), commands[:COMMANDS_AT_MOST]),
         material.note("… and {count} more, each in its run's summary.json", count=more) if more > 0 else None,
-        *_command(say("This page again:"), [f"python -m vision2.report {material.folder} report.language={material.language}"]),
+        *_command(
+            say("To rebuild this page:"), [f"python -m vision2.report {material.folder} report.language={material.language}"]
+        ),
     )
 
 

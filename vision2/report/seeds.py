@@ -1,4 +1,4 @@
-"""What the seed changed between runs of one configuration, which decides what an interval over seeds covers."""
+"""What the seed changed between the runs of one configuration, which determines what an interval over seeds covers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from vision2.runs.read import Run
 
 ORDER, IMAGES, SPLITS, UNKNOWN = "order", "images", "splits", "unknown"
 WHAT_VARIES = {
-    ORDER: "{count} seeds: start and order",
-    IMAGES: "{count} seeds: start, order and training images",
-    SPLITS: "{count} seeds: start, order and split (corrected)",
+    ORDER: "{count} seeds: initialisation, data order",
+    IMAGES: "{count} seeds: initialisation, data order, training images",
+    SPLITS: "{count} seeds: initialisation, data order, split (corrected)",
     UNKNOWN: "{count} seeds",
 }
 FINGERPRINT = re.compile(r'"fingerprint": "(\w+)"')
@@ -26,17 +26,17 @@ THINNED = {"dataset.fraction": 1.0, "dataset.eval_fraction": 1.0, "dataset.shots
 
 @dataclass(frozen=True)
 class SeedEffect:
-    """`what` the seed changes (a key of `WHAT_VARIES`), and n_test / n_train for intervals where that is the split."""
+    """What the seed changes (a key of `WHAT_VARIES`) and, if it changes the split, n_test / n_train for the interval."""
 
     what: str
     test_to_train: float = 0.0
 
 
 def seed_effect(runs: Sequence[Run], split: str | None = "test") -> SeedEffect:
-    """What differs between these runs besides their seeds.
+    """Determine what differs between these runs besides their seeds.
 
     Args:
-        split: where the values were measured, "test" or "val"; None for the training images, which need no correction.
+        split: the split the values were measured on, "test" or "val"; None for training, which needs no correction.
     """
     if len(runs) < 2:
         return SeedEffect(UNKNOWN)
@@ -55,15 +55,15 @@ def seed_effect(runs: Sequence[Run], split: str | None = "test") -> SeedEffect:
 
 
 def split_of(metric: str) -> str | None:
-    """Where a metric was measured, by its dotted key: "test", "val", or None for the training images and for facts."""
+    """The split a metric was measured on, by its dotted key: "test" or "val"; None for the training images and for facts."""
     return next((split for split in ("test", "val") if re.search(rf"\b{split}[._]", metric)), None)
 
 
 def _test_to_train(runs: Sequence[Run], tested: Sequence[frozenset], split: str) -> float:
-    """n_test / n_train, which in the formula stands for the correlation n_test / (n_test + n_train) between seeds.
+    """n_test / n_train, which represents a correlation of n_test / (n_test + n_train) between seeds in the formula.
 
-    That holds where all images that are not tested are trained on. Where a fraction, shots or imbalance thin the images,
-    the correlation is taken to be the share of test images that two seeds have in common.
+    This holds if the network is trained on all images outside the test split. If dataset.fraction, shots_per_class or
+    imbalance removes some, the correlation is estimated by the share of test images that two seeds have in common.
     """
     if split == "test" and any(run.get(key, default) != default for run in runs for key, default in THINNED.items()):
         shared = fmean(len(a & b) / max(1, min(len(a), len(b))) for a, b in pairwise(tested))
@@ -77,7 +77,7 @@ def _trained_on(run: Run) -> int:
 
 
 def _fingerprint(run: Run) -> str | None:
-    """Of the images and their splits; the file may hold 60,000 names, so that only its head is read."""
+    """The fingerprint of the images and their splits. The file may list 60,000 names, so only its beginning is read."""
     try:
         with (run.path / SPLIT).open(encoding="utf-8") as stream:
             found = FINGERPRINT.search(stream.read(1000))

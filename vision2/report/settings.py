@@ -1,4 +1,4 @@
-"""Settings of reports, and what an experiment claims."""
+"""Settings of reports and of experiments with their claims."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class ReportConfig:
 @dataclass
 class ExperimentConfig:
     name: str | None = None  # title of the page
-    claim: str = ""  # what the lecture claims, in one sentence
-    claim_es: str = ""  # the same in Spanish
+    claim: str = ""  # the lecture's claim, in one sentence
+    claim_es: str = ""  # the claim in Spanish
     source: str = ""  # where the claim comes from
-    seeds: str = ""  # fixed before measuring, e.g. 0,1,2; the page calls others a second look
+    seeds: str = ""  # fixed in advance, e.g. 0,1,2; the report flags any others as a second look
     note: str = ""  # what this budget cannot show
-    note_es: str = ""  # the same in Spanish
-    before: list[str] = field(default_factory=list)  # overrides of the run that strategy.source=before refers to
+    note_es: str = ""  # the note in Spanish
+    before: list[str] = field(default_factory=list)  # overrides of the preliminary run that strategy.source=before refers to
     before_root: str | None = None  # dataset.root of that run
     comparisons: list[Any] = field(default_factory=list)  # see vision2/report/comparisons.py

@@ -1,4 +1,4 @@
-"""One row per configuration: mean, spread, 95 % interval and n over its seeds; failed runs named."""
+"""Tables with one row per configuration: n, mean, standard deviation and 95 % interval over seeds, and failed runs."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ TABLE_FILES = ("table.csv", "table.md")
 
 
 class Grid(NamedTuple):
-    """A table of text for people."""
+    """A table of formatted text."""
 
     headings: list[str]
     rows: list[list[str]]
 
     def beside(self, other: Grid) -> Grid:
-        """The columns of both."""
+        """This table with the columns of another one to its right."""
         return Grid(self.headings + other.headings, [a + b for a, b in zip(self.rows, other.rows, strict=True)])
 
 
 def ranking(groups: Sequence[Group], metric: tuple[str, str], say: Say = untranslated, *, ran: bool = True) -> Grid:
-    """What matters first: what ran (unless `ran` is False), the metric with its interval, and what that covers."""
+    """The main columns: what ran (unless `ran` is False), n, the metric with its interval, and what the interval covers."""
     name, key = metric
-    headings = [say("configuration"), *([say("network, weights, data")] if ran else []), "n", say(name), say("interval over")]
+    headings = [say("configuration"), *([say("network, weights, data")] if ran else []), "n", say(name), say("interval covers")]
     rows = []
     for group in groups:
         about = [what_ran((group.runs or group.failed)[0], say)] if ran else []
@@ -56,7 +56,7 @@ def ranking(groups: Sequence[Group], metric: tuple[str, str], say: Say = untrans
 
 
 def figures(groups: Sequence[Group], columns: Sequence[tuple[str, str]], say: Say = untranslated) -> Grid:
-    """The (heading, dotted key) of `columns` that any run has, and seeds that failed, if any did."""
+    """The `columns` (heading, dotted key) that any run has a value for, and the failed seeds, if any."""
     columns = [(name, key) for name, key in columns if any(group.values(key) for group in groups)]
     grid = Grid([say(name) for name, _ in columns], [[cell(group, key, say) for _, key in columns] for group in groups])
     if not any(group.failed for group in groups):
@@ -69,7 +69,7 @@ def named(groups: Sequence[Group], say: Say = untranslated) -> Grid:
 
 
 def others(metric: tuple[str, str]) -> list[tuple[str, str]]:
-    """The columns besides the metric that ranks."""
+    """All columns except the metric that ranks configurations."""
     return [column for column in COLUMNS if column != metric]
 
 
@@ -78,7 +78,7 @@ def _failed(group: Group) -> str:
 
 
 def as_csv(groups: Sequence[Group]) -> str:
-    """Numbers for programs: a column for each varying key, then mean, std, low, high of each metric, unrounded."""
+    """The table for programs: a column for each varying key, then mean, std, low and high of each metric, unrounded."""
     varying = varying_keys(groups)
     parts = Estimate._fields[:4]
     heads = [f"{key}.{part}" for _, key in COLUMNS for part in parts]
@@ -97,7 +97,7 @@ def as_csv(groups: Sequence[Group]) -> str:
 def write_table(
     files: WrittenFiles, groups: Sequence[Group], say: Say = untranslated, *, metric: tuple[str, str] = RANKED_BY
 ) -> str:
-    """Write table.csv and table.md; returns the columns that fit a terminal, as text to print."""
+    """Write table.csv and table.md; return the columns that fit a terminal, as text to print."""
     everything = ranking(groups, metric, say).beside(figures(groups, others(metric), say))
     for name, text in zip(TABLE_FILES, (as_csv(groups), as_markdown(*everything)), strict=True):
         write_text(files.path(name), text)
@@ -105,5 +105,5 @@ def write_table(
 
 
 def printed(groups: Sequence[Group], say: Say = untranslated, *, metric: tuple[str, str] = RANKED_BY) -> str:
-    """The columns that fit a terminal."""
+    """The columns that fit a terminal, as text."""
     return as_text(*ranking(groups, metric, say, ran=False).beside(figures(groups, PRINTED, say)))

@@ -1,4 +1,4 @@
-"""The words of tables, figures and pages: written in English where they are used, with their Spanish in es.yaml."""
+"""Translate the texts of tables, figures and pages: they are in English in the code, and in Spanish in es.yaml."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Say(Protocol):
 
 
 def untranslated(text: str, **values: object) -> str:
-    """English: the text as it stands in the code, with its {placeholders} filled."""
+    """The English text, as written in the code, with its {placeholders} filled in."""
     return text.format(**values) if values else text
 
 
 def translator(language: str) -> Say:
-    """A function that gives an English text, with its {placeholders} filled, in `language` ("en" or "es").
+    """Return a function that translates an English text to `language` ("en" or "es") and fills in its {placeholders}.
 
     Raises:
-        UserError: for another language.
+        UserError: for any other language.
     """
     if language not in ("en", "es"):
         raise UserError(f"report.language is '{language}'; it must be en or es")

@@ -1,1 +1,1 @@
-"""A run's folder: create it, write it, read many back; its records and TensorBoard events."""
+"""Run folders: creating, writing and reading them, with their records and TensorBoard events."""

@@ -1,4 +1,4 @@
-"""Where and how a run was made: versions, processor, state of the source tree, the exact command."""
+"""Where and how a run was produced: versions, processor, state of the source tree, the exact command."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ PACKAGES = (
 
 
 def environment(arguments: list[str] | None = None) -> dict:
-    """What a reader needs to trust a number: {"versions", "platform", "processor", "cpus", "git", "command"}.
+    """What a reader needs to judge a result: {"versions", "platform", "processor", "cpus", "git", "command"}.
 
     Args:
-        arguments: what follows `python -m vision2.train`; None takes the arguments of this process.
+        arguments: those after `python -m vision2.train`; None uses the arguments of this process.
     """
     return {
         "versions": versions(),
@@ -58,9 +58,9 @@ def processor_name() -> str:
 
 @cache
 def git_state(folder: str | None = None) -> dict | None:
-    """{"commit", "dirty"} of the source tree that runs; None outside git (an installed wheel) or without git."""
+    """{"commit", "dirty"} of the source tree in use; None outside a repository (an installed wheel) or without git."""
     source = Path(folder) if folder else Path(__file__).resolve().parents[2]
-    # An installed copy can lie inside some other repository; only a tree that holds our sources counts.
+    # An installed copy may be inside another repository; only a tree with a pyproject.toml is ours.
     if folder is None and not (source / "pyproject.toml").exists():
         return None
     try:
@@ -71,8 +71,8 @@ def git_state(folder: str | None = None) -> dict | None:
     return {"commit": commit, "dirty": dirty}
 
 
-def _git(folder: Path, *words: str) -> str:
-    done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10, check=True)
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True)
     return done.stdout.strip()
 
 

@@ -1,4 +1,4 @@
-"""Runs of one configuration as one group, whatever their seeds, with a name that tells it from the other groups."""
+"""Group the runs that differ only in their seed, and name each group by what distinguishes it from the others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vision2.runs.identity import NOT_PART_OF_IT, beyond_the_configuration
 from vision2.runs.read import Run
 from vision2.runs.records import flatten
 
-# Runs of one configuration may differ in these: the seed, and where and how the work was done.
+# Keys in which runs of one configuration may differ: the seed, and where and how the run was done.
 NOT_THE_CONFIGURATION = (*NOT_PART_OF_IT, "seed")
 
 
@@ -23,12 +23,12 @@ class Group:
     config: dict[str, Any]  # flattened, without the keys that may differ
     runs: list[Run] = field(default_factory=list)  # completed, one per seed
     failed: list[Run] = field(default_factory=list)
-    superseded: list[Run] = field(default_factory=list)  # an older run of a seed that was run again
-    label: str = ""  # what distinguishes it from the other groups, or model and strategy
-    named_by: tuple[str, ...] = ()  # the keys the label is made of
+    superseded: list[Run] = field(default_factory=list)  # older runs of seeds that were run again
+    label: str = ""  # what distinguishes the group from the others; model and strategy if it is the only one
+    named_by: tuple[str, ...] = ()  # the keys that make up the label
 
     def values(self, key: str) -> list[float]:
-        """The numbers under a dotted key, one for each completed run that has it."""
+        """The values of a numeric dotted key, one per completed run that has it."""
         return [value for run in self.runs if (value := run.number(key)) is not None]
 
 
@@ -37,15 +37,15 @@ def configuration(run: Run) -> dict[str, Any]:
     left_out = tuple(f"{key}." for key in NOT_THE_CONFIGURATION)
     flat = {key: value for key, value in flatten(run.config).items() if not f"{key}.".startswith(left_out)}
     if flat.get("mode") == "eval":
-        flat["checkpoint"] = run.config.get("checkpoint")  # two networks of one configuration are not one run twice
+        flat["checkpoint"] = run.config.get("checkpoint")  # several networks can be evaluated with one configuration
     if source := flat.get("strategy.source"):
-        # Each seed may transfer from its own source run: what counts is which model was trained on which data there.
+        # Each seed may transfer from its own source run: only that run's data set, model and strategy count.
         flat["strategy.source"] = "/".join(Path(source).parent.parts[-2:])
     return flat | {key: json.dumps(value) for key, value in beyond_the_configuration(run.summary).items()}
 
 
 def _configurations(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Each run's configuration; if one seed transferred from several source runs, each source counts as its own."""
+    """Each run's configuration; if one seed was run with several source runs, each source makes its own configuration."""
     configs = [configuration(run) for run in runs]
     keys = [_key(config) for config in configs]
     sources: dict[tuple, set] = {}
@@ -63,7 +63,7 @@ def _key(config: dict[str, Any]) -> str:
 
 
 def group_runs(runs: Iterable[Run]) -> list[Group]:
-    """Groups in order of their first run. A seed that was run twice counts once, by its latest completed run."""
+    """Return the groups in order of their first run. Of several runs of one seed, only the latest completed one counts."""
     groups: dict[str, Group] = {}
     ordered = sorted(runs, key=lambda run: (run.path.name, str(run.path)))
     for run, config in zip(ordered, _configurations(ordered), strict=True):
@@ -92,7 +92,7 @@ def varying_keys(groups: Sequence[Group]) -> list[str]:
 def _name_groups(groups: list[Group]) -> None:
     varying = varying_keys(groups)
     names = [key for key in ("model.name", "strategy.name", "dataset.name") if key in varying]
-    # A model option sets several keys at once; once names distinguish the groups the rest is noise.
+    # A model option sets several keys at once; if the names distinguish the groups, the other keys are noise.
     shown = names if names and _distinct(groups, names) else [*names, *(key for key in varying if key not in names)]
     shown = _least(groups, shown) or ["model.name", "strategy.name"]
     for group in groups:
@@ -101,7 +101,7 @@ def _name_groups(groups: list[Group]) -> None:
 
 
 def _least(groups: list[Group], keys: list[str]) -> list[str]:
-    """Drop, from the end, each key without which the groups can still be told apart."""
+    """Drop each key that is not needed to tell the groups apart, starting from the last."""
     for key in reversed(keys):
         fewer = [other for other in keys if other != key]
         if _distinct(groups, fewer):
@@ -114,10 +114,10 @@ def _distinct(groups: list[Group], keys: list[str]) -> bool:
 
 
 def label_of(group: Group, keys: Iterable[str]) -> str:
-    """The values of some keys in a few words: `resnet20 fraction=0.1`."""
+    """A short label made of the values of some keys: `resnet20 fraction=0.1`."""
     return " ".join(setting_in_words(key, group.config.get(key)) for key in keys)
 
 
 def setting_in_words(key: str, value: Any) -> str:
-    """`fraction=0.1`; a name stands for itself."""
+    """`fraction=0.1`; for a name, the value alone."""
     return str(value) if key.endswith(".name") else f"{key.rsplit('.', 1)[-1]}={value}"

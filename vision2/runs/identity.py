@@ -1,7 +1,7 @@
-"""When two results are the same result: the one place that says it.
+"""Decide whether two runs have the same result.
 
 Equal settings are not enough: images can be added, labels swapped, a weights file replaced, a run resumed to more epochs.
-`skip_finished`, `compare`, `experiment.before` and the grouping by seed all ask here.
+`skip_finished`, `compare`, `experiment.before` and the grouping by seed all use this module.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from vision2.runs.read import read_runs
 from vision2.runs.records import plain
 
-ARITHMETIC = 2  # version of what turns settings and data into numbers; raise it when results of equal settings change
+ARITHMETIC = 2  # version of the computation; increase it when equal settings and data give other results
 NOT_PART_OF_IT = (
     "output_dir", "resume", "checkpoint", "skip_finished", "device", "report", "experiment",
     "dataset.cache", "dataset.cache_dir", "dataset.cache_gb", "dataset.workers", "dataset.download",
@@ -24,7 +24,7 @@ NOT_PART_OF_IT = (
 
 
 def config_hash(config: dict) -> str:
-    """16 hex digits over the nested configuration, without `NOT_PART_OF_IT`."""
+    """Return 16 hex digits that identify the nested configuration, ignoring the keys in `NOT_PART_OF_IT`."""
     config = copy.deepcopy(plain(config))
     for key in NOT_PART_OF_IT:
         section, _, name = key.rpartition(".")
@@ -33,14 +33,14 @@ def config_hash(config: dict) -> str:
 
 
 def identity_of(config: dict, *, data: str, weights: str | None, precision: str, lengths: Sequence[int]) -> dict:
-    """What a result depends on.
+    """Return everything that a result depends on.
 
     Args:
         data: the digest of classes, images and labels; the split follows from it and the seed.
-        weights: SHA-256 of the file that was loaded; None for a random start.
-        precision: the number format that was really used.
-        lengths: `train.epochs` of each sitting, [10, 20] for ten epochs that were resumed to twenty: with a schedule over
-            the whole run that is not a run of twenty epochs.
+        weights: SHA-256 of the loaded file; None for random initial weights.
+        precision: the number format that was actually used.
+        lengths: `train.epochs` of each sitting, [10, 20] for ten epochs that were resumed to twenty: if the schedule spans
+            the whole run, the result is not that of an uninterrupted run of twenty epochs.
     """
     return {
         "config": config_hash(config),
@@ -54,10 +54,10 @@ def identity_of(config: dict, *, data: str, weights: str | None, precision: str,
 
 
 def finished_run(parent: Path, config: dict, current: Callable[[], tuple[str, str | None]]) -> Path | None:
-    """The newest completed run below `parent` that is the result of this configuration on the data as they are now.
+    """The newest completed run below `parent` with this configuration and the current data and weights.
 
     Args:
-        current: (digest of the data, SHA-256 of the weights), asked only when a run with these settings exists.
+        current: returns (digest of the data, SHA-256 of the weights); called only if a run with these settings exists.
     """
     runs, _ = read_runs(parent) if parent.is_dir() else ([], [])
     wanted = {"config": config_hash(config), "arithmetic": ARITHMETIC, "lengths": [config["train"]["epochs"]]}
@@ -73,9 +73,9 @@ def _agrees(identity: Any, wanted: dict) -> bool:
 
 
 def beyond_the_configuration(summary: dict) -> dict[str, Any]:
-    """What else distinguishes groups of runs: data, number format, sittings. Absent in runs of an older version.
+    """What distinguishes groups besides their settings: data, number format, sittings. Empty for runs of an older version.
 
-    The weights are not listed: each seed may transfer from its own source run.
+    The weights are left out, because each seed may transfer from its own source run.
     """
     identity = summary.get("identity")
     if not isinstance(identity, dict):

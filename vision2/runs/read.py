@@ -1,4 +1,4 @@
-"""Read many run folders back. A broken one is reported and skipped; it never stops the others."""
+"""Read run folders. A broken one is reported and skipped; it never keeps the others from being read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STATUSES = ("completed", "failed", "interrupted", DIED)
 
 
 class Problem(NamedTuple):
-    """A folder that could not be read, and why in a few words."""
+    """A folder that could not be read, and the reason in a few words."""
 
     path: Path
     reason: str
@@ -30,7 +30,7 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """One run that has ended, completed or not. Its history is read on first use."""
+    """A run that has ended, completed or not. Its history is read on first use."""
 
     path: Path
     summary: dict
@@ -49,19 +49,19 @@ class Run:
 
     @cached_property
     def history(self) -> list[dict]:
-        """Epoch records; [] when the file is missing or broken (`read_runs` reports that)."""
+        """Epoch records; [] if the file is missing or broken (`read_runs` reports a broken one)."""
         try:
             return read_history(self.path / METRICS)
         except (OSError, ValueError):
             return []
 
     def get(self, key: str, default: Any = None) -> Any:
-        """A dotted key of the configuration (`model.name`) or else of the summary (`metrics.test.accuracy`)."""
+        """The value of a dotted key of the configuration (`model.name`) or else of the summary (`metrics.test.accuracy`)."""
         found = (look_up(source, key) for source in (self.config, self.summary))
         return next((value for value in found if value is not None), default)
 
     def number(self, key: str) -> float | None:
-        """`get` where it finds a number that is neither NaN nor infinite, else None."""
+        """Like `get`, but None unless the value is a number that is neither NaN nor infinite."""
         return as_number(self.get(key))
 
 
@@ -71,7 +71,7 @@ def as_number(value: Any) -> float | None:
 
 
 def read_runs(folder: str | Path) -> tuple[list[Run], list[Problem]]:
-    """Every run below `folder` (of its jobs, for a sweep's folder), and the folders that are broken or unfinished."""
+    """Every run below `folder` (for a sweep's folder, the runs of its jobs), and the folders that are broken or unfinished."""
     folder = Path(folder)
     if not (folder / JOBS).exists():
         return read_run_folders(run_folders(folder))
@@ -97,7 +97,7 @@ def read_run_folders(folders: Iterable[str | Path]) -> tuple[list[Run], list[Pro
 
 
 def run_folders(folder: Path) -> Iterator[Path]:
-    """Folders that a run wrote, in order of their names; what lies inside one is not searched."""
+    """Yield the folders that runs wrote, sorted by name; their subfolders are not searched."""
     for here, below, files in os.walk(folder):
         if SUMMARY in files or CONFIG in files or METRICS in files:
             below.clear()
@@ -106,7 +106,7 @@ def run_folders(folder: Path) -> Iterator[Path]:
 
 
 def _moved(sweep: Path, run_dir: Path) -> Path:
-    """The run folder as recorded, or where it is now if the whole output folder was moved or copied since."""
+    """The run folder as recorded or, if the whole output folder has been moved or copied, its new place."""
     beside = sweep.parent.parent.joinpath(*run_dir.parts[-3:])  # <output_dir>/sweeps/<sweep> and <output_dir>/a/b/<run>
     return beside if not run_dir.exists() and beside.exists() else run_dir
 
@@ -114,35 +114,35 @@ def _moved(sweep: Path, run_dir: Path) -> Path:
 def _read_run(path: Path) -> Run:
     file = path / SUMMARY
     if not file.exists():
-        raise ValueError(f"no {SUMMARY}: killed before it began, or made by an earlier version and still running")
+        raise ValueError(f"no {SUMMARY}: the run was killed before it began, or an earlier version is still running it")
     try:
         summary = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{SUMMARY} is not JSON") from error
+        raise ValueError(f"{SUMMARY} is not valid JSON") from error
     if not isinstance(summary, dict) or not isinstance(summary.get("config"), dict):
-        raise ValueError(f"{SUMMARY} holds no configuration")
+        raise ValueError(f"{SUMMARY} contains no configuration")
     if summary.get("status") == RUNNING:
         summary |= _died(path, summary)
     if summary.get("status") not in STATUSES:
-        raise ValueError(f"{SUMMARY} has status {summary.get('status')!r}")
+        raise ValueError(f"{SUMMARY} has the unknown status {summary.get('status')!r}")
     metrics = summary.get("metrics")
     if summary["status"] == "completed" and not (isinstance(metrics, dict) and any(_splits(metrics))):
-        raise ValueError(f"{SUMMARY} says completed but holds no metrics")
+        raise ValueError(f"{SUMMARY} says completed but contains no metrics")
     run = Run(path, summary)
-    read_history(path / METRICS)  # raises for a broken line; not kept, so that 200 runs stay small
+    read_history(path / METRICS)  # raises if a line is broken; not kept, so that hundreds of runs fit in memory
     return run
 
 
 def _died(path: Path, summary: dict) -> dict:
-    """How to read a summary that still says running.
+    """The status and error of a run whose summary still says running although its process has died.
 
     Raises:
-        ValueError: when that is true.
+        ValueError: if the run is still running, or that cannot be ruled out.
     """
     held = is_locked(path)
     process = summary.get("process") or {}
     if held is not False:
-        doubt = "" if held else ", or killed"
+        doubt = "" if held else " or was killed"
         raise ValueError(
             f"still running{doubt} (process {process.get('pid')} on {process.get('host')} since {process.get('started')})"
         )

@@ -16,7 +16,7 @@ EVENTS, ERROR = "events.out.tfevents.*", "error.txt"
 
 
 def plain(value: Any) -> Any:
-    """The value in the types of strict JSON: NaN and infinities become None, NumPy scalars numbers, paths text."""
+    """Convert a value to the types of strict JSON: NaN and infinities become None, NumPy scalars numbers, paths text."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -31,7 +31,7 @@ def plain(value: Any) -> Any:
 
 
 def look_up(values: Any, key: str) -> Any:
-    """The value under a dotted key of nested dicts; None where it is absent."""
+    """The value under a dotted key of nested dicts; None if it is absent."""
     for name in key.split("."):
         values = values.get(name) if isinstance(values, dict) else None
     return values
@@ -49,13 +49,13 @@ def flatten(config: dict, prefix: str = "") -> dict[str, Any]:
 
 
 class RunRecord:
-    """The files of one run folder. Each write is complete or absent; an epoch's line is flushed before it returns."""
+    """The files of one run folder. Each is written completely or not at all; `log_epoch` flushes its line to the file."""
 
     def __init__(self, run_dir: str | Path):
         self.run_dir = Path(run_dir)
 
     def remove_earlier_attempt(self) -> None:
-        """Delete what an attempt that finished no epoch may have left, so that nothing of it is read as this run's."""
+        """Delete what an attempt that finished no epoch may have left, so that none of it is taken for this run's."""
         for pattern in (METRICS, "*.pt", EVENTS, ERROR):
             for file in self.run_dir.glob(pattern):
                 file.unlink(missing_ok=True)
@@ -73,11 +73,11 @@ class RunRecord:
         append_line(self.run_dir / METRICS, json.dumps(plain(record), allow_nan=False, ensure_ascii=False))
 
     def history(self) -> list[dict]:
-        """The epochs so far, oldest first; a last line cut off by a kill is ignored."""
+        """The epochs so far, oldest first; a last line that a kill left incomplete is ignored."""
         return read_history(self.run_dir / METRICS)
 
     def resume_after(self, epoch: int) -> None:
-        """Drop what was logged after `epoch` (1-based; 0 drops all), so that a resumed run repeats no line."""
+        """Drop the lines logged after `epoch` (1-based; 0 drops all), so that a resumed run logs no epoch twice."""
         kept = [record for record in self.history() if record["epoch"] <= epoch]
         write_text(self.run_dir / METRICS, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in kept))
 
@@ -89,10 +89,10 @@ class RunRecord:
 
 
 def read_history(path: Path) -> list[dict]:
-    """Epoch records of a metrics.jsonl; [] when it does not exist yet.
+    """Epoch records of a metrics.jsonl; [] if it does not exist yet.
 
     Raises:
-        ValueError: for a broken line before the last one, which an interrupted write cannot leave.
+        ValueError: if a line before the last one is broken, which an interrupted write cannot cause.
     """
     if not path.exists():
         return []
@@ -102,7 +102,7 @@ def read_history(path: Path) -> list[dict]:
         try:
             record = json.loads(line)
             if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
-                raise ValueError("no epoch record")
+                raise ValueError("not an epoch record")
         except ValueError as error:
             if number == len(lines):
                 break

@@ -1,4 +1,4 @@
-"""What a run's summary says about how far the run got, from its first moment on: a killed run can still be named."""
+"""The status in a run's summary, recorded from the start, so that even a killed run can be identified."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from vision2.runs.records import RunRecord
 
 
 def begin(record: RunRecord, config: dict, command: str, *, resumed: bool) -> None:
-    """Record that a process is training here. A run that is not resumed starts anew: what an earlier attempt left goes.
+    """Record that a process is training here. Unless the run is resumed, delete what an earlier attempt left.
 
     Raises:
-        UserError: where the run folder cannot be written.
+        UserError: if the run folder cannot be written to.
     """
     if not resumed:
         record.remove_earlier_attempt()
@@ -35,10 +35,10 @@ def write_status(
     error: str | None = None,
     process: dict | None = None,
 ) -> None:
-    """Update the summary; what an earlier one says (a completed run may have been resumed) stays in it.
+    """Update the summary; its other entries are kept (a completed run may have been resumed).
 
     Raises:
-        UserError: where the summary cannot be written.
+        UserError: if the summary cannot be written.
     """
     before = {}
     with suppress(OSError, ValueError):
@@ -50,6 +50,6 @@ def write_status(
 
 
 def record_end(record: RunRecord, status: str, config: dict, command: str, error: str | None) -> None:
-    """`write_status`, except that how a run ended matters more than that it cannot be written."""
+    """Like `write_status`, but a summary that cannot be written does not hide how the run ended."""
     with suppress(UserError):
         write_status(record, status, config, command, error=error)

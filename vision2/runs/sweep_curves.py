@@ -1,4 +1,4 @@
-"""A sweep's runs under readable names in its own folder, so that TensorBoard opened there shows exactly them."""
+"""Link a sweep's runs into its folder under readable names, so that TensorBoard opened there shows exactly these runs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ NAMED_BY_ALL = ("model.name", "strategy.name")
 
 
 def link_curves(folder: Path, runs: Sequence[Run]) -> list[str]:
-    """Link each run that has events into a sweep's folder, by model, strategy, what else differs, and seed.
+    """Link each run with events into a sweep's folder, named by model, strategy, other differing settings and seed.
 
-    Where the file system has no links, the event files are copied. Returns the names.
+    If links cannot be created, the event files are copied. Returns the names.
     """
     ours = {run.path.resolve() for run in runs}
     for link in folder.iterdir():
-        if link.is_symlink() and link.resolve() in ours:  # made before more of the sweep's runs were finished
+        if link.is_symlink() and link.resolve() in ours:  # made when fewer of the sweep's runs had finished
             link.unlink()
     names = []
     for name, run in curve_names(runs).items():
@@ -34,7 +34,7 @@ def link_curves(folder: Path, runs: Sequence[Run]) -> list[str]:
 
 
 def curve_names(runs: Sequence[Run]) -> dict[str, Run]:
-    """A name for each run: `resnet20-scratch-lr=0.1-seed0`; runs that it does not tell apart are numbered."""
+    """A name for each run: `resnet20-scratch-lr=0.1-seed0`; runs with the same name are numbered."""
     named: dict[str, Run] = {}
     for group in group_runs(runs):
         keys = [*NAMED_BY_ALL, *(key for key in group.named_by if key not in NAMED_BY_ALL)]
@@ -47,11 +47,11 @@ def curve_names(runs: Sequence[Run]) -> dict[str, Run]:
 
 
 def _link(link: Path, run_dir: Path) -> None:
-    with suppress(OSError):  # curves are also in the run folder itself
+    with suppress(OSError):  # the curves are still in the run folder itself
         try:
             # relative, so that the output folder can be moved as a whole
             link.symlink_to(os.path.relpath(run_dir, link.parent), target_is_directory=True)
-        except (OSError, ValueError, NotImplementedError):  # Windows without the right to link, or another drive
+        except (OSError, ValueError, NotImplementedError):  # Windows without permission to create links, or another drive
             link.mkdir(exist_ok=True)
             for events in run_dir.glob(EVENTS):
                 shutil.copy2(events, link)

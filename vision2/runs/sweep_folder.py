@@ -1,4 +1,4 @@
-"""A sweep's own folder: which runs belong to it, and how each job ended. The runs themselves stay where runs live."""
+"""A sweep's own folder: which runs belong to it, and how each job ended. The runs keep their own folders."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def create_sweep_dir(output_dir: Path) -> Path:
     """Create and return a new `<output_dir>/sweeps/<time>-<id>/`.
 
     Raises:
-        UserError: when the folder cannot be created there.
+        UserError: if the folder cannot be created there.
     """
     return create_dir_by_time(output_dir.expanduser() / SWEEPS, "folder")
 
 
 class SweepFolder:
-    """Appends one line per job, so that jobs of one process or of many can share it.
+    """The record of a sweep: one line per job is appended, so that jobs in one or several processes can share it.
 
-    A job that cannot be written (the disk is full) is kept in memory, for the table at the end of the sweep.
+    A job that cannot be written (the disk is full) is kept in memory for the table at the end of the sweep.
     """
 
     def __init__(self, path: Path):
@@ -35,23 +35,23 @@ class SweepFolder:
         self._unwritten: list[dict] = []
 
     def describe(self, command: str, experiment: dict, source: Path | None = None, *, jobs: int | None = None) -> None:
-        """Record the command that repeats the sweep, its claim (a run reused as finished may state another), its jobs.
+        """Record the command that repeats the sweep, its experiment (reused runs may name another one) and its job count.
 
         Args:
-            source: the run that the jobs transfer from, where an experiment trains one first.
-            jobs: how many the sweep has.
+            source: the run that the jobs transfer from, if the experiment trains one first.
+            jobs: how many jobs the sweep has.
         """
         what = {"command": command, "experiment": experiment, "source": str(source) if source else None, "jobs": jobs}
         write_json(self.path / SWEEP_RECORD, what)
 
     def description(self) -> dict:
-        """{"command", "experiment", "source", "jobs"} as recorded; {} for a folder that is not a sweep's."""
+        """{"command", "experiment", "source", "jobs"} as recorded; {} if the folder is not a sweep's."""
         with contextlib.suppress(OSError, ValueError):
             return json.loads((self.path / SWEEP_RECORD).read_text(encoding="utf-8"))
         return {}
 
     def add(self, job: dict) -> None:
-        """`job` holds number, command, status, error and run (the run folder, or None)."""
+        """Record a job: its number, command, status, error and run (the run folder, or None)."""
         try:
             append_line(self.path / JOBS, json.dumps(job, ensure_ascii=False))
         except UserError as error:
@@ -59,7 +59,7 @@ class SweepFolder:
             self._unwritten.append(job)
 
     def jobs(self) -> list[dict]:
-        """The jobs recorded so far; a line cut off by a kill is ignored."""
+        """The jobs recorded so far; a line that a kill left incomplete is ignored."""
         file, found = self.path / JOBS, []
         for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
             with contextlib.suppress(ValueError):

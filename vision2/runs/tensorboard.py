@@ -1,4 +1,4 @@
-"""TensorBoard events of one run; every run uses the same names, so that runs overlay on one chart."""
+"""TensorBoard events of one run; all runs use the same names, so that they can be overlaid in one chart."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LAYOUT = {
         "accuracy": ["Multiline", ["accuracy/train", "accuracy/val"]],
     }
 }
-# One list for every run: TensorBoard's table needs the same keys everywhere, and nobody reads 90 columns.
+# The same list for every run: TensorBoard's table needs the same keys in each, and nobody reads 90 columns.
 HPARAMS = (
     "model.name", "model.stem", "model.shortcut", "model.aux", "dataset.name", "dataset.image_size_px",
     "dataset.fraction", "dataset.shots_per_class", "dataset.imbalance", "dataset.label_noise", "strategy.name",
@@ -49,10 +49,10 @@ PR_CURVES_AT_MOST = 20
 
 
 class TensorBoardTracker:
-    """Writes into the run folder itself, never into a sub-run of its own.
+    """Writes events into the run folder itself, never into a sub-run.
 
     Args:
-        resume_step: the last step (epoch) to keep; TensorBoard hides what was written after it.
+        resume_step: the last step (epoch) to keep; TensorBoard hides later events.
     """
 
     def __init__(self, run_dir: str | Path, resume_step: int | None = None):
@@ -71,9 +71,9 @@ class TensorBoardTracker:
         self.writer.close()
 
     def log_epoch(self, record: Mapping[str, Any], gradient_norms: Mapping[str, Sequence[float]] | None = None) -> None:
-        """The scalars of one epoch record (see `SCALARS`), flushed to disk.
+        """Write the scalars of one epoch record (see `SCALARS`) and flush them to disk.
 
-        `gradient_norms` (of each parameter, by stage from input to output) become one histogram per stage, of log10.
+        `gradient_norms` (one per parameter, by stage from input to output) become one histogram of log10 per stage.
         """
         for key, tag in SCALARS.items():
             if record.get(key) is not None:
@@ -85,18 +85,18 @@ class TensorBoardTracker:
         self.writer.flush()
 
     def _log_histogram(self, tag: str, values: np.ndarray, step: int) -> None:
-        """NaN and infinities are left out: TensorBoard refuses them, and a diagnostic must not stop a run."""
+        """Write the finite values: TensorBoard rejects NaN and infinities, and a diagnostic must not stop a run."""
         values = values[np.isfinite(values)]
         if values.size:
             self.writer.add_histogram(tag, values, step)
 
     def log_text(self, tag: str, values: dict) -> None:
-        """Nested values as YAML; TensorBoard's Markdown shows an indented block verbatim."""
+        """Write nested values as YAML, indented so that TensorBoard's Markdown shows them verbatim."""
         text = yaml.safe_dump(plain(values), sort_keys=False, allow_unicode=True)
         self.writer.add_text(tag, "\n".join("    " + line for line in text.splitlines()), 0)
 
     def log_hparams(self, config: dict, metrics: dict) -> None:
-        """The run's row of the HPARAMS table: keys `HPARAMS`, results `HPARAM_METRICS` of the summary's metrics.
+        """Write the run's row of the HPARAMS table: the settings `HPARAMS` and the metrics `HPARAM_METRICS`.
 
         `add_hparams` would create a second, stray run, so its protocol buffers are written here. The first of them, which
         declares an experiment, is left out: TensorBoard then reads the values of all runs, lists those that differ first
@@ -112,12 +112,12 @@ class TensorBoardTracker:
         self.writer.flush()
 
     def log_pictures(self, tag: str, pictures: np.ndarray, step: int = 0) -> None:
-        """A grid of pictures (N, H, W, 3) uint8."""
-        # TensorBoard's own grid: torchvision's would make every run wait seconds for that import
+        """Write a grid of pictures (N, H, W, 3) uint8."""
+        # TensorBoard makes the grid: importing torchvision for it would delay every run by seconds
         self.writer.add_images(tag, pictures, step, dataformats="NHWC")
 
     def log_picture(self, tag: str, picture: np.ndarray, step: int = 0) -> None:
-        """One picture (H, W, 3) uint8."""
+        """Write one picture (H, W, 3) uint8."""
         self.writer.add_image(tag, picture, step, dataformats="HWC")
 
     def log_png(self, tag: str, path: Path, step: int = 0) -> None:
@@ -127,20 +127,20 @@ class TensorBoardTracker:
             self.log_picture(tag, np.array(picture.convert("RGB")), step)
 
     def log_embedding(self, features: torch.Tensor, labels: Sequence[str], thumbnails: torch.Tensor | None = None) -> None:
-        """The first 2,000 features (N, D) with their class names and thumbnails (N, 3, h, w) in [0, 1]."""
+        """Write the first 2,000 features (N, D) with their class names and thumbnails (N, 3, h, w) in [0, 1]."""
         tag, keep = "features", slice(0, EMBEDDINGS_AT_MOST)
-        # left by the run before it was resumed; TensorBoard would keep it and complain
+        # left by the run before it was resumed; TensorBoard would keep it and print a warning
         shutil.rmtree(Path(self.writer.log_dir) / "00000" / tag, ignore_errors=True)
         pictures = None if thumbnails is None else thumbnails[keep].float().cpu()
         kept = features[keep].float().cpu()
         self.writer.add_embedding(kept, metadata=list(labels[keep]), label_img=pictures, global_step=0, tag=tag)
 
     def log_pr_curves(self, probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> None:
-        """One-against-rest precision and recall of the first 20 classes."""
+        """Write one-vs-rest precision-recall curves of the first 20 classes."""
         for index, name in list(enumerate(classes))[:PR_CURVES_AT_MOST]:
             self.writer.add_pr_curve(f"pr/{name}", labels == index, probabilities[:, index], 0)
 
 
 def _hparam(value: Any) -> float | str | bool:
-    # A key left out of one run would be a hole in the table, so "not set" is a value of its own.
+    # A key missing from one run would leave a gap in the table, so "not set" is shown as "-".
     return value if isinstance(value, bool | int | float | str) else "-" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""What a run transfers from: is it usable, where does it come from, does its scale fit."""
+"""What a run transfers from: whether it is usable, where it comes from, and whether its image size fits."""
 
 from __future__ import annotations
 
@@ -14,37 +14,38 @@ from vision2.data.settings import DatasetConfig
 from vision2.runs.records import RunRecord
 
 BEST = "best.pt"
-LARGE_RATIO = 1.5  # sizes that differ by more than this are worth a warning
+LARGE_RATIO = 1.5  # a larger ratio of image sizes is worth a warning
 
 
 def source_checkpoint(folder: str) -> Path:
     """The best checkpoint of the run that `strategy.source` names.
 
     Raises:
-        UserError: when there is no such run, it failed, or it has no checkpoint.
+        UserError: if there is no such run, it failed, or it has no checkpoint.
     """
     run_dir = Path(folder).expanduser()
     run_dir = run_dir.parent if run_dir.name == BEST else run_dir
     summary = _summary(run_dir)
     if summary is not None and summary.get("status") == "failed":
         raise UserError(
-            f"strategy.source={folder} is a run that failed ({str(summary.get('error'))[:120]}); name one that completed"
+            f"strategy.source={folder} is a run that failed ({str(summary.get('error'))[:120]}); give a completed run"
         )
     if not (run_dir / BEST).is_file():
         running = (run_dir / CONFIG).is_file()
         why = "has no finished epoch yet" if running else "is not a run folder"
         raise UserError(
-            f"strategy.source={folder} {why} (no {BEST}); name a folder such as outputs/cats_vs_dogs/resnet18-scratch/..."
+            f"strategy.source={folder} {why} (no {BEST}); give the folder of a completed run, such as"
+            " outputs/cats_vs_dogs/resnet18-scratch/..."
         )
     return run_dir / BEST
 
 
 def lineage(weights_file: Path | None, weights: dict | None) -> list[dict]:
-    """Where the weights come from, nearest first, back to published weights or a random start.
+    """Where the weights come from, most recent first, back to published weights or random initial weights.
 
     Args:
-        weights_file: what was loaded; our own run when a summary lies beside it.
-        weights: the report of the loading, {"source", "sha256"}.
+        weights_file: the loaded file; a run of ours if a summary is next to it.
+        weights: the loading report, {"source", "sha256"}.
     """
     if weights_file is None or weights is None:
         return []
@@ -67,7 +68,7 @@ def lineage(weights_file: Path | None, weights: dict | None) -> list[dict]:
 
 
 def trained_on(run_dir: Path, dataset: DatasetConfig) -> frozenset[str]:
-    """Ids of the images that the run in `run_dir` was trained on, when they come from the same place as `dataset`'s."""
+    """Ids of the images that the run in `run_dir` was trained on, if they come from the same place as `dataset`; else none."""
     try:
         config = yaml.safe_load((run_dir / CONFIG).read_text(encoding="utf-8"))["dataset"]
         split = RunRecord(run_dir).split()["splits"]["train"]["ids"]
@@ -82,46 +83,46 @@ def _place(name: str, root: str | None, source: str | None) -> tuple:
 
 
 def describe_lineage(steps: Sequence[dict]) -> str:
-    """`trained before: resnet18 on cats_vs_dogs (scratch, seed 0) <- ...`, for the terminal."""
-    told = [
+    """`lineage: resnet18 on cats_vs_dogs (scratch, seed 0) <- ...`, for the terminal."""
+    shown = [
         f"{step['model']} on {step['dataset']} ({step['strategy']}, seed {step['seed']})"
         if step["run"]
         else step["weights"]["source"]
         for step in steps
     ]
-    return "trained before: " + " <- ".join(told)
+    return "lineage: " + " <- ".join(shown)
 
 
 def scale_warning(source: Preprocessing, image_size_px: int, own_size_px: int | None) -> str | None:
-    """A sentence when images are much larger or smaller than those the weights were trained on.
+    """A warning if images are much larger or smaller than those the weights were trained on, else None.
 
     Args:
-        own_size_px: side of the images as they are stored, when all have one: enlarging adds no detail.
+        own_size_px: side of the stored images, if all have the same: enlarging adds no detail.
     """
     shown = image_size_px / source.image_size_px
     if not 1 / LARGE_RATIO <= shown <= LARGE_RATIO:
         return (
-            f"warning: images of {image_size_px} px are {shown:.2g} times the {source.image_size_px} px the weights were"
-            " trained at; their filters are tuned to another scale. Compare with"
+            f"warning: images are {image_size_px} px, {shown:.2g} times the {source.image_size_px} px that the weights were"
+            " trained at, so the filters are tuned to another scale; compare with"
             f" dataset.image_size_px={source.image_size_px}, or train more layers"
         )
     detail = own_size_px / source.image_size_px if own_size_px else 1.0
     if detail < 1 / LARGE_RATIO:
         return (
-            f"warning: images of {own_size_px} px are enlarged to {image_size_px} px: {detail:.2g} times the detail of the"
-            f" {source.image_size_px} px images the weights were trained at; early filters see smoother edges than then"
+            f"warning: images of {own_size_px} px are enlarged to {image_size_px} px, with {detail:.2g} times the detail of"
+            f" the {source.image_size_px} px images the weights were trained on; early filters see smoother edges than in those"
         )
     return None
 
 
 def preprocessing_note(source: Preprocessing, usual: Preprocessing) -> str | None:
-    """A sentence when the source's images were prepared otherwise than this model's usually are; it is adopted."""
+    """A note if the preprocessing of the source, which is adopted, differs from the model's usual one, else None."""
     different = [
         f"{name} {_short(getattr(source, name))} (usual: {_short(getattr(usual, name))})"
         for name in ("mean", "std", "interpolation", "resize")
         if getattr(source, name) != getattr(usual, name)
     ]
-    return f"preprocessing of the source adopted: {', '.join(different)}" if different else None
+    return f"using the preprocessing of the source: {', '.join(different)}" if different else None
 
 
 def _short(value: object) -> str:

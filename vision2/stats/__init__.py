@@ -1,1 +1,1 @@
-"""Metrics, intervals, paired comparisons and verdicts: the only ones."""
+"""Metrics, intervals, paired comparisons and verdicts, all in one place."""

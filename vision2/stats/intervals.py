@@ -1,7 +1,7 @@
-"""Intervals: how precisely a number is known. All are two-sided, at 95 % by default.
+"""Confidence intervals, all two-sided and at the 95 % level by default.
 
-The formulas are our own because `scipy.stats` takes half a second to import and every run needs an interval; the tests
-compare them with SciPy's.
+The formulas are implemented here because `scipy.stats` takes half a second to import and every run needs an interval; the
+tests compare the results with those of SciPy.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import NamedTuple
 CONFIDENCE = 0.95
 
 
-NO_SPREAD = 1e-9  # values that vary by less, relative to their mean, are one observation repeated
+NO_SPREAD = 1e-9  # values whose relative spread is smaller count as one observation repeated
 
 
 class Estimate(NamedTuple):
-    """A mean over runs. With one value there is no spread: `std`, `low` and `high` are NaN."""
+    """A mean over runs and its interval. For a single value, `std`, `low` and `high` are NaN."""
 
     mean: float
     std: float  # of the sample, n - 1 in the denominator
@@ -28,14 +28,14 @@ class Estimate(NamedTuple):
 
     @property
     def repeated(self) -> bool:
-        """Whether all values are the same: one observation made n times, which says nothing about precision."""
+        """Whether all values are equal: one observation repeated n times, which says nothing about precision."""
         return self.n > 1 and self.std <= NO_SPREAD * max(1.0, abs(self.mean))
 
 
 def wilson_interval(successes: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Wilson score interval of a proportion (Wilson 1927); (0, 1) for n = 0.
 
-    Unlike mean +- z * error it never leaves [0, 1] and is right near 0 and 1.
+    Unlike mean +- z * standard error, it stays within [0, 1] and is accurate near 0 and 1.
     """
     if n == 0:
         return 0.0, 1.0
@@ -47,16 +47,16 @@ def wilson_interval(successes: float, n: int, confidence: float = CONFIDENCE) ->
 
 
 def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE, *, test_to_train: float = 0.0) -> Estimate:
-    """Mean over runs with Student's t interval.
+    """Mean over runs with its Student t interval.
 
     Args:
-        test_to_train: 0 for independent values. Where each value was measured on its own random split of the same
-            images, n_test / n_train: the test sets overlap, so the variance of the mean is not std^2 / n but
+        test_to_train: 0 for independent values; n_test / n_train when each value comes from its own random split of the
+            same images. The test sets then overlap, so the variance of the mean is not std^2 / n but
             std^2 * (1 / n + n_test / n_train), the corrected resampled t-test (Nadeau and Bengio 2003, Inference for
             the Generalization Error, section 3).
 
     Raises:
-        ValueError: for no values.
+        ValueError: when there are no values.
     """
     values = [float(value) for value in values]
     n = len(values)
@@ -80,7 +80,7 @@ def paired_difference(
     `test_to_train`: see `mean_interval`.
 
     Raises:
-        ValueError: for unequal lengths or no values.
+        ValueError: when the lengths differ or there are no values.
     """
     differences = [x - y for x, y in zip(a, b, strict=True)]
     return mean_interval(differences, confidence, test_to_train=test_to_train)
@@ -89,10 +89,10 @@ def paired_difference(
 def newcombe_difference(
     share_a: float, n_a: int, share_b: float, n_b: int, confidence: float = CONFIDENCE
 ) -> tuple[float, float]:
-    """Interval of a difference of two proportions, share_a - share_b (Newcombe 1998, method 10).
+    """Interval of the difference of two proportions, share_a - share_b (Newcombe 1998, method 10).
 
-    It covers the noise of drawing n test images only, not that of training again with another seed. Treating the two
-    test sets as independent is conservative when both runs saw the same images.
+    It covers only the noise of drawing the test images, not that of training with another seed. Treating the two test
+    sets as independent is conservative when both runs were tested on the same images.
     """
     low_a, high_a = wilson_interval(share_a * n_a, n_a, confidence)
     low_b, high_b = wilson_interval(share_b * n_b, n_b, confidence)

@@ -1,7 +1,7 @@
-"""Metrics of a classifier from its probabilities. Sums first, one division at the end.
+"""Metrics of a classifier, computed from its predicted probabilities.
 
-NumPy only: importing `sklearn.metrics` takes one to two seconds and every run would wait for it. The tests compare each
-figure with scikit-learn's.
+Only NumPy is used, because importing `sklearn.metrics` would delay every run by one to two seconds. The tests compare each
+metric with scikit-learn's.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import numpy as np
 
 from vision2.stats.intervals import wilson_interval
 
-CONFUSION_KEPT_UP_TO = 200  # classes; a thousand would make a million numbers that every report has to load
+CONFUSION_KEPT_UP_TO = 200  # classes; for 1,000 the matrix has a million entries, which every report would load
 ECE_BINS = 15  # Guo et al. 2017, "On Calibration of Modern Neural Networks"
-SMALLEST_PROBABILITY = 1e-12  # a float32 softmax can underflow to 0; the loss of one sample is then at most 27.6
+SMALLEST_PROBABILITY = 1e-12  # a float32 softmax can underflow to 0; this bounds the loss of one sample by 27.6
 
 
 def summarise_predictions(probabilities: np.ndarray, labels: np.ndarray) -> dict:
-    """Every figure of one split.
+    """All metrics of one split.
 
     Args:
         probabilities: (N, K), rows sum to 1.
@@ -29,11 +29,11 @@ def summarise_predictions(probabilities: np.ndarray, labels: np.ndarray) -> dict
         order) and confusion (K x K, rows are the true classes; None for more than `CONFUSION_KEPT_UP_TO` classes).
 
     Raises:
-        ValueError: for no samples or shapes that do not match.
+        ValueError: when there are no samples or the shapes do not match.
     """
     probabilities, labels = np.asarray(probabilities, dtype=np.float64), np.asarray(labels)
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1] or len(labels) == 0:
-        raise ValueError(f"need (N, K) and (N,) with N > 0, got {probabilities.shape} and {labels.shape}")
+        raise ValueError(f"need probabilities (N, K) and labels (N,) with N > 0, got {probabilities.shape} and {labels.shape}")
     n, num_classes = probabilities.shape
     confusion = confusion_matrix(labels, probabilities.argmax(1), num_classes)
     correct = int(np.trace(confusion))
@@ -61,10 +61,10 @@ def summarise_predictions(probabilities: np.ndarray, labels: np.ndarray) -> dict
 
 
 def top_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """Share of samples whose true class is among the k most probable, ties broken at random, in expectation.
+    """Share of samples whose true class is among the k most probable: the expected value when ties are broken at random.
 
-    Of t equally probable classes behind b better ones, k - b have a place among the first k: each with chance (k - b) / t.
-    k nearest neighbours leave most classes without a vote, and all of those equal.
+    If b classes are more probable and t are tied with the true class (itself included), its chance is (k - b) / t, clipped
+    to [0, 1]. Ties are common with k nearest neighbours, where most classes get no vote.
     """
     true_probability = probabilities[np.arange(len(labels)), labels][:, None]
     better, tied = (probabilities > true_probability).sum(1), (probabilities == true_probability).sum(1)
@@ -72,17 +72,17 @@ def top_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
-    """(K, K) counts; row = true class, column = predicted class."""
+    """Counts (K, K): rows are true classes, columns are predicted classes."""
     flat = labels.astype(np.int64) * num_classes + predicted
     return np.bincount(flat, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def class_scores(confusion: np.ndarray) -> list[dict]:
-    """Precision, recall, F1, n and times predicted of each class. An empty denominator gives 0, as in scikit-learn."""
+    """Precision, recall, F1, number of images and of predictions per class; 0 / 0 is 0, as in scikit-learn."""
     hits, n, predicted = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
 
     def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-        return part / np.maximum(whole, 1)  # where the whole is 0, so is the part
+        return part / np.maximum(whole, 1)  # if the denominator is 0, so is the numerator
 
     scores = {"precision": share(hits, predicted), "recall": share(hits, n), "f1": share(2 * hits, n + predicted)}
     columns = {name: values.tolist() for name, values in (scores | {"n": n, "predicted": predicted}).items()}
@@ -90,7 +90,7 @@ def class_scores(confusion: np.ndarray) -> list[dict]:
 
 
 def calibration_bins(probabilities: np.ndarray, labels: np.ndarray, bins: int = ECE_BINS) -> list[dict]:
-    """Confidence against accuracy in equal-width bins (low, high] of the top probability; empty bins are left out."""
+    """Confidence and accuracy in equal-width bins (low, high] of the top probability; empty bins are omitted."""
     confidence, correct = probabilities.max(1).astype(np.float64), probabilities.argmax(1) == labels
     index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     return [

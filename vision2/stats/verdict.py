@@ -1,11 +1,11 @@
-"""The one judgement of a difference: supported, contradicted or inconclusive, never more than the data allow.
+"""How every difference is judged: supported, contradicted or inconclusive.
 
-Values are paired (by seed); each pair gives one difference, and the judgement reads Student's 95 % interval of their mean.
-  supported     the whole interval lies on the claimed side of the margin
-  contradicted  the whole interval lies on the other side
-  inconclusive  everything else: the interval includes the margin, fewer than two pairs, or no spread between pairs (then
-                the seed changed nothing and the pairs are one observation)
-Facts (a number of parameters) are compared exactly: equal counts contradict "a has fewer".
+Values are paired by seed; each pair gives one difference, and the verdict depends on Student's 95 % interval of their mean.
+  supported     the whole interval is on the claimed side of the margin
+  contradicted  the whole interval is on the other side
+  inconclusive  all other cases: the interval includes the margin, there are fewer than two pairs, or all pairs are equal
+                (the seed changed nothing, so they are one observation)
+Exact values, such as a number of parameters, are compared directly: equal counts contradict "a has fewer".
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ SUPPORTED, CONTRADICTED, INCONCLUSIVE = "supported", "contradicted", "inconclusi
 
 @dataclass(frozen=True)
 class Judgement:
-    """What paired values say about "a is better than b"."""
+    """The verdict of paired values on the claim "a is better than b"."""
 
     verdict: str
     reason: str  # interval | exact | one_pair | no_pairs | no_spread
     difference: Estimate | None = None  # a - b; None without a pair
-    firmly_contradicted: bool = False  # also at the level corrected for the number of comparisons
+    firmly_contradicted: bool = False  # contradicted even at the level corrected for the number of comparisons
 
 
 def judge_pairs(
@@ -38,20 +38,20 @@ def judge_pairs(
     comparisons: int = 1,
     test_to_train: float = 0.0,
 ) -> Judgement:
-    """Judge whether `a` is better than `b` by more than `margin`; both are in the same order of seeds.
+    """Judge whether `a` is better than `b` by more than `margin`; both list the same seeds in the same order.
 
     Args:
         better: "higher" or "lower".
-        margin: below 0 for "not worse by more than".
-        exact: the values are facts (a number of parameters), not samples, so that one pair decides.
-        comparisons: how many the claim consists of, for the Bonferroni correction of `firmly_contradicted`.
-        test_to_train: n_test / n_train where the test images of the seeds overlap; see `intervals.mean_interval`.
+        margin: a negative value means "not worse by more than |margin|".
+        exact: the values are exact (such as a number of parameters) rather than samples, so that one pair is enough.
+        comparisons: how many comparisons the claim consists of, for the Bonferroni correction of `firmly_contradicted`.
+        test_to_train: n_test / n_train when the test sets of the seeds overlap; see `intervals.mean_interval`.
     """
     if not a:
         return Judgement(INCONCLUSIVE, "no_pairs")
     difference = paired_difference(a, b, test_to_train=test_to_train)
     if exact:
-        return _compare_facts(difference, better, margin)
+        return _compare_exactly(difference, better, margin)
 
     def side(low: float, high: float) -> str:
         gain = (low, high) if better == "higher" else (-high, -low)
@@ -66,8 +66,8 @@ def judge_pairs(
     return Judgement(side(difference.low, difference.high), "interval", difference, firmly)
 
 
-def _compare_facts(difference: Estimate, better: str, margin: float) -> Judgement:
-    """Better by more than the margin or, for one below 0, worse by no more than it: otherwise the claim is wrong."""
+def _compare_exactly(difference: Estimate, better: str, margin: float) -> Judgement:
+    """Supported if better by more than the margin or, for a negative one, worse by no more than |margin|."""
     gain = difference.mean if better == "higher" else -difference.mean
     verdict = SUPPORTED if gain > margin or gain == margin < 0 else CONTRADICTED
     return Judgement(verdict, "exact", difference, verdict == CONTRADICTED)
@@ -76,7 +76,7 @@ def _compare_facts(difference: Estimate, better: str, margin: float) -> Judgemen
 def judge_claim(judgements: Sequence[Judgement]) -> str:
     """The verdict on a claim of several comparisons.
 
-    Supported when all are (this needs no correction), contradicted when at least one is at the corrected level.
+    It is supported when all are (which needs no correction) and contradicted when one is, at the corrected level.
     """
     if any(judgement.firmly_contradicted for judgement in judgements):
         return CONTRADICTED
@@ -85,6 +85,6 @@ def judge_claim(judgements: Sequence[Judgement]) -> str:
 
 
 def judge_shares(share_a: float, n_a: int, share_b: float, n_b: int) -> str:
-    """Judge "share a is higher" from two single proportions: `newcombe_difference` says what that leaves out."""
+    """Judge "share a is higher" from two proportions; `newcombe_difference` describes what the interval leaves out."""
     low, high = newcombe_difference(share_a, n_a, share_b, n_b)
     return SUPPORTED if low > 0 else CONTRADICTED if high < 0 else INCONCLUSIVE

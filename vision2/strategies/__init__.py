@@ -1,7 +1,7 @@
-"""Who learns, how fast and from what: one file per strategy, found here by name.
+"""Training strategies by name: what is trained, at which learning rate and on what. One file per strategy.
 
-A strategy is a module with `TRAINS_BACKBONE`, `problems`, `rules` and `start`; see `Strategy`. To add one: a file here, its
-line in `STRATEGIES`, its YAML in conf/strategy and its test.
+A strategy is a module with `TRAINS_BACKBONE`, `problems`, `rules` and `start`; see `Strategy`. To add one, write
+its file here, its line in `STRATEGIES`, its YAML in conf/strategy and its test.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 class Strategy(Protocol):
-    """What every strategy module answers. Loading one loads no torch, so that its checks answer at once."""
+    """The interface of a strategy module. Importing one does not import torch, so that its checks are immediate."""
 
-    TRAINS_BACKBONE: bool  # whether images go through the backbone in training mode, which some networks need larger
+    TRAINS_BACKBONE: bool  # whether the backbone runs in training mode, for which some networks need larger images
 
     def problems(self, strategy: StrategyConfig, train: TrainConfig) -> list[str]:
-        """One sentence for each contradiction between settings."""
+        """Return one sentence for each contradiction between settings."""
 
     def rules(self, strategy: StrategyConfig, stages: Stages) -> list[Rule]:
-        """Who learns, from which epoch and how fast: ordered rules that cover every parameter."""
+        """Return ordered rules that cover every parameter: from which epoch it is trained, and at which rate."""
 
     def start(self, task: Task) -> Fit:
-        """What to fit, ready to run: the batches of its epochs, or features and a classifier on them."""
+        """Return what is to be fitted, ready to run: the network on batches of images, or a classifier on features."""
 
 
 STRATEGIES: dict[str, Strategy] = {

@@ -1,4 +1,4 @@
-"""The pretrained part stays as it is; a new classifier learns on the features it gives."""
+"""The pretrained backbone stays unchanged; a new classifier is trained on its features."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def problems(strategy: StrategyConfig, train: TrainConfig) -> list[str]:
     if classifier != "linear" and train.sampler != "shuffle":
         found.append(
             f"train.sampler={train.sampler} cannot be used with strategy.classifier={classifier}, which is fitted to all images"
-            " at once; give train.class_weights=balanced"
+            " at once; use train.sampler=shuffle, or strategy.classifier=linear"
         )
     if classifier in ("knn", "mlp") and train.class_weights != "none":
         found.append(
@@ -36,7 +36,7 @@ def problems(strategy: StrategyConfig, train: TrainConfig) -> list[str]:
 
 
 def rules(strategy: StrategyConfig, stages: Stages) -> list[Rule]:
-    """The head learns, and where images pass through the network the auxiliary classifiers do too."""
+    """The head is trained and, when images pass through the network in every epoch, so are the auxiliary classifiers."""
     from vision2.strategies.rules import head_rules
     from vision2.training.parameter_plan import Rule
 

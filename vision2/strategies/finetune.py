@@ -1,4 +1,4 @@
-"""A new head at the full rate and pretrained stages at a lower one, all at once or stage by stage."""
+"""A new head at the full learning rate and pretrained stages at a lower one, all at once or stage by stage."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from vision2.training.settings import TrainConfig
 
 TRAINS_BACKBONE = True
-# Settings of classifiers on stored features, with their defaults; anything else would be ignored here.
+# Settings of classifiers on stored features, with their defaults; other values would have no effect here.
 STORED_FEATURES_ONLY = {"classifier": "linear", "layer": "last", "pooling": "pooled", "views": 1, "neighbors": None}
 
 
 def problems(strategy: StrategyConfig, train: TrainConfig) -> list[str]:
-    found = stored_features_settings(strategy, "applies only to strategy=feature_extraction")
+    found = stored_features_settings(strategy, "applies only to strategy=feature_extraction; leave it out")
     if 0 < train.epochs <= strategy.head_first_epochs:
         found.append(
             f"strategy.head_first_epochs={strategy.head_first_epochs} leaves none of train.epochs={train.epochs} for the"
-            " backbone; lower it, or use strategy.unfreeze_from=head"
+            " backbone; lower it, or train only the head with strategy.unfreeze_from=head strategy.head_first_epochs=0"
         )
     if strategy.unfreeze_every_epochs and strategy.unfreeze_from:
         found.append("strategy.unfreeze_every_epochs and strategy.unfreeze_from contradict each other; set only one of them")
@@ -29,7 +29,7 @@ def problems(strategy: StrategyConfig, train: TrainConfig) -> list[str]:
 
 
 def stored_features_settings(strategy: StrategyConfig, why: str) -> list[str]:
-    """A sentence for each setting that only a classifier on stored features reads; `why` may name the {default}."""
+    """A sentence for each setting that only a classifier on stored features uses; `why` may contain {default}."""
     return [
         f"strategy.{key}={getattr(strategy, key)} {why.format(default=default)}"
         for key, default in STORED_FEATURES_ONLY.items()

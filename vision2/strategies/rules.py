@@ -1,4 +1,4 @@
-"""The usual rules of a strategy: one per stage of the backbone, and the heads at the full learning rate."""
+"""The default rules of a strategy: one per stage of the backbone, and the heads at the full learning rate."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Stages = Mapping[str, tuple[str, ...]]  # stage -> prefixes of its parameter nam
 
 
 def stage_rules(strategy: StrategyConfig, stages: Stages) -> list[Rule]:
-    """Stages from `strategy.unfreeze_from` on learn, later ones faster and, if asked, sooner; the heads always do.
+    """Rules that train the stages from `strategy.unfreeze_from` to the last one, and always the heads.
 
     Raises:
-        UserError: when `strategy.unfreeze_from` names no stage of this network.
+        UserError: when `strategy.unfreeze_from` is not a stage of this network.
     """
     backbone = backbone_stages(stages)
     first = _first_learning_stage(strategy, backbone)
@@ -29,7 +29,7 @@ def stage_rules(strategy: StrategyConfig, stages: Stages) -> list[Rule]:
 
 
 def head_rules(stages: Stages, learning: tuple[str, ...]) -> list[Rule]:
-    """Parameters of the stages named in `learning` learn from the first epoch at the full rate."""
+    """Rules that train the stages named in `learning` from the first epoch at the full learning rate."""
     return [Rule(prefix + "*", 1.0, 1) for stage in learning for prefix in stages.get(stage, ())]
 
 
@@ -41,7 +41,7 @@ def _first_learning_stage(strategy: StrategyConfig, backbone: list[str]) -> int:
     if strategy.unfreeze_from not in backbone:
         near = suggest(strategy.unfreeze_from, [*backbone, "head"])
         raise UserError(
-            f"strategy.unfreeze_from={strategy.unfreeze_from} names no stage of this model{near}"
+            f"strategy.unfreeze_from={strategy.unfreeze_from} is not a stage of this model{near}"
             f" (stages: {', '.join(backbone)}, head)"
         )
     return backbone.index(strategy.unfreeze_from)

@@ -1,6 +1,6 @@
-"""Everything learns at the same rate, from a random start."""
+"""All parameters are trained at the same learning rate, from random initial weights."""
 
 from vision2.strategies import finetune
 
 TRAINS_BACKBONE = True
-problems, rules, start = finetune.problems, finetune.rules, finetune.start  # only the starting point differs
+problems, rules, start = finetune.problems, finetune.rules, finetune.start  # only the initial weights differ

@@ -1,1 +1,1 @@
-"""The loop and its parts: optimiser, schedule, precision, evaluation, checkpoint."""
+"""The training loop and its parts: optimiser, schedule, precision, predictions, checkpoints."""

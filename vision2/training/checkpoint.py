@@ -1,4 +1,4 @@
-"""Checkpoints: plain dicts of tensors and Python scalars, replaced atomically, read without executing anything."""
+"""Checkpoints: dicts of tensors and plain Python values, written atomically and read without executing any code."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FORMAT = 2  # format 1 is still read, see vision2/models/weights/read.py
 
 
 def save_checkpoint(path: Path, content: dict) -> None:
-    """Write `content` so that a kill at any moment leaves the old file or the new one.
+    """Write `content` atomically: if the process is killed, either the old file or the new one is there.
 
     Raises:
-        UserError: where the file cannot be written, e.g. because the disk is full.
+        UserError: when the file cannot be written, e.g. because the disk is full.
     """
     with replacing(path) as temporary:
         try:
@@ -33,7 +33,7 @@ def save_checkpoint(path: Path, content: dict) -> None:
 
 
 def load_last(run_dir: str | Path | None) -> dict | None:
-    """The checkpoint to resume from; None for a new run and for one that was stopped before its first epoch ended.
+    """The checkpoint to resume from; None for a new run, or one that was stopped before the end of its first epoch.
 
     Raises:
         UserError: when the file is damaged.
@@ -43,24 +43,27 @@ def load_last(run_dir: str | Path | None) -> dict | None:
 
 
 def checkpoint_file(place: str | Path) -> Path:
-    """The file that a checkpoint's path names; a run folder stands for its best one."""
+    """The file of a checkpoint given as a path; for a run folder, its best.pt."""
     path = Path(place).expanduser()
     return path / "best.pt" if path.is_dir() else path
 
 
 def load_checkpoint(path: str | Path) -> dict:
-    """The dict of a checkpoint of ours, on the CPU.
+    """Load a vision2 checkpoint as a dict, on the CPU.
 
     Raises:
-        UserError: when the file is absent, damaged, or not one of ours.
+        UserError: when the file is missing, damaged, or not a vision2 checkpoint.
     """
     path = checkpoint_file(path)
     if not path.is_file():
-        raise UserError(f"no checkpoint at {path}; a run folder holds best.pt and last.pt")
+        raise UserError(f"no checkpoint at {path}; give a run folder, or the best.pt or last.pt in it")
     try:
         content = load_tensors(path)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
-        raise UserError(f"{path} cannot be read as a checkpoint (it is damaged, or holds more than tensors)") from error
+        raise UserError(
+            f"{path} cannot be read as a checkpoint: it is damaged, or contains more than tensors;"
+            " use another checkpoint or train again"
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise UserError(f"{path} is not a vision2 checkpoint; for a file that holds only weights use weights.path=FILE")
+        raise UserError(f"{path} is not a vision2 checkpoint; to load a file of weights only, use weights.path=FILE")
     return content

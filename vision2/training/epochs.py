@@ -1,4 +1,4 @@
-"""Training in epochs, on images or on stored features; the best epoch by validation is kept."""
+"""Training in epochs, on images or on stored features; the epoch with the best validation result is used."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from vision2.training.recorder import Recorder
 
 
 def fit_on_images(task: Task, rules: Sequence[Rule]) -> EpochFit:
-    """The whole network on batches of images."""
+    """Set up training of the whole network on batches of images."""
     network, size = task.network, task.network.preprocessing.image_size_px
     saved = task.saved["precision"] if task.saved else None
     memory = cache_root(task.dataset.cache_dir) / "precision.json"
@@ -41,7 +41,7 @@ def fit_on_images(task: Task, rules: Sequence[Rule]) -> EpochFit:
     )
 
     def costs() -> Totals:
-        from vision2.profiling.count import count_costs  # loads what a run on stored features does without
+        from vision2.profiling.count import count_costs  # imported here because a run on stored features does not need it
 
         counted = count_costs(network, size)
         return Totals(counted.parameters, counted.multiply_adds)
@@ -51,9 +51,9 @@ def fit_on_images(task: Task, rules: Sequence[Rule]) -> EpochFit:
 
 @dataclass
 class EpochFit:
-    """A learner and the batches of its epochs.
+    """A learner and the batches it is trained and evaluated on.
 
-    `on_features`: batches hold features and only the head runs. `threads` limits threads while it learns.
+    With `on_features`, batches hold features and only the head runs. `threads` limits the threads used in training.
     """
 
     learner: Learner
@@ -61,7 +61,7 @@ class EpochFit:
     batches: dict
     costs: Callable[[], Totals]
     on_features: bool = False
-    record: dict | None = None  # of the classifier, where the network is cut
+    record: dict | None = None  # describes the classifier when the network is cut
     threads: Callable[[], AbstractContextManager] = nullcontext
 
     @property
@@ -91,7 +91,7 @@ class EpochFit:
         return self.batches["val"].features[0] if self.on_features else None
 
     def run(self, recorder: Recorder) -> FitResult:
-        """Train to the last epoch, or until `train.patience` ends the run; every epoch leaves a checkpoint."""
+        """Train to the last epoch or until early stopping (`train.patience`), saving a checkpoint after every epoch."""
         progress = Progress()
         if self.task.saved:
             self.learner.load_state_dict(self.task.saved)
@@ -101,7 +101,7 @@ class EpochFit:
         patience, unfrozen = self.task.train.patience, self._last_phase()
         if self.task.saved and progress.finished(progress.epoch + 1, patience, unfrozen):
             recorder.bars.say(
-                f"early stopping ended this run after epoch {progress.epoch}: no better validation accuracy in"
+                f"early stopping ended this run after epoch {progress.epoch}: validation accuracy did not improve for"
                 f" {patience} epochs; to continue training, resume with a larger train.patience"
             )
         while not progress.finished(self.epochs, patience, unfrozen):
@@ -113,11 +113,11 @@ class EpochFit:
         return self._result(recorder, progress)
 
     def _last_phase(self) -> int:
-        """The epoch from which everything that ever learns does; early stopping waits until then."""
+        """The epoch in which the last parameters start training; early stopping waits until then."""
         return max((entry.learns_from for entry in self.plan if entry.learns_from is not None), default=1)
 
     def _epoch(self, epoch: int, bars: ProgressBars) -> tuple[dict, dict[str, list[float]]]:
-        """Train and validate once: the record of the epoch, and each parameter's gradient norm by stage."""
+        """Train and validate once; return the record of the epoch and, by stage, the gradient norm of each parameter."""
         start, train, val = time.perf_counter(), self.batches["train"], self.batches["val"]
         bars.start(train.num_samples, f"epoch {epoch} train")
         with self.threads():
@@ -144,14 +144,14 @@ class EpochFit:
         return entry, result.gradient_norms
 
     def trial(self) -> Iterator[dict]:
-        """Validation metrics after each epoch, without a record of any of it."""
+        """Train and yield the validation metrics after each epoch, without recording anything."""
         for epoch in range(1, self.epochs + 1):
             with self.threads():
                 self.learner.train_epoch(self.batches["train"], epoch)
             yield self.validate()
 
     def validate(self, advance: Callable | None = None) -> dict:
-        """Metrics of the network as it is now on the validation split."""
+        """Metrics of the current network on the validation split."""
         return summarise_predictions(*self._predict(self.learner.evaluated, "val", advance))
 
     def _predict(self, network: Network, split: str, advance: Callable | None = None):
@@ -159,13 +159,13 @@ class EpochFit:
         return predict(network, self.batches[split], advance, forward=forward)
 
     def _best(self, progress: Progress) -> dict | None:
-        """The checkpoint of the best epoch, when the last one was it: the network as it is to be used."""
+        """The checkpoint for inference if the last epoch is the best so far, else None."""
         if progress.best_epoch != progress.epoch:
             return None
         return {"model": in_use(self.learner.evaluated).state_dict(), "classifier": self.record}
 
     def _last(self) -> dict:
-        """The checkpoint to resume from; its head still standardises its input."""
+        """The checkpoint to resume from, whose head still standardises its input."""
         record = self.record and self.record | {"kind": kind_of(self.network.head)}
         return {**self.learner.state_dict(), "classifier": record}
 
@@ -189,13 +189,13 @@ class EpochFit:
 
 
 def in_use(network: Network) -> Network:
-    """The network as it is to be used: a head that standardises its input becomes an ordinary linear one."""
+    """The network for inference, in which a head that standardises its input is replaced by an equivalent linear layer."""
     if not isinstance(network.head, StandardizedLinear):
         return network
     return network.cut_at(network.layer, network.pooling, network.head.folded())
 
 
 def _by_stage(norms: dict[str, list[float]]) -> dict[str, float]:
-    """Norm of the whole gradient of each stage; a stage whose gradient overflowed is left out."""
+    """Norm of the whole gradient of each stage; stages whose gradient overflowed are omitted."""
     whole = {stage: math.hypot(*of_parameters) for stage, of_parameters in norms.items()}
     return {stage: norm for stage, norm in whole.items() if math.isfinite(norm)}

@@ -1,4 +1,4 @@
-"""What a strategy is given and what it gives back: the seam between a run and the part of it that learns."""
+"""The interface between a run and its strategy: what a strategy receives and what it returns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """What there is to learn: settings, data, a network with its starting weights, and batches of images by split."""
+    """Input of a strategy: settings, data, a network with its initial weights, and batches of images by split."""
 
     model: ModelConfig
     dataset: DatasetConfig
@@ -44,7 +44,7 @@ class Task:
 
 
 class Totals(NamedTuple):
-    """Cost of the network that is used in the end: parameters, and multiply-adds for one image."""
+    """Cost of the final network: parameters, and multiply-adds per image."""
 
     parameters: int
     multiply_adds: int
@@ -52,17 +52,17 @@ class Totals(NamedTuple):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come; all of it is in the checkpoint."""
+    """The progress of a run, saved in its checkpoint."""
 
     epoch: int = 0
     best_epoch: int = 0
     best_accuracy: float = -1.0
     best_loss: float = math.inf
-    seconds: float = 0.0  # preparation (decoding, features) and epochs, summed over all sittings
+    seconds: float = 0.0  # preparation (decoding, features) and epochs, over all sessions of a resumed run
     images: int = 0
 
     def after(self, entry: dict) -> Progress:
-        """The next state; the best epoch has the highest validation accuracy, and among equals the lowest loss."""
+        """The progress after one more epoch; the best one has the highest validation accuracy and, if tied, the lowest loss."""
         seconds, images = self.seconds + entry["seconds"], self.images + entry["train_images"]
         progress = replace(self, epoch=entry["epoch"], seconds=seconds, images=images)
         accuracy, loss = entry["val_accuracy"], entry["val_loss"]
@@ -71,7 +71,7 @@ class Progress:
         return progress
 
     def finished(self, epochs: int, patience: int | None, last_phase: int = 1) -> bool:
-        """Whether all epochs are done, or none of the last `patience` ones since epoch `last_phase` was better."""
+        """Whether all epochs are done, or the last `patience` ones, counted from `last_phase`, brought no improvement."""
         if self.epoch >= epochs:
             return True
         return patience is not None and self.epoch - max(self.best_epoch, last_phase - 1) >= patience
@@ -79,39 +79,39 @@ class Progress:
 
 @dataclass(frozen=True)
 class FitResult:
-    """What was learned. `predict` gives the predictions of `network`, the best one by validation, for a split's name."""
+    """The trained network, the best one by validation; `predict` takes the name of a split."""
 
     network: Network
     predict: Callable[[str], Predictions]
     progress: Progress
     train: dict | None  # {"accuracy", "loss", "epoch"} on the training images; None when nothing was trained
-    images_per_second: float | None = None  # of training on images; None where none pass through the network
+    images_per_second: float | None = None  # training throughput; None if nothing was trained in epochs
 
 
 class Fit(Protocol):
-    """Something ready to learn: what a run prints and records about it, and `run`."""
+    """A fit that is ready to run, with what the run prints and records about it."""
 
     network: Network
     plan: list[ParameterPlan]
     precision: str
     batch_size: int
-    epochs: int  # 0 where a classifier is fitted at once
+    epochs: int  # 0 for a classifier that is fitted at once
 
     def run(self, recorder: Recorder) -> FitResult:
-        """Learn, or finish what a checkpoint left unfinished."""
+        """Train, or resume from a checkpoint."""
 
     def classifier(self) -> dict | None:
-        """The record of a classifier on features; None for a network's own head."""
+        """The description of a classifier on features; None for the head of a whole network."""
 
     def costs(self) -> Totals:
-        """Parameters and multiply-adds."""
+        """Parameters and multiply-adds of the final network."""
 
     def known_features(self) -> torch.Tensor | None:
-        """(N, D) of the validation split where they were computed before, else None."""
+        """Features (N, D) of the validation split if they were computed before, else None."""
 
 
 def describe_classifier(record: dict) -> str:
-    """The classifier, what validation picked for it, and what it reads, for the terminal."""
+    """One line for the terminal: the classifier, its selected settings and the features it uses."""
     chosen = "".join(f", {name}={value:g}" for name, value in record.get("chosen", {}).items())
     layers = " and ".join(row["layer"] for row in record.get("layers", ()))
     best = f", the best of {layers}" if layers else ""

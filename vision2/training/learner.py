@@ -1,4 +1,4 @@
-"""A network, its optimiser and everything else that changes while it learns: one update path for every setting."""
+"""A network with its optimiser and all other training state; every setting goes through the same update step."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from vision2.training.precision import autocast
 from vision2.training.schedule import rate_factor
 from vision2.training.settings import TrainConfig
 
-# A GPU must wait for the loss to be read, so there it is looked at only now and then.
+# Reading the loss stalls a GPU, so there it is checked only every few steps.
 FINITE_CHECK_STEPS = 16
 
 
 class EpochResult(NamedTuple):
-    loss: float  # plain cross-entropy of the main head, the same quantity as validation's
-    objective: float  # what was minimised: with smoothing, class weights, auxiliary classifiers
-    accuracy: float | None  # None where images are mixed and have no single class
+    loss: float  # plain cross-entropy of the main head, as reported for validation
+    objective: float  # the minimised loss, with label smoothing, class weights and auxiliary classifiers
+    accuracy: float | None  # None when images are mixed and have no single label
     images: int
     seconds: float
     lr: float
-    gradient_norms: dict[str, list[float]]  # by stage, of each of its parameters, in the first step of the epoch
+    gradient_norms: dict[str, list[float]]  # of each parameter, by stage, in the first step of the epoch
 
 
 class Learner:
-    """Trains `network` (already on its device) as `plan` says; its state is all a resumed run needs.
+    """Trains `network` (already on its device) according to `plan`; its state is all that a resumed run needs.
 
-    `forward` maps a batch to outputs, where it is not `network` itself (`network.classify` for stored features).
+    `forward` maps a batch to outputs; by default it is `network` itself (for stored features, `network.classify`).
     """
 
     def __init__(
@@ -66,17 +66,17 @@ class Learner:
 
     @property
     def evaluated(self) -> nn.Module:
-        """The network whose accuracy counts: the averaged one when there is one."""
+        """The network that is evaluated: the averaged one if there is one."""
         return self.averaged.module if self.averaged is not None else self.network
 
     def train_epoch(self, batches, epoch: int, progress=None) -> EpochResult:
-        """One pass over `batches`; epochs count from 1.
+        """Train for one pass over `batches`; epochs are counted from 1.
 
         Raises:
-            TrainingDiverged: at the first loss that is not finite, naming the step and the rate.
+            TrainingDiverged: when the loss is NaN or infinite; the message names the step and the learning rate.
         """
         start = time.perf_counter()
-        # Dropout draws from the global stream; setting it here makes an epoch independent of what ran before it.
+        # Dropout uses the global generator; seeding it here makes an epoch independent of what ran before it.
         torch.manual_seed(derive_seed(self.seed, "augment", epoch))
         apply_phase(self.network, self.plan, epoch)
         set_training_mode(self.network, self.strategy)
@@ -94,9 +94,9 @@ class Learner:
         return sums.result(time.perf_counter() - start, lr, norms)
 
     def _accumulate(self, group: Iterable, sums: _Sums, progress, *, show: bool) -> None:
-        """Gradients of all batches of one step, equal to those of one batch as large as all of them together.
+        """Accumulate the gradients of all batches of one step, equal to those of a single batch of the same images.
 
-        Batches may differ in size and in the sum of their class weights, so each counts by its divisor.
+        Batches may differ in size and in the sum of their class weights, so each is weighted by its divisor.
         """
         first = total = None
         for batch in group:
@@ -142,7 +142,7 @@ class Learner:
             self.averaged.update_parameters(self.network)
 
     def _gradient_norms(self) -> dict[str, list[float]]:
-        """Norm of each parameter's gradient by stage (in the loss's own units, the scaler's factor taken out)."""
+        """Gradient norm of each parameter, by stage, without the factor of the gradient scaler."""
         parameters, norms = dict(self.network.named_parameters()), {}
         for entry in self.plan:
             gradient = parameters[entry.name].grad
@@ -171,11 +171,11 @@ class Learner:
 
 
 def build_optimizer(network: nn.Module, plan: list[ParameterPlan], strategy: StrategyConfig) -> torch.optim.Optimizer:
-    """SGD (Nesterov when there is momentum) or AdamW; one group for each (rate scale, weight decay) in use."""
+    """SGD (with Nesterov momentum unless it is 0) or AdamW, with a group per learning-rate scale and weight decay in use."""
     parameters, groups = dict(network.named_parameters()), {}
     for entry in plan:
         if entry.learns_from is not None:
-            decays = entry.decays and not (strategy.l2_sp and entry.name.startswith("backbone."))  # L2-SP stands in for it
+            decays = entry.decays and not (strategy.l2_sp and entry.name.startswith("backbone."))  # L2-SP replaces it
             groups.setdefault((entry.lr_scale, decays), []).append(parameters[entry.name])
     settings = [
         {"params": members, "lr_scale": scale, "weight_decay": strategy.weight_decay if decays else 0.0}
@@ -188,9 +188,9 @@ def build_optimizer(network: nn.Module, plan: list[ParameterPlan], strategy: Str
 
 
 def _averaged(network: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average that starts with a ramp, min(decay, (1 + n) / (10 + n)) after n updates.
+    """An exponential moving average whose decay ramps up: min(decay, (1 + n) / (10 + n)) after n updates.
 
-    Without it a run of a few hundred steps would be judged by an average that is mostly its random start.
+    Without the ramp, the average of a run of a few hundred steps would consist mostly of its random initial weights.
     """
 
     def update(averaged: list, current: list, updates: torch.Tensor) -> None:
@@ -201,21 +201,21 @@ def _averaged(network: nn.Module, decay: float) -> AveragedModel:
 
 
 def _l2_sp_reference(network: nn.Module, strategy: StrategyConfig) -> list[tuple[nn.Parameter, torch.Tensor]]:
-    """The pretrained values that L2-SP pulls back to (Li, Grandvalet and Davoine 2018, eq. 3); the head has none."""
+    """The pretrained values that L2-SP pulls the backbone towards (Li, Grandvalet and Davoine 2018, eq. 3)."""
     if not strategy.l2_sp:
         return []
     return [(p, p.detach().clone()) for name, p in network.named_parameters() if name.startswith("backbone.")]
 
 
 def _grouped(batches: Iterable, size: int, total: int) -> Iterable[Iterable]:
-    """The batches of each optimiser step: `size` of them, in the last step fewer, never more than one in memory."""
+    """The batches of each optimiser step (`size`, or fewer in the last step), with at most one in memory at a time."""
     iterator = iter(batches)
     for start in range(0, total, size):
         yield islice(iterator, min(size, total - start))
 
 
 class _Sums:
-    """Losses and hits added over images on the device and divided once, so that the batch size does not matter."""
+    """Losses and hits summed over images on the device and divided once, so that the batch size does not matter."""
 
     def __init__(self, device: torch.device):
         self.objective, self.plain, self.images = zero(device), zero(device), 0
@@ -235,7 +235,7 @@ class _Sums:
         return None if self.hits is None else int(self.hits) / self.images
 
     def figures(self) -> dict[str, float]:
-        """What the progress bar shows."""
+        """The values shown by the progress bar."""
         figures = {"loss": float(self.plain) / self.images}
         return figures if self.accuracy is None else figures | {"accuracy": self.accuracy}
 

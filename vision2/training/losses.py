@@ -1,4 +1,4 @@
-"""The loss that is minimised, and the plain cross-entropy that is reported beside it."""
+"""The loss that is minimised, and the plain cross-entropy that is reported with it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from vision2.models.network import Output
 
 
 class Losses(NamedTuple):
-    """Means over a batch: `objective` is minimised; `plain` is the cross-entropy of the main head, as validation reports it.
+    """Means over a batch: `objective` is minimised; `plain` is the cross-entropy of the main head, as in validation.
 
-    `divisor` is what the sum behind `objective` was divided by: images, or the sum of their class weights.
+    `divisor` is the denominator of the mean `objective`: the number of images, or the sum of their class weights.
     """
 
     objective: Tensor
@@ -25,15 +25,15 @@ class Losses(NamedTuple):
 class Objective:
     """Cross-entropy of the main head plus `aux_weight` times that of each auxiliary classifier.
 
-    Label smoothing spreads its share evenly over the classes (Szegedy et al. 2016, section 7); a class weight then counts
-    the whole loss of an image by the weight of its class, so that smoothing never rewards predicting a rare class.
+    Label smoothing spreads its share evenly over the classes (Szegedy et al. 2016, section 7). A class weight multiplies the
+    whole loss of an image, the smoothed part included, so that smoothing never rewards predicting a rare class.
     """
 
     def __init__(self, *, class_weights: Tensor | None, label_smoothing: float, aux_weight: float):
         self.class_weights, self.label_smoothing, self.aux_weight = class_weights, label_smoothing, aux_weight
 
     def __call__(self, output: Output, targets: Tensor) -> Losses:
-        """`targets`: classes (N,), or shares of each class (N, K) where images are mixed."""
+        """`targets` are classes (N,), or class probabilities (N, K) when images are mixed."""
         main, divisor = self._mean(output.logits.float(), targets)
         total = main
         for logits in output.aux.values():
@@ -52,7 +52,7 @@ class Objective:
 
 
 def hits(logits: Tensor, targets: Tensor) -> Tensor | None:
-    """How many images of a batch were classified correctly; None where images are mixed and have no single class."""
+    """Number of correctly classified images of a batch; None when images are mixed and have no single label."""
     return (logits.detach().argmax(1) == targets).sum() if targets.ndim == 1 else None
 
 

@@ -1,6 +1,6 @@
-"""Who learns, from which epoch and at which learning rate: ordered rules over parameter names, applied to a network.
+"""Which parameters are trained, from which epoch and at which learning rate: ordered rules over parameter names.
 
-The first rule that matches a parameter wins and every parameter must be covered. Phases (head first, gradual
+The first rule that matches a parameter applies, and every parameter must be covered. Phases (head first, gradual
 unfreezing) are a pure function of the epoch, so a resumed run needs no state to know which phase it is in.
 """
 
@@ -21,7 +21,7 @@ BATCH_NORMS = NORMS[:4]
 
 @dataclass(frozen=True)
 class Rule:
-    """Parameters whose name matches the glob `match` learn at lr * `lr_scale` from epoch `learns_from` (None: never)."""
+    """Train parameters whose names match the glob `match` at lr * `lr_scale` from epoch `learns_from` (None: never)."""
 
     match: str
     lr_scale: float
@@ -34,7 +34,7 @@ class ParameterPlan:
     stage: str
     lr_scale: float
     learns_from: int | None  # epoch, counted from 1; None = frozen for the whole run
-    decays: bool
+    decays: bool  # whether weight decay applies
 
     def learns_at(self, epoch: int) -> bool:
         return self.learns_from is not None and epoch >= self.learns_from
@@ -46,14 +46,14 @@ def backbone_stages(stages: Mapping[str, tuple[str, ...]]) -> list[str]:
 
 
 def plan_parameters(network: nn.Module, rules: Sequence[Rule], strategy: StrategyConfig) -> list[ParameterPlan]:
-    """What each parameter of a network with `.stages` does, in `named_parameters` order.
+    """Return the plan of each parameter of a network with `.stages`, in `named_parameters` order.
 
     Args:
-        rules: the strategy's own; those of `strategy.rules` come before them.
+        rules: the rules of the strategy; those in `strategy.rules` take precedence.
 
     Raises:
-        UserError: when a rule of the user's never applies, or nothing is left to learn.
-        ValueError: when a parameter is covered by no rule (a bug in the network's stages).
+        UserError: when a rule in `strategy.rules` never applies, or no parameter is trained in the first epoch.
+        ValueError: when no rule covers a parameter (a bug in the network's stages).
     """
     own = [Rule(rule.match, rule.lr_scale, None if rule.frozen else 1) for rule in strategy.rules]
     applied, plan = set(), []
@@ -79,21 +79,23 @@ def _check_user_rules(rules: Sequence[RuleConfig], applied: set[str], names: Seq
             continue
         matching = [name for name in names if fnmatchcase(name, rule.match)]
         if not matching:
-            raise UserError(f"strategy.rules: '{rule.match}' matches no parameter; parameter names look like '{names[0]}'")
+            raise UserError(
+                f"strategy.rules: '{rule.match}' matches no parameter; give a pattern for names such as '{names[0]}'"
+            )
         earlier = [other.match for other in rules[:position] if any(fnmatchcase(name, other.match) for name in matching)]
         raise UserError(
-            f"strategy.rules: '{rule.match}' never applies, because '{earlier[0]}' before it already covers"
+            f"strategy.rules: '{rule.match}' never applies, because the earlier '{earlier[0]}' already covers"
             f" '{matching[0]}'; put the narrower rule first, or leave it out"
         )
 
 
 def stage_of(name: str, stages: Mapping[str, tuple[str, ...]]) -> str:
-    """The stage a parameter, buffer or module name belongs to."""
+    """The stage to which the name of a parameter, buffer or module belongs."""
     return next(stage for stage, prefixes in stages.items() if any((name + ".").startswith(p) for p in prefixes))
 
 
 def apply_phase(network: nn.Module, plan: Sequence[ParameterPlan], epoch: int) -> None:
-    """Let exactly the parameters that learn in this epoch require a gradient."""
+    """Set `requires_grad` on exactly the parameters that are trained in this epoch."""
     parameters = dict(network.named_parameters())
     for entry in plan:
         learns = entry.learns_at(epoch)
@@ -103,16 +105,16 @@ def apply_phase(network: nn.Module, plan: Sequence[ParameterPlan], epoch: int) -
 
 
 def set_training_mode(network: nn.Module, strategy: StrategyConfig) -> None:
-    """`network.train()`, then evaluation mode for everything that must not change: call it after every `.train()`.
+    """Call `network.train()`, then put everything that must not change into evaluation mode.
 
-    A stage without a learning parameter runs in evaluation mode as a whole (its batch-norm statistics and dropout
-    included); with `strategy.batchnorm=frozen` so does every norm layer of the backbone.
+    A stage without a trained parameter is put into evaluation mode as a whole, including batch norm and dropout; with
+    `strategy.batchnorm=frozen`, so is every norm layer of the backbone.
     """
     network.train()
     learning = {stage_of(n, network.stages) for n, p in network.named_parameters() if p.requires_grad}
     frozen = [prefix for stage, prefixes in network.stages.items() if stage not in learning for prefix in prefixes]
     if not learning.intersection(backbone_stages(network.stages)) and "aux" not in learning:
-        network.backbone.eval()  # dropout between the stages too
+        network.backbone.eval()  # also covers dropout between the stages
     for name, module in network.named_modules():
         own = list(module.parameters(recurse=False))
         in_frozen_stage = any((name + ".").startswith(prefix) for prefix in frozen)
@@ -124,7 +126,7 @@ def set_training_mode(network: nn.Module, strategy: StrategyConfig) -> None:
 
 
 def trainable_map(network: nn.Module, plan: Sequence[ParameterPlan], strategy: StrategyConfig) -> list[dict]:
-    """One row per stage: parameters, how many learn and from which epoch, batch-norm mode, learning rate(s)."""
+    """One row per stage: its parameters, how many are trained and from which epoch, batch-norm mode, learning rate(s)."""
     sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
     norms = dict.fromkeys(network.stages, 0)
     for name, module in network.named_modules():
@@ -147,8 +149,8 @@ def trainable_map(network: nn.Module, plan: Sequence[ParameterPlan], strategy: S
 
 
 def format_map(rows: Sequence[dict]) -> str:
-    """The trainable map as aligned text for the terminal."""
-    lines = [f"{'stage':12}{'parameters':>12}{'learning':>12}  {'batch-norm':10}  learning rate"]
+    """The rows of `trainable_map` as aligned text for the terminal."""
+    lines = [f"{'stage':12}{'parameters':>12}{'trainable':>12}  {'batch-norm':10}  learning rate"]
     for row in rows:
         rate = ", ".join(f"{lr:g}" for lr in row["lr"]) or "frozen"
         later = f" from epoch {row['from_epoch']}" if (row["from_epoch"] or 1) > 1 else ""

@@ -1,4 +1,4 @@
-"""Where and in which number format a run computes: chosen by what is there and what is fast, and recorded."""
+"""The device and number format of a run, chosen by availability and speed."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from vision2.basics.errors import UserError
 from vision2.runs.environment import processor_name
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-# Below this size the layers are too small for bfloat16 to pay on a CPU, and a probe would cost more than it saves.
+# Below this size, layers are too small for bfloat16 to be faster on a CPU, and timing it would cost more than it saves.
 PROBE_FROM_PX = 96
 PROBE_IMAGES = 8
 
 
 def choose_device(wanted: str) -> torch.device:
-    """`auto` takes CUDA, then MPS, then the CPU.
+    """Return the device; `auto` takes CUDA, else MPS, else the CPU.
 
     Raises:
-        UserError: when the named device is not there.
+        UserError: when the device is not available.
     """
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -38,21 +38,21 @@ def choose_device(wanted: str) -> torch.device:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager:
-    """Mixed precision for the forward pass; nothing for float32."""
+    """Context for a mixed-precision forward pass; does nothing for float32."""
     return nullcontext() if precision == "float32" else torch.autocast(device.type, DTYPES[precision])
 
 
 def choose_precision(
     wanted: str, network: nn.Module, device: torch.device, image_size_px: int, *, memory: Path | None = None
 ) -> str:
-    """`auto`: bfloat16 (or float16) on CUDA; on a CPU with bfloat16 instructions the faster in a timed step.
+    """Return the number format; `auto`: bfloat16 or float16 on CUDA, the faster one on a CPU with bfloat16, else float32.
 
     Args:
-        memory: a file in which the outcome for this processor and network is kept: all jobs of a sweep, and a later one,
-            use the same format. None decides anew.
+        memory: a file that caches the outcome for this processor and network, so that all jobs of this and later sweeps
+            use the same format; None times the formats again.
 
     Raises:
-        UserError: for float16 on a CPU, which has no fast float16 training.
+        UserError: for float16 on a CPU, where float16 training is not fast.
     """
     if wanted == "float16" and device.type == "cpu":
         raise UserError("train.precision=float16 cannot be used for training on a CPU; use auto, bfloat16 or float32")
@@ -70,7 +70,7 @@ def choose_precision(
         seconds = {name: _seconds_per_step(network, device, name, image_size_px) for name in ("float32", "bfloat16")}
         known = _remembered(memory) | {key: min(seconds, key=seconds.__getitem__)}
         if memory is not None:
-            with suppress(UserError):  # a cache that cannot be written costs a second timing, nothing else
+            with suppress(UserError):  # if the cache cannot be written, the formats are simply timed again
                 write_json(memory, known)
     return known[key]
 
@@ -83,9 +83,9 @@ def _remembered(memory: Path | None) -> dict[str, str]:
 
 
 def cpu_has_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 in hardware; where it only emulates that, float32 is ten times as fast.
+    """Whether this processor has bfloat16 instructions; when they are emulated, float32 is ten times as fast.
 
-    torch has no public question for it; a torch without the private one counts as a processor without the instructions.
+    PyTorch has no public function for this; if the private one is missing, the answer is False.
     """
     try:
         return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
@@ -94,7 +94,7 @@ def cpu_has_bfloat16() -> bool:
 
 
 def _seconds_per_step(network: nn.Module, device: torch.device, precision: str, image_size_px: int) -> float:
-    """The faster of two forward and backward passes, after one to warm up; the network's state is left as it was."""
+    """The faster of two forward and backward passes, after one for warm-up; the state of the network is restored."""
     state = {name: value.clone() for name, value in network.state_dict().items()}
     images = torch.randn(PROBE_IMAGES, 3, image_size_px, image_size_px, device=device)
     images = images.to(memory_format=torch.channels_last)

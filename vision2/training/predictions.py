@@ -1,4 +1,4 @@
-"""Predictions of a network over a split, always in float32, so that metrics do not depend on the batch size."""
+"""Predictions of a network on a split, always in float32, so that metrics do not depend on the batch size."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Predictions(NamedTuple):
 def predict(
     network: nn.Module, batches, advance: Callable[[int], None] | None = None, *, forward: Callable | None = None
 ) -> Predictions:
-    """Softmax outputs for every image of `batches` (evaluation order, nothing dropped).
+    """Return the softmax outputs for all images of `batches`, in the order of the split.
 
     Args:
         advance: called with the number of images after each batch.
-        forward: from a batch to its outputs, where it is not `network` itself (`network.classify` for features).
+        forward: maps a batch to outputs; by default `network` itself (for features, `network.classify`).
 
     Raises:
-        TrainingDiverged: when one of them is NaN or infinite: the accuracy of such a network means nothing.
+        TrainingDiverged: when an output is NaN or infinite, because the accuracy would be meaningless.
     """
     network.eval()
     forward = forward or network

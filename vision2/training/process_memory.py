@@ -1,4 +1,4 @@
-"""The most memory that a job held, so that one job of a sweep does not report what an earlier one took."""
+"""Peak memory per job, so that a job of a sweep does not report the memory used by an earlier one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 
 def reset_peak_memory() -> None:
-    """Forget the peak so far: call it when a job starts."""
+    """Reset the peak; call this when a job starts."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     with suppress(OSError):  # Linux only; see clear_refs in proc(5)
@@ -18,9 +18,9 @@ def reset_peak_memory() -> None:
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """The most memory held since the last reset, in 10^6 bytes: allocated on CUDA, resident memory elsewhere.
+    """Peak memory since the last reset, in 10^6 bytes: allocated memory on CUDA, resident memory elsewhere.
 
-    Outside Linux the resident peak cannot be reset and is that of the whole process so far.
+    On systems other than Linux, the resident peak cannot be reset and is that of the whole process.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6

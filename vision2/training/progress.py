@@ -1,4 +1,4 @@
-"""Bars for a person at a terminal; one plain line an epoch when the output goes to a file."""
+"""Progress bars in a terminal, and one line of text per epoch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 
 class ProgressBars:
-    """A bar over epochs and one over the batches of the epoch, both silent when stderr is no terminal."""
+    """A bar for the epochs and one for the images of a pass, both hidden when stderr is not a terminal."""
 
     def __init__(self, epochs: int, done: int = 0):
         self.bars = sys.stderr.isatty()
@@ -18,7 +18,7 @@ class ProgressBars:
         self._batch_bar: tqdm | None = None
 
     def start(self, images: int, what: str) -> None:
-        """Begin the bar of one pass over `images` images."""
+        """Start the bar of one pass over `images` images."""
         self.finish_pass()
         self._batch_bar = tqdm(total=images, desc=what, unit="img", leave=False, disable=not self.bars)
         self._started = time.perf_counter()
@@ -30,7 +30,7 @@ class ProgressBars:
                 self._batch_bar.set_postfix({name: f"{value:.3f}" for name, value in figures.items()}, refresh=False)
 
     def wants_figures(self) -> bool:
-        """Whether figures would be seen: reading them from a GPU makes it wait."""
+        """Whether figures would be displayed; reading them from a GPU makes it wait."""
         return self.bars
 
     def finish_pass(self) -> None:

@@ -1,4 +1,4 @@
-"""Where a fit writes while it learns: epochs to metrics.jsonl and TensorBoard, checkpoints to the run folder."""
+"""What a fit writes during training: epochs to metrics.jsonl and TensorBoard, checkpoints to the run folder."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from vision2.training.progress import ProgressBars
 
 @dataclass(frozen=True)
 class Recorder:
-    """The run folder's files while a run is going. `shared` is what every checkpoint holds besides what was learned."""
+    """Writes the files of a run in progress. `shared` is what every checkpoint contains besides the trained state."""
 
     record: RunRecord
     tracker: TensorBoardTracker
     bars: ProgressBars
     shared: dict
-    prepared_seconds: float = 0.0  # spent before the fit began: decoding, features
+    prepared_seconds: float = 0.0  # spent before training started: decoding, features
 
     def epoch(self, entry: dict, gradient_norms: dict[str, list[float]]) -> None:
         self.record.log_epoch(entry)
         self.tracker.log_epoch(entry, gradient_norms)
 
     def save(self, progress: Progress, *, best: dict | None, last: dict) -> None:
-        """`best.pt` first: a kill between the two repeats the epoch and writes the same best again."""
+        """Write `best.pt` first, so that a run killed between the two repeats the epoch and writes the same best.pt again."""
         shared = self.shared | {"state": asdict(progress)}
         if best is not None:
             save_checkpoint(self._path("best"), shared | best)

@@ -1,4 +1,4 @@
-"""The learning rate as a pure function of the step: nothing to save, nothing to restore."""
+"""The learning rate as a pure function of the step, so that there is no state to save or restore."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from vision2.training.settings import TrainConfig
 
 
 def rate_factor(step: int, *, steps_per_epoch: int, train: TrainConfig) -> float:
-    """What the base rate is multiplied by in optimiser step `step` (0-based).
+    """The factor applied to the base learning rate in optimiser step `step`, counted from 0.
 
-    Linear warm-up from 1/(warm-up steps), then cosine to zero (Loshchilov and Hutter 2017, eq. 5, without restarts),
-    steps of `gamma` at the milestones (shares of the schedule), or constant. The schedule is as long as the run unless
-    `train.schedule_epochs` fixes its length; steps behind its end keep its last factor.
+    After a linear warm-up from 1/(warm-up steps), the rate follows a cosine to zero (Loshchilov and Hutter 2017, eq. 5,
+    without restarts), is multiplied by `gamma` at the milestones (shares of the schedule), or stays constant. The schedule
+    spans the whole run unless `train.schedule_epochs` sets its length; later steps keep its final factor.
     """
     total = max(1, (train.schedule_epochs or train.epochs) * steps_per_epoch)
     step = min(step, total - 1)
@@ -27,7 +27,7 @@ def rate_factor(step: int, *, steps_per_epoch: int, train: TrainConfig) -> float
 
 
 def rise_on_resume(before: TrainConfig, now: TrainConfig, *, epochs_done: int) -> str | None:
-    """A warning when resuming with other `train.epochs` would raise the learning rate again; None when it does not."""
+    """A warning if resuming with a different `train.epochs` would raise the learning rate again, else None."""
     if epochs_done == 0 or now.epochs <= epochs_done:
         return None
     steps = 100  # per epoch; the shape does not depend on it
@@ -37,7 +37,7 @@ def rise_on_resume(before: TrainConfig, now: TrainConfig, *, epochs_done: int) -
         return None
     length = before.schedule_epochs or before.epochs
     return (
-        f"warning: with train.epochs={now.epochs} the learning rate rises again, from {last:.2g} to {first:.2g} of"
-        f" strategy.lr, because the schedule stretches over the whole run; train.schedule_epochs={length} keeps its"
-        " length and trains on at its last rate"
+        f"warning: with train.epochs={now.epochs} the learning rate rises again, from {last:.2g} to {first:.2g} times"
+        f" strategy.lr, because the schedule spans the whole run; train.schedule_epochs={length} keeps its original length and"
+        " continues at its final rate"
     )

@@ -11,18 +11,18 @@ from vision2.basics.settings import choice, number
 class TrainConfig:
     epochs: int = number(10, 0)  # passes over the training images; 0 only evaluates
     batch_size: int | None = number(None, 1)  # null = 128 for images up to 64 px, else 32
-    schedule: str = choice("cosine", "cosine", "step", "constant")  # of the learning rate, after the warm-up
-    schedule_epochs: int | None = number(None, 1)  # length of the schedule; null = train.epochs; then its last rate stays
-    warmup_epochs: float = number(0.5, 0.0)  # epochs in which the learning rate rises from 0
-    milestones: list[float] = field(default_factory=lambda: [0.5, 0.75])  # step: drop at these shares of the run
+    schedule: str = choice("cosine", "cosine", "step", "constant")  # learning-rate schedule after the warm-up
+    schedule_epochs: int | None = number(None, 1)  # length of the schedule; null = train.epochs; afterwards its last rate
+    warmup_epochs: float = number(0.5, 0.0)  # length of the linear warm-up of the learning rate, in epochs
+    milestones: list[float] = field(default_factory=lambda: [0.5, 0.75])  # step: drop at these shares of the schedule
     gamma: float = number(0.1, 0.0, 1.0)  # step: factor of each drop
-    label_smoothing: float = number(0.0, 0.0, 0.999)  # share of the target that is spread over all classes
-    clip_norm: float | None = number(None, 0.0)  # largest norm of the gradient; null = no clipping
+    label_smoothing: float = number(0.0, 0.0, 0.999)  # share of the target spread over all classes
+    clip_norm: float | None = number(None, 0.0)  # maximum norm of the gradient; null = no clipping
     accumulate: int = number(1, 1)  # batches per optimizer step
     ema: float = number(0.0, 0.0, 0.99999)  # decay of the averaged weights; 0 = off
-    patience: int | None = number(None, 1)  # early stopping: epochs without a better validation accuracy; null = off
+    patience: int | None = number(None, 1)  # early stopping: epochs without better validation accuracy; null = off
     precision: str = choice("auto", "auto", "float32", "bfloat16", "float16")  # auto: the fastest on this machine
-    channels_last: bool = True  # memory layout in which convolutions are faster
-    compile: bool = False  # torch.compile: slow to start, faster afterwards on a GPU
-    class_weights: str = choice("none", "none", "balanced")  # balanced: rare classes count more in the loss
+    channels_last: bool = True  # memory layout that makes convolutions faster
+    compile: bool = False  # use torch.compile: slow to start, then faster on a GPU
+    class_weights: str = choice("none", "none", "balanced")  # balanced: rare classes have more weight in the loss
     sampler: str = choice("shuffle", "shuffle", "balanced")  # balanced: rare classes are drawn more often

@@ -47,7 +47,7 @@ def test_mirrored_pictures_are_not_duplicates():
 
 
 def test_all_near_hashes_are_found_across_blocks(monkeypatch):
-    """Against Python's own bit count, over every pair."""
+    """Compared with Python's own bit count over every pair."""
     monkeypatch.setattr(duplicates, "BLOCK", 7 * 40)
     rng = np.random.default_rng(0)
     hashes = rng.integers(0, 2**63, 40, dtype=np.uint64)
@@ -62,12 +62,12 @@ def test_no_images_have_no_duplicates():
     assert near_groups(np.empty(0, np.uint64), np.empty((0, 16, 16), np.uint8)) == []
 
 
-def test_exact_groups_leave_out_what_could_not_be_read():
+def test_exact_groups_leave_out_files_that_could_not_be_read():
     assert exact_groups(["a", None, "b", "a", None]) == [[0, 3]]
 
 
-def test_groups_are_those_of_all_pairs_at_once(monkeypatch):
-    """Against a search from each picture, whatever the sizes of blocks and parts."""
+def test_groups_equal_those_of_a_search_over_all_pairs(monkeypatch):
+    """Compared with a search from each picture, for different sizes of blocks and parts."""
     rng = np.random.default_rng(1)
     hashes = rng.integers(0, 2**8, 120, dtype=np.uint64)
     small = (rng.integers(0, 8, (120, 1, 1)) * 6 + np.zeros((120, 16, 16))).astype(np.uint8)
@@ -92,7 +92,7 @@ def test_groups_are_those_of_all_pairs_at_once(monkeypatch):
 
 
 def test_thousands_of_near_identical_pictures_take_little_memory():
-    """4,000 of them: 8 million pairs, whose grey copies would take 8 GB."""
+    """4,000 pictures make 8 million pairs, whose grey copies would take 8 GB."""
     hashes = np.full(4000, 7, dtype=np.uint64)
     small = np.full((4000, 16, 16), 100, dtype=np.uint8)
     tracemalloc.start()
@@ -103,7 +103,7 @@ def test_thousands_of_near_identical_pictures_take_little_memory():
     assert peak < 600e6
 
 
-def test_two_hundred_thousand_pictures_are_compared_in_parts_that_fit():
+def test_two_hundred_thousand_pictures_are_compared_in_blocks_that_fit_in_memory():
     hashes = np.random.default_rng(0).integers(0, 2**63, 200_000, dtype=np.uint64)
     tracemalloc.start()
     next(duplicates._near_pairs(hashes))

@@ -1,4 +1,4 @@
-"""Every kind of file people have by mistake, made on the spot and found by the audit."""
+"""The audit finds every kind of problem file, each generated here."""
 
 import json
 import re
@@ -74,7 +74,7 @@ def inspected(path):
     return inspect_file(FileEntry(path, path.name))
 
 
-def test_every_kind_the_audit_knows_is_made_here():
+def test_every_kind_the_audit_knows_is_generated_here():
     assert set(MADE) == set(KINDS)
 
 
@@ -109,7 +109,7 @@ def test_an_ordinary_photograph_has_no_findings(tmp_path):
     assert (facts.width, facts.height, facts.format, facts.mode) == (64, 48, "JPEG", "RGB")
 
 
-def test_sizes_are_those_after_turning_upright(tmp_path):
+def test_sizes_are_those_of_the_upright_image(tmp_path):
     turned(tmp_path / "x.jpg")
     assert (inspected(tmp_path / "x.jpg").width, inspected(tmp_path / "x.jpg").height) == (40, 60)
 
@@ -128,7 +128,7 @@ def findings(root, **more):
 
 @pytest.fixture(scope="module")
 def messy(tmp_path_factory):
-    """Twenty good images a class and one of every kind of file."""
+    """Twenty good images per class and one file of every kind."""
     root = class_folders(tmp_path_factory.mktemp("messy"), ash=20, oak=20)
     for kind, (name, make) in MADE.items():
         make(root / "ash" / f"{kind.replace(' ', '_')}_{name}")
@@ -168,11 +168,11 @@ def test_the_audit_leaves_out_what_training_leaves_out(messy, messy_audit):
 def test_the_text_says_what_is_left_out_and_that_training_would_stop(messy_audit):
     said = text(messy_audit.findings)
     assert "Training leaves out 3 files (5.45%): 1 empty, 1 truncated, 1 undecodable" in said
-    assert "training stops: dataset.max_bad_share is 0.01" in said
+    assert "training would stop, because dataset.max_bad_share=0.01 allows fewer" in said
     assert all(title in said for title in KINDS.values())
 
 
-def test_the_page_shows_thumbnails_and_needs_nothing_from_outside(messy_audit):
+def test_the_page_shows_thumbnails_and_loads_nothing_external(messy_audit):
     html = page(messy_audit)
     assert html.count("data:image/jpeg;base64,") >= 9
     assert not re.search(r"https?://|<script|<link", html)
@@ -228,13 +228,13 @@ def test_groups_in_two_splits_are_a_warning(tmp_path):
     assert "6 groups in more than one split" in text(findings(tmp_path, group_pattern=r"(./p\d)"))
 
 
-def test_a_set_too_small_to_split_is_still_audited(tmp_path):
+def test_a_data_set_too_small_to_split_is_still_audited(tmp_path):
     found = findings(class_folders(tmp_path, ash=1, oak=1))
     assert "No split could be drawn" in text(found)
     assert found["counts"]["all"] == {"ash": 1, "oak": 1}
 
 
-def test_a_set_of_bad_files_only_is_still_audited(tmp_path):
+def test_a_data_set_with_only_bad_files_is_still_audited(tmp_path):
     class_folders(tmp_path, ash=2, oak=2)
     for path in tmp_path.rglob("*.jpg"):
         path.write_bytes(b"bad")
@@ -267,13 +267,13 @@ def test_the_command_writes_text_json_and_page(tmp_path, capsys):
     assert "16 files" in capsys.readouterr().out
 
 
-def test_the_share_of_pixels_that_a_centre_crop_throws_away(tmp_path):
+def test_the_share_of_pixels_that_the_centre_crop_discards_is_reported(tmp_path):
     for name in ("ash", "oak"):
         (tmp_path / name).mkdir()
         for index in range(8):
             picture(index + 100 * (name == "oak"), width=160, height=40).save(tmp_path / name / f"{index}.png")
     found = findings(tmp_path)
     assert found["share_cropped"] == pytest.approx(1 - 0.875**2 / 4)
-    assert "throws away 81% of the pixels; dataset.resize=squash or pad shows whole pictures" in text(found)
-    assert "throws away 81% of the pixels" in page(audit(settings(tmp_path), seed=0))
+    assert "discards 81% of the pixels; dataset.resize=squash or pad shows the whole picture" in text(found)
+    assert "discards 81% of the pixels" in page(audit(settings(tmp_path), seed=0))
     assert findings(tmp_path, resize="pad")["share_cropped"] == 0

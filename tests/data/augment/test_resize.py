@@ -1,4 +1,4 @@
-"""How a picture becomes a square: the centre, the whole squashed, or the whole between bars."""
+"""How a picture becomes a square: the centre, the whole picture squashed, or the whole picture between bars."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vision2.data.settings import AugmentConfig
 
 
 def wide_picture():
-    """Blue at the left edge, red at the right, grey between."""
+    """Blue at the left edge, red at the right, grey in between."""
     image = np.full((60, 200, 3), 128, dtype=np.uint8)
     image[:, :20], image[:, -20:] = (0, 0, 255), (255, 0, 0)
     return image
@@ -54,7 +54,7 @@ def test_training_shows_parts_of_the_square_that_evaluation_shows(resize):
 
 
 @pytest.mark.parametrize("resize", ["crop", "squash", "pad"])
-def test_squares_of_one_size_are_shown_whole_by_every_way(resize):
+def test_squares_of_one_size_are_shown_whole_by_every_resize(resize):
     images = torch.randint(0, 256, (3, 40, 40, 3), dtype=torch.uint8)
     shown = View(Preprocessing(40, 40, resize=resize), None, 0, 2).crop_together(images, 0, np.arange(3))
     assert torch.equal(shown, images)
@@ -76,7 +76,7 @@ def test_strips_never_become_large(shape, resize):
     assert max(largest) <= 256 * 256 * crops.STRIP_ASPECT
 
 
-def test_a_strip_shows_what_it_showed_before_its_ends_were_cut_off():
+def test_cutting_off_the_ends_of_a_strip_does_not_change_its_view():
     from torchvision.transforms.v2 import functional
 
     strip = pixels(3, width=1200, height=40)
@@ -86,7 +86,7 @@ def test_a_strip_shows_what_it_showed_before_its_ends_were_cut_off():
     assert np.abs(ours.astype(int) - expected).max() <= 2
 
 
-def test_checkpoints_from_before_the_choice_crop():
+def test_checkpoints_without_a_resize_setting_use_crop():
     saved = {"image_size_px": 32, "resize_px": 36, "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bilinear"}
     assert Preprocessing.from_dict(saved).resize == "crop"
     assert Preprocessing.from_dict(Preprocessing(32, 36, resize="pad").to_dict()).resize == "pad"

@@ -4,7 +4,7 @@ from vision2.data.augment.text import describe_augment, flip_question
 from vision2.data.settings import AugmentConfig
 
 
-def test_an_augmentation_in_words():
+def test_an_augmentation_is_described_in_words():
     assert describe_augment(AugmentConfig()) == "random_resized 0.35.., flip"
     assert describe_augment(AugmentConfig(crop="pad", flip=False, mixup=0.2, erasing=0.5)) == "pad 4 px, erasing 0.5, mixup 0.2"
     assert describe_augment(AugmentConfig(crop="none", flip=False)) == "none"

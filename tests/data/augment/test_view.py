@@ -43,7 +43,7 @@ def test_a_random_crop_lies_inside_its_image(height, width, scale_min, seed):
     assert (top + crop_h <= height).all() and (left + crop_w <= width).all()
 
 
-def test_random_crops_have_the_distribution_of_torchvisions():
+def test_random_crops_have_the_same_distribution_as_torchvisions():
     torch.manual_seed(0)
     image = torch.empty(3, 256, 384)
     theirs = np.array([RandomResizedCrop.get_params(image, [0.35, 1.0], [3 / 4, 4 / 3]) for _ in range(3000)])
@@ -165,7 +165,7 @@ def test_every_operation_does_what_torchvisions_does(name, sign):
     for image, result in zip(images.numpy(), ours, strict=True):
         expected = by_torchvision(image, name, MAGNITUDES[name] * (sign if signed else 1))
         close = np.abs(expected.astype(int) - result).max(axis=2) <= 1
-        # nearest may round either way
+        # nearest-neighbour interpolation may round either way
         assert close.mean() > (0.9 if name in ("shear_x", "shear_y", "rotate") else 0.99)
 
 
@@ -175,7 +175,7 @@ def test_a_rotation_by_a_right_angle_is_exact():
     np.testing.assert_array_equal(turned.numpy(), np.rot90(batch().numpy(), axes=(1, 2)))
 
 
-def test_operations_are_drawn_evenly_and_each_image_by_itself():
+def test_operations_are_drawn_evenly_and_applied_to_each_image_independently():
     operations, signs = draw_operations(draws(7000, 4))
     counts = np.bincount(operations.ravel(), minlength=len(OPERATIONS))
     assert len(counts) == 14
@@ -203,7 +203,7 @@ def test_erasing_blanks_one_rectangle_of_the_right_size():
     assert 0.5 > (height > 1.5 * width).float().mean() > 0.2
 
 
-def test_erasing_touches_the_asked_share_of_images():
+def test_erasing_changes_the_requested_share_of_images():
     erased = mixing.erase(torch.ones(1000, 3, 8, 8), draws(1000, mixing.ERASING_DRAWS), 0.25)
     assert abs((erased == 0).any((1, 2, 3)).float().mean() - 0.25) < 0.04
 
@@ -261,7 +261,7 @@ EVERYTHING = {
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
-def test_every_augmentation_changes_with_seed_and_epoch_and_not_otherwise(name):
+def test_every_augmentation_changes_with_the_epoch_and_not_otherwise(name):
     look = view(**EVERYTHING[name])
     labels, samples = torch.arange(8) % 4, np.arange(8)
 
@@ -273,7 +273,7 @@ def test_every_augmentation_changes_with_seed_and_epoch_and_not_otherwise(name):
     assert not torch.equal(shown(1), view().finish(batch(8), labels, 1, samples)[0])
 
 
-def test_switching_an_augmentation_on_leaves_the_draws_of_the_others():
+def test_switching_an_augmentation_on_does_not_change_the_draws_of_the_others():
     labels, samples = torch.arange(8) % 4, np.arange(8)
     with_crop, _ = view(crop="pad", flip=True).finish(batch(8), labels, 1, samples)
     flips = view(flip=True).finish(batch(8), labels, 1, samples)[0]

@@ -1,4 +1,4 @@
-"""CIFAR-10, Flowers-102 and Oxford-IIIT Pet from tiny stand-ins with the real files' layout."""
+"""CIFAR-10, Flowers-102 and Oxford-IIIT Pet from tiny substitutes with the layout of the real files."""
 
 import pickle
 import tarfile
@@ -26,7 +26,7 @@ def opened(root, **settings):
 
 @pytest.fixture
 def export(tmp_path):
-    """10 training and 2 test images of each class; the red channel tells the class."""
+    """10 training and 2 test images of each class; the red channel encodes the class."""
     for part, count in (("train", 10), ("test", 2)):
         for label, name in enumerate(cifar10.CLASSES):
             folder = tmp_path / "cifar" / part / name
@@ -91,7 +91,7 @@ def test_exports_that_are_not_cifar10_are_refused(export):
         opened(export)
 
 
-def test_an_export_with_a_class_missing_is_refused(export):
+def test_an_export_with_a_missing_class_is_refused(export):
     for path in (export / "test" / "ship").iterdir():
         path.unlink()
     with pytest.raises(UserError, match="no images in test/ship"):
@@ -100,7 +100,7 @@ def test_an_export_with_a_class_missing_is_refused(export):
 
 @pytest.fixture
 def official(tmp_path, monkeypatch):
-    """The python version's batches with four images each, and torchvision's hash check answered with yes."""
+    """The Python version's batches with 20 images each; torchvision's hash check always passes."""
     from torchvision.datasets import CIFAR10
 
     folder = tmp_path / "official" / "cifar-10-batches-py"
@@ -125,7 +125,7 @@ def test_the_official_files_give_the_official_test_split(official):
     assert (image[..., 1:] == 5).all()
 
 
-def test_the_official_archive_is_unpacked_where_it_lies(official, monkeypatch):
+def test_the_official_archive_is_unpacked_in_its_folder(official, monkeypatch):
     import hashlib
     import shutil
 
@@ -138,7 +138,7 @@ def test_the_official_archive_is_unpacked_where_it_lies(official, monkeypatch):
     assert len(opened(official, download=False).train) == 90
 
 
-def test_damaged_official_files_are_one_sentence(official, monkeypatch):
+def test_damaged_official_files_are_refused_in_one_sentence(official, monkeypatch):
     from torchvision.datasets import CIFAR10
 
     monkeypatch.setattr(CIFAR10, "_check_integrity", lambda self: False)
@@ -146,7 +146,7 @@ def test_damaged_official_files_are_one_sentence(official, monkeypatch):
         opened(official)
 
 
-def test_offline_names_the_archive_and_what_to_do(tmp_path, monkeypatch):
+def test_being_offline_names_the_archive_and_what_to_do(tmp_path, monkeypatch):
     nowhere = Published("cifar-10-python.tar.gz", ("http://127.0.0.1:1/x",), 10, "0" * 32)
     monkeypatch.setattr(cifar10, "ARCHIVE", nowhere)
     with pytest.raises(UserError, match=r"could not download cifar-10-python.tar.gz .*dataset.root="):
@@ -168,7 +168,7 @@ def test_flowers_have_their_official_splits_and_names(tmp_path):
     assert names == ["pink primrose"] * 3 + ["hard-leaved pocket orchid"] * 3
 
 
-def test_plants_take_any_tree_of_class_folders(tmp_path):
+def test_plants_read_any_tree_of_class_folders(tmp_path):
     for name in ("Tomato___healthy/1.JPG", "Tomato___Leaf_Mold/2.JPG"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_bytes(encoded())
@@ -176,7 +176,7 @@ def test_plants_take_any_tree_of_class_folders(tmp_path):
     assert plants.classes == ("Tomato___Leaf_Mold", "Tomato___healthy")
 
 
-def test_oxford_pets_are_cats_and_dogs_by_their_species(tmp_path):
+def test_oxford_pets_are_labelled_by_their_species(tmp_path):
     folder = tmp_path / "oxford-iiit-pet"
     for name in ("images", "annotations"):
         (folder / name).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Trees of folders as people have them: which are splits, which are classes, and what is asked when it is unclear."""
+"""Folder trees as users have them: which are splits, which are classes, and what is asked if it is unclear."""
 
 import pytest
 from made_up_images import write_images
@@ -43,12 +43,12 @@ def test_folders_merged_below_a_class_are_counted(tmp_path):
     assert notes["finer_level"] == "leaf"
 
 
-def test_a_level_is_named_where_leaf_folders_of_several_places_have_one_name(tmp_path):
+def test_a_level_is_proposed_if_leaf_folders_in_several_places_share_a_name(tmp_path):
     names = ["Arcadian/sign1/1.jpg", "Arcadian/sign2/1.jpg", "Sanskrit/sign1/1.jpg", "Latin/sign9/1.jpg"]
     assert read(tmp_path, names).notes["finer_level"] == "2"
 
 
-def test_equal_leaf_folders_are_one_class_and_said_to_be(tmp_path):
+def test_leaf_folders_with_the_same_name_are_one_class_and_noted(tmp_path):
     collection = read(tmp_path, ["Fruit/Red/1.jpg", "Root/Red/1.jpg", "Root/White/1.jpg"], class_level="leaf")
     assert collection.classes == ("Red", "White")
     assert collection.notes["merged_leaves"] == {"Red": 2}
@@ -61,11 +61,11 @@ def test_images_above_the_level_are_outside_and_counted_by_folder(tmp_path):
 
 
 def test_a_level_deeper_than_the_folders_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"class_level=5: .* down to level 3 only; give at most 3"):
+    with pytest.raises(UserError, match=r"class_level=5: .* only down to level 3; set it to at most 3"):
         read(tmp_path, FRUIT, class_level="5")
 
 
-def test_a_level_that_is_no_level_is_refused_before_anything_is_read():
+def test_an_invalid_level_is_refused_before_anything_is_read():
     from vision2.data.datasets import problems
 
     (said,) = problems(DatasetConfig(name="folder", root="x", class_level="bottom"))
@@ -87,7 +87,7 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_splits_are_recognised_wherever_people_put_them(tmp_path, layout):
+def test_splits_are_recognised_at_any_usual_level(tmp_path, layout):
     names, parts = LAYOUTS[layout]
     collection = read(tmp_path, names)
     assert collection.classes == ("a", "b")
@@ -96,11 +96,11 @@ def test_splits_are_recognised_wherever_people_put_them(tmp_path, layout):
     assert len(collection) + collection.notes["outside_class_folders"] == len(names)
 
 
-def test_unlabelled_images_beside_labelled_splits_are_named_by_folder(tmp_path):
+def test_unlabelled_images_next_to_labelled_splits_are_counted_by_folder(tmp_path):
     assert read(tmp_path, LAYOUTS["beside unlabelled"][0]).notes["outside_folders"] == {"test": 2}
 
 
-def test_a_wrapper_beside_a_stray_file_is_looked_through(tmp_path):
+def test_a_wrapper_next_to_a_stray_file_is_skipped(tmp_path):
     collection = read(tmp_path, ["flowers/rose/1.jpg", "flowers/tulip/1.jpg", "cover.jpg"])
     assert collection.classes == ("rose", "tulip")
     assert collection.notes["outside_folders"] == {".": 1}
@@ -121,7 +121,7 @@ def test_folds_are_asked_about_with_the_pattern_that_keeps_them_whole(tmp_path):
     from vision2.data.splits import find_groups
 
     names = [f"set/fold_{fold}/{kind}/1.jpg" for fold in range(3) for kind in ("cat", "dog")]
-    with pytest.raises(UserError, match=r"are folds: give dataset\.class_level=leaf") as caught:
+    with pytest.raises(UserError, match=r"are folds: set dataset\.class_level=leaf") as caught:
         read(tmp_path, names)
     pattern = str(caught.value).partition("group_pattern='")[2].partition("'")[0]
     collection = read(tmp_path, names, class_level="leaf")
@@ -132,7 +132,7 @@ def test_classes_that_share_one_folder_name_are_not_asked_about(tmp_path):
     assert read(tmp_path, ["cat/images/1.jpg", "dog/images/1.jpg"]).classes == ("cat", "dog")
 
 
-def test_numbers_are_sorted_as_numbers_where_all_are(tmp_path):
+def test_classes_are_sorted_numerically_if_all_are_numbers(tmp_path):
     assert read(tmp_path / "a", ["10/1.jpg", "2/1.jpg", "1/1.jpg"]).classes == ("1", "2", "10")
     assert read(tmp_path / "b", ["10/1.jpg", "2/1.jpg", "x/1.jpg"]).classes == ("10", "2", "x")
 
@@ -143,7 +143,7 @@ def test_class_names_in_two_forms_of_unicode_are_one_class(tmp_path):
     assert "similar_classes" not in collection.notes
 
 
-def test_names_equal_but_for_case_and_spaces_are_noted(tmp_path):
+def test_names_that_differ_only_in_case_and_spaces_are_noted(tmp_path):
     assert read(tmp_path, ["Red  Rose/1.jpg", "red_rose/1.jpg", "oak/1.jpg"]).notes["similar_classes"] == [
         ["Red  Rose", "red_rose"]
     ]

@@ -41,27 +41,27 @@ def test_lists_are_read_however_they_are_written(photos, text):
     assert read(photos, text) == EXPECTED
 
 
-def test_a_comma_in_a_quoted_name_or_class(photos):
+def test_a_comma_in_a_quoted_name_or_class_is_kept(photos):
     assert read(photos, 'path,label\n"a, b.jpg","salt, pepper"\n3.jpg,ash\n') == {"a, b.jpg": "salt, pepper", "3.jpg": "ash"}
 
 
-def test_other_columns_by_option(photos):
+def test_other_columns_are_set_by_options(photos):
     text = "label,where,kind,fold\nx,x/1.jpg,oak,train\nx,3.jpg,ash,test\nx,a%2C b.jpg,ash,train\n".replace("%2C", "")
     text = text.replace("a b.jpg", '"a, b.jpg"')
     columns = {"csv_path_column": "where", "csv_label_column": "kind", "csv_split_column": "fold"}
     assert read(photos, text, **columns) == EXPECTED | {"a, b.jpg": "ash"}
-    with pytest.raises(UserError, match=r"csv_label_column=kindd: .* has no column of that name, did you mean 'kind'"):
+    with pytest.raises(UserError, match=r"csv_label_column=kindd: .* has no column with that name, did you mean 'kind'"):
         read(photos, text, **columns | {"csv_label_column": "kindd"})
 
 
-def test_absolute_paths_below_the_list_and_elsewhere(photos, tmp_path_factory):
+def test_absolute_paths_below_the_list_and_elsewhere_are_read(photos, tmp_path_factory):
     assert read(photos, f"path,label\n{photos}/x/1.jpg,oak\n{photos}/3.jpg,ash\n") == EXPECTED
     other = write_images(tmp_path_factory.mktemp("other"), ["s/1.jpg", "s/t/2.jpg"])
     assert read(photos, f"path,label\n{other}/s/1.jpg,oak\n{other}/s/t/2.jpg,ash\n") == {"1.jpg": "oak", "t/2.jpg": "ash"}
 
 
 @pytest.mark.parametrize("labels", [("10", "2"), ("10.0", "2.0")])
-def test_labels_that_are_numbers_are_classes_in_the_order_of_numbers(photos, labels):
+def test_labels_that_are_numbers_are_classes_in_numerical_order(photos, labels):
     text = f"path,label\nx/1.jpg,{labels[0]}\n3.jpg,{labels[1]}\n"
     assert read(photos, text) == {"x/1.jpg": "10", "3.jpg": "2"}
     assert read_layout(photos / "l.csv").classes == ("2", "10")
@@ -90,7 +90,7 @@ def test_a_label_that_only_contains_a_separator_is_one_label(photos):
 
 
 def test_a_short_row_is_named_by_its_line(photos):
-    with pytest.raises(UserError, match=r"l\.csv line 3: needs a path, a label"):
+    with pytest.raises(UserError, match=r"l\.csv line 3: needs a path and a label"):
         read(photos, "path,label\nx/1.jpg,oak\n3.jpg\n")
 
 

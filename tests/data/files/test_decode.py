@@ -19,11 +19,11 @@ def saved(image: Image.Image, kind: str = "PNG", **options) -> bytes:
     return buffer.getvalue()
 
 
-def test_a_png_comes_back_as_it_was_written():
+def test_a_png_is_decoded_to_the_pixels_that_were_written():
     np.testing.assert_array_equal(decode_image(encoded(3, "PNG")), pixels(3))
 
 
-def test_a_file_and_its_bytes_give_the_same(tmp_path):
+def test_a_file_and_its_bytes_give_the_same_image(tmp_path):
     file = tmp_path / "a.jpg"
     file.write_bytes(encoded(1))
     np.testing.assert_array_equal(decode_entry(FileEntry(file, "a.jpg")), decode_image(encoded(1)))
@@ -57,7 +57,7 @@ def test_sixteen_bits_are_rescaled_to_eight(kind):
     assert decode_image(saved(Image.fromarray(values), kind))[0, :, 1].tolist() == [0, 1, 128, 255]
 
 
-def test_floats_up_to_one_are_shares_and_larger_ones_are_values():
+def test_floats_up_to_one_are_scaled_and_larger_ones_are_pixel_values():
     shares = Image.fromarray(np.array([[0.0, 0.5, 1.0]], dtype=np.float32))
     values = Image.fromarray(np.array([[-3.0, 100.2, 300.0]], dtype=np.float32))
     assert decode_image(saved(shares, "TIFF"))[0, :, 0].tolist() == [0, 128, 255]
@@ -71,14 +71,14 @@ def test_one_bit_and_grey_become_three_equal_channels():
         assert (decoded == 255).all()
 
 
-def test_cmyk_of_adobe_is_not_inverted():
+def test_adobe_cmyk_is_not_inverted():
     image = Image.new("CMYK", (16, 16), (0, 255, 255, 0))  # no cyan, full magenta and yellow: red
     red, green, blue = decode_image(saved(image, "JPEG", quality=95))[8, 8].tolist()
     assert red > 240
     assert max(green, blue) < 15
 
 
-def test_lab_goes_through_its_profile():
+def test_lab_is_converted_by_its_profile():
     lab = ImageCms.profileToProfile(
         Image.new("RGB", (4, 4), (200, 40, 60)),
         ImageCms.createProfile("sRGB"),
@@ -212,5 +212,5 @@ def test_a_format_without_a_decoder_says_what_to_install(monkeypatch):
 
     monkeypatch.setattr(formats, "decodable", lambda: frozenset({"JPEG"}))
     monkeypatch.setattr(decode, "pillow_names", lambda: ("JPEG",))
-    with pytest.raises(BadImage, match=r"HEIC, to read it: pip install 'vision2\[heif\]'"):
+    with pytest.raises(BadImage, match=r"HEIC: pip install 'vision2\[heif\]' to read it"):
         decode_image(b"\0\0\0\x18ftypheic" + bytes(40))

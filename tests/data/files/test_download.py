@@ -1,4 +1,4 @@
-"""Against a server on the loopback address that breaks off, lies about length and serves wrong files."""
+"""Downloads from a local server that drops connections, misstates lengths and serves wrong files."""
 
 import hashlib
 import io
@@ -49,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
         self.ranged(CONTENT[self.start() :])
 
     def breaks_off(self):
-        """Promises everything, sends 400 kB a time."""
+        """Promises everything, but sends 400 kB at a time."""
         rest = CONTENT[self.start() :]
         self.ranged(rest[:400_000], len(rest))
 
@@ -116,7 +116,7 @@ def test_a_broken_connection_is_resumed_where_it_ended(server, tmp_path):
     assert [asked for _, asked in server.asked] == [None, "bytes=400000-", "bytes=800000-"]
 
 
-def test_an_interrupted_download_is_continued_by_the_next_start(server, tmp_path):
+def test_an_interrupted_download_is_resumed_by_the_next_start(server, tmp_path):
     (tmp_path / "set.zip.part").write_bytes(CONTENT[:700_000])
     assert get(published(server, "whole"), tmp_path).read_bytes() == CONTENT
     assert server.asked == [("/whole", "bytes=700000-")]
@@ -127,7 +127,7 @@ def test_a_server_without_ranges_sends_everything_again(server, tmp_path):
     assert get(published(server, "no_ranges"), tmp_path).read_bytes() == CONTENT
 
 
-def test_a_part_that_is_already_whole_needs_no_server(server, tmp_path):
+def test_a_part_that_is_already_complete_needs_no_server(server, tmp_path):
     (tmp_path / "set.zip.part").write_bytes(CONTENT)
     assert get(published(server, "gone"), tmp_path).read_bytes() == CONTENT
     assert server.asked == []
@@ -188,19 +188,19 @@ def test_without_a_checksum_a_zip_is_accepted(server, tmp_path, monkeypatch):
     assert get(published(server, "zipped", digest=None), tmp_path).exists()
 
 
-def test_offline_is_one_sentence(tmp_path):
+def test_being_offline_is_reported_in_one_sentence(tmp_path):
     what = Published("set.zip", ("http://127.0.0.1:1/set.zip",), 10, MD5)
-    with pytest.raises(UserError, match=r"could not download set.zip .*refused.*fetch it by hand"):
+    with pytest.raises(UserError, match=r"could not download set.zip .*refused.*download it by hand"):
         get(what, tmp_path)
 
 
-def test_a_disk_too_small_is_said_before_the_download(server, tmp_path):
+def test_a_disk_that_is_too_small_is_reported_before_the_download(server, tmp_path):
     with pytest.raises(UserError, match="MiB free"):
         get(published(server, "whole", size=10**18), tmp_path)
     assert server.asked == []
 
 
-def test_a_disk_that_fills_up_is_one_sentence(server, tmp_path, monkeypatch):
+def test_a_disk_that_fills_up_is_reported_in_one_sentence(server, tmp_path, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 

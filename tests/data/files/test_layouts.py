@@ -25,7 +25,7 @@ def test_class_folders_give_their_names_and_no_split(tmp_path):
     }
 
 
-def test_split_folders_by_any_usual_name(tmp_path):
+def test_split_folders_are_recognised_by_any_usual_name(tmp_path):
     write_images(tmp_path, ["Train/a/1.jpg", "Train/b/2.jpg", "valid/a/3.jpg", "valid/b/3.jpg", "testing/b/4.jpg"])
     collection = read_layout(tmp_path)
     assert set(collection.parts.tolist()) == {"train", "val", "test"}
@@ -38,7 +38,7 @@ def test_a_class_called_train_is_not_a_split(tmp_path):
     assert read_layout(tmp_path).classes == ("bus", "train")
 
 
-def test_folders_that_hold_everything_are_looked_through(tmp_path):
+def test_outer_folders_that_hold_everything_are_skipped(tmp_path):
     write_images(tmp_path, ["flower_photos/rose/1.jpg", "flower_photos/tulip/2.jpg"])
     assert read_layout(tmp_path).classes == ("rose", "tulip")
 
@@ -60,7 +60,7 @@ def test_a_zip_reads_like_its_folder(tmp_path):
     assert packed.files[0].size_bytes() == plain.files[0].size_bytes()
 
 
-def test_csv_lists_with_and_without_a_split(tmp_path):
+def test_csv_lists_are_read_with_and_without_a_split(tmp_path):
     write_images(tmp_path, ["x/1.jpg", "x/2.jpg", "3.jpg"])
     (tmp_path / "plain.csv").write_text("path,label\nx/1.jpg,oak\n3.jpg,ash\n")
     (tmp_path / "split.csv").write_text("path,label,split\nx/1.jpg,oak,train\n3.jpg,ash,train\nx/2.jpg,oak,validation\n")
@@ -69,7 +69,7 @@ def test_csv_lists_with_and_without_a_split(tmp_path):
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])
-def test_a_list_as_spreadsheets_write_it_in_other_countries_is_read(tmp_path, delimiter):
+def test_a_list_with_the_delimiter_of_another_countrys_spreadsheet_is_read(tmp_path, delimiter):
     write_images(tmp_path, ["x/1.jpg", "3.jpg"])
     text = "path,label\nx/1.jpg,oak\n3.jpg,ash\n".replace(",", delimiter)
     (tmp_path / "l.csv").write_text("\ufeff" + text, encoding="utf-8")
@@ -82,7 +82,7 @@ def test_a_list_as_spreadsheets_write_it_in_other_countries_is_read(tmp_path, de
         ("file,kind\n1.jpg,a\n", "first line 'path,label'"),
         ("path,label\n", "first line 'path,label'"),
         ("path,label\n1.jpg,\n", "line 2"),
-        ("path,label,split\n1.jpg,a,tran\n", "line 2"),
+        ("path,label,split\n1.jpg,a,tran\n", "line 2: needs a path, a label and a split"),
         ("path,label\n1.jpg,a\nno.jpg,b\n", "1 of the files listed in l.csv do not exist"),
         ("path,label\n1.jpg,a\n1.jpg,b\n", "more than once"),
     ],
@@ -94,9 +94,9 @@ def test_a_wrong_csv_list_names_the_line_or_file(tmp_path, text, says):
         read_layout(tmp_path / "l.csv")
 
 
-def test_a_class_only_test_has_is_an_error_with_a_suggestion(tmp_path):
+def test_a_class_that_only_test_has_is_an_error_with_a_suggestion(tmp_path):
     write_images(tmp_path, ["train/rose/1.jpg", "train/tulip/1.jpg", "test/roses/1.jpg"])
-    with pytest.raises(UserError, match="'roses', which the train folder lacks, did you mean 'rose'"):
+    with pytest.raises(UserError, match="'roses', which the train split lacks, did you mean 'rose'"):
         read_layout(tmp_path)
 
 
@@ -178,7 +178,7 @@ def test_a_damaged_zip_member_is_an_os_error(tmp_path):
     assert data
 
 
-def test_folder_without_a_root_says_what_to_type():
+def test_dataset_folder_without_a_root_says_what_to_type():
     with pytest.raises(UserError, match=r"dataset\.root="):
         find_collection(DatasetConfig(name="folder"))
 
@@ -193,14 +193,14 @@ CATS_AND_DOGS = {
 
 @pytest.mark.parametrize("layout", CATS_AND_DOGS)
 @pytest.mark.parametrize("packed", [False, True])
-def test_cats_and_dogs_in_every_form_people_have(tmp_path, layout, packed):
+def test_cats_and_dogs_are_read_in_every_layout_people_have(tmp_path, layout, packed):
     root = write_images(tmp_path / "in", CATS_AND_DOGS[layout])
     collection = read_cats_and_dogs(zip_of(root, tmp_path / "x.zip") if packed else root)
     assert collection.classes == ("cat", "dog")
     assert sorted(collection.labels.tolist()) == [0, 0, 1]
 
 
-def test_cats_and_dogs_of_several_places_are_not_mixed(tmp_path):
+def test_cats_and_dogs_in_several_places_are_not_mixed(tmp_path):
     names = ["photos/cat/1.jpg", "photos/dog/1.jpg", "train/cat/2.jpg", "train/dog/2.jpg"]
     with pytest.raises(UserError, match=r"in several places \(\., photos\).*give one of them"):
         read_cats_and_dogs(write_images(tmp_path, names))
@@ -211,7 +211,7 @@ def test_cats_and_dogs_in_split_folders_keep_their_split(tmp_path):
     assert found(read_cats_and_dogs(write_images(tmp_path, names)))["c/validation/dogs/2.jpg"] == ("dog", "val")
 
 
-def test_kaggles_unlabelled_test_images_are_counted_not_used(tmp_path):
+def test_kaggles_unlabelled_test_images_are_counted_and_not_used(tmp_path):
     collection = read_cats_and_dogs(write_images(tmp_path, ["train/cat.0.jpg", "train/dog.0.jpg", "test1/1.jpg"]))
     assert collection.notes["unlabelled"] == 1
     assert len(collection) == 2
@@ -222,6 +222,6 @@ def test_the_nearest_folder_names_the_animal():
     assert class_of("catalogue.1.jpg") is None
 
 
-def test_other_classes_are_sent_to_the_folder_data_set(tmp_path):
+def test_other_classes_are_referred_to_the_folder_data_set(tmp_path):
     with pytest.raises(UserError, match="use dataset=folder"):
         read_cats_and_dogs(class_folders(tmp_path, rose=1, tulip=1))

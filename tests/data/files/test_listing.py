@@ -1,4 +1,4 @@
-"""Whatever is in a place is an image or is counted by reason and ending."""
+"""Every file in a place is an image or is counted by reason and extension."""
 
 import os
 import zipfile
@@ -14,7 +14,7 @@ from vision2.data.files.unused import describe_unused
 
 
 def unused(root):
-    return {(note["reason"], note["ending"]): note["count"] for note in list_place(root).notes.get("unused", [])}
+    return {(note["reason"], note["extension"]): note["count"] for note in list_place(root).notes.get("unused", [])}
 
 
 def test_content_decides_and_not_the_name(tmp_path):
@@ -23,19 +23,19 @@ def test_content_decides_and_not_the_name(tmp_path):
     (tmp_path / "notes").write_bytes(b"a text, no image")
     listing = list_place(tmp_path)
     assert [entry.id for entry in listing.images] == ["photo", "photo.orig"]
-    assert unused(tmp_path) == {("not an image", "no ending"): 1}
+    assert unused(tmp_path) == {("not an image", "no extension"): 1}
 
 
-@pytest.mark.parametrize(("kind", "ending"), [("PPM", ".pgm"), ("JPEG2000", ".jp2"), ("WEBP", ".webp"), ("AVIF", ".avif")])
-def test_formats_pillow_reads_are_used_by_any_name(tmp_path, kind, ending):
+@pytest.mark.parametrize(("kind", "extension"), [("PPM", ".pgm"), ("JPEG2000", ".jp2"), ("WEBP", ".webp"), ("AVIF", ".avif")])
+def test_formats_that_pillow_reads_are_used_with_any_name(tmp_path, kind, extension):
     if kind not in formats.pillow_names():
         pytest.skip("not in this Pillow")
-    for name in (f"a{ending}", "b"):
+    for name in (f"a{extension}", "b"):
         Image.fromarray(pixels(1)).save(tmp_path / name, kind)
-    assert [entry.id for entry in list_place(tmp_path).images] == [f"a{ending}", "b"]
+    assert [entry.id for entry in list_place(tmp_path).images] == [f"a{extension}", "b"]
 
 
-def test_heic_is_read_where_its_decoder_is_installed(tmp_path):
+def test_heic_is_read_if_its_decoder_is_installed(tmp_path):
     pytest.importorskip("pillow_heif").register_heif_opener()
     Image.fromarray(pixels(1)).save(tmp_path / "a.heic", "HEIF")
     (entry,) = list_place(tmp_path).images
@@ -44,26 +44,26 @@ def test_heic_is_read_where_its_decoder_is_installed(tmp_path):
     assert decode_entry(entry).shape == (36, 48, 3)
 
 
-def test_a_format_without_a_decoder_is_named_with_what_to_install(tmp_path, monkeypatch):
+def test_a_format_without_a_decoder_is_reported_with_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(formats, "decodable", lambda: frozenset({"JPEG", "PNG"}))
     (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(20))
-    (tmp_path / "b.heic").write_bytes(encoded(1))  # a JPEG that a phone named so
+    (tmp_path / "b.heic").write_bytes(encoded(1))  # a JPEG that a phone named .heic
     (tmp_path / "c").write_bytes(b"\0\0\0\x18ftypavif" + bytes(20))
     listing = list_place(tmp_path)
     assert [entry.id for entry in listing.images] == ["b.heic"]
     said = describe_unused(listing.notes["unused"])
-    assert "1 .heic (HEIC, to read it: pip install 'vision2[heif]')" in said
-    assert "1 with no ending (AVIF, to read it: pip install 'pillow>=11.3')" in said
+    assert "1 .heic (HEIC: pip install 'vision2[heif]' to read it)" in said
+    assert "1 with no extension (AVIF: pip install 'pillow>=11.3' to read it)" in said
 
 
-def test_what_is_never_read_is_named_by_what_it_is(tmp_path):
+def test_files_that_are_never_read_are_described(tmp_path):
     for name in ("a.jxl", "b.NEF", "c.svg", "d.mp4", "e.zip", "f.txt", "g.txt"):
         (tmp_path / name).write_bytes(b"II*\0" + bytes(40))
     said = describe_unused(list_place(tmp_path).notes["unused"])
     assert "2 .txt (not an image)" in said
-    assert "1 .jxl (JPEG XL, convert to JPEG or PNG)" in said
-    assert "1 .nef (camera raw, convert to JPEG or PNG)" in said
-    assert "1 .zip (archive, unpack it)" in said
+    assert "1 .jxl (JPEG XL: convert to JPEG or PNG)" in said
+    assert "1 .nef (camera raw: convert to JPEG or PNG)" in said
+    assert "1 .zip (archive: unpack it)" in said
 
 
 def test_the_first_names_of_each_kind_are_kept(tmp_path):
@@ -73,12 +73,12 @@ def test_the_first_names_of_each_kind_are_kept(tmp_path):
     assert (note["count"], len(note["examples"])) == (5, 3)
 
 
-def test_folders_that_begin_with_a_dot_are_named_except_those_of_programs(tmp_path):
+def test_folders_that_begin_with_a_dot_are_reported_except_those_of_programs(tmp_path):
     write_images(tmp_path, ["a/1.jpg", ".cats/1.jpg", "b/.old/1.jpg", ".git/1.jpg", "__MACOSX/a/._1.jpg", "a/.secret.jpg"])
     listing = list_place(tmp_path)
     assert [entry.id for entry in listing.images] == ["a/1.jpg"]
     assert listing.notes["hidden_folders"] == [".cats", "b/.old"]
-    assert unused(tmp_path) == {("hidden, its name begins with a dot", ".jpg"): 1}
+    assert unused(tmp_path) == {("hidden: its name begins with a dot", ".jpg"): 1}
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         for name in ("a/1.jpg", ".cats/1.jpg", ".git/1.jpg"):
             archive.writestr(name, encoded(1))
@@ -100,7 +100,7 @@ def test_file_names_that_are_not_utf8_are_read_and_can_be_printed(tmp_path):
 
 
 def written_zip(path, *names, flag=0):
-    """A zip whose names are these bytes, without or with the mark for UTF-8, as other systems write them."""
+    """A zip whose names are these bytes, without the UTF-8 flag, as other systems write them."""
     with zipfile.ZipFile(path, "w") as archive:
         for index, name in enumerate(names):
             archive.writestr("x" * len(name) + str(index), encoded(index))
@@ -115,14 +115,14 @@ def zip_ids(path, encoding=None):
     return [entry.id for entry in list_place(path, encoding).images]
 
 
-def test_utf8_without_its_mark_is_recognised(tmp_path):
+def test_utf8_without_its_flag_is_recognised(tmp_path):
     packed = written_zip(tmp_path / "x.zip", "ñu/1.jp".encode())
     assert zip_ids(packed) == ["ñu/1.jpg"]
     assert list_place(packed).images[0].read_bytes() == encoded(0)
     assert "guessed_names" not in list_place(packed).notes
 
 
-def test_other_encodings_are_an_option_and_a_guess_is_noted(tmp_path):
+def test_other_encodings_are_set_by_an_option_and_a_guess_is_noted(tmp_path):
     packed = written_zip(tmp_path / "x.zip", "niño/1.jp".encode("cp850"), b"plain/1.jp")
     assert zip_ids(packed, "cp850") == ["niño/1.jpg", "plain/1.jpg"]
     windows = written_zip(tmp_path / "w.zip", "niño/1.jp".encode("cp1252"))
@@ -134,7 +134,7 @@ def test_other_encodings_are_an_option_and_a_guess_is_noted(tmp_path):
         list_place(packed, "ascii")
 
 
-def test_backslashes_absolute_paths_and_dots_are_no_classes(tmp_path):
+def test_backslashes_absolute_paths_and_dots_are_not_classes(tmp_path):
     packed = written_zip(
         tmp_path / "x.zip", b"set\\cat\\1.jp", b"/set/dog/1.jp", b"C:\\set\\eel\\1.jp", b"./set/./fox/1.jp", b"../set/gnu/1.jp"
     )
@@ -166,4 +166,4 @@ def test_content_decides_inside_a_zip_too(tmp_path):
         archive.writestr("cat/1", encoded(1))
         archive.writestr("cat/2", "text")
     assert zip_ids(tmp_path / "x.zip") == ["cat/1"]
-    assert unused(tmp_path / "x.zip") == {("not an image", "no ending"): 1}
+    assert unused(tmp_path / "x.zip") == {("not an image", "no extension"): 1}

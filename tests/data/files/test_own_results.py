@@ -1,4 +1,4 @@
-"""What the product wrote inside the user's images is never a class or a photograph."""
+"""What vision2 writes among the user's images is never read as a class or a photograph."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def ids(root):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A data root with everything in it that a user may have made there, and its images before that."""
+    """A data root with everything that vision2's commands may write there, and its images before that."""
     root = tmp_path_factory.mktemp("photos")
     class_folders(root, ant=12, bee=12)
     before = ids(root)
@@ -52,14 +52,14 @@ def test_a_second_run_there_trains_on_the_same_images(trained):
     assert outcome.status == "completed" and ids(root) == before
 
 
-def test_the_same_in_a_zip(trained, tmp_path):
+def test_results_in_a_zip_are_left_out_too(trained, tmp_path):
     root, before = trained
     packed = shutil.make_archive(str(tmp_path / "photos"), "zip", root)
     collection = find_collection(load_config(["dataset=folder", f"dataset.root={packed}"]).dataset)
     assert list(collection.ids) == before
 
 
-def test_the_users_own_files_of_such_names_hide_nothing(tmp_path):
+def test_the_users_own_files_with_the_same_names_hide_nothing(tmp_path):
     write_images(tmp_path, ["a/1.jpg", "b/2.jpg"])
     for name in ("config.yaml", "summary.json", "a/config.yaml", "b/summary.json"):
         (tmp_path / name).write_text("{}")
@@ -76,7 +76,7 @@ def test_results_on_different_roots_have_different_names(tmp_path, monkeypatch):
     assert len(data_name("folder", "a")) == len("folder-") + 8
 
 
-def test_two_audits_and_previews_of_different_roots_stand_side_by_side(tmp_path, monkeypatch):
+def test_audits_and_previews_of_two_roots_do_not_overwrite_each_other(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("a", "b"):
         class_folders(tmp_path / name, ant=9, bee=9)
@@ -87,7 +87,7 @@ def test_two_audits_and_previews_of_different_roots_stand_side_by_side(tmp_path,
     assert len(list(tmp_path.glob("preview-folder-*-resnet20.png"))) == 2
 
 
-def test_two_few_shot_curves_and_pieces_of_advice_of_different_roots_stand_side_by_side(tmp_path, monkeypatch):
+def test_few_shot_curves_and_advice_for_two_roots_do_not_overwrite_each_other(tmp_path, monkeypatch):
     asked = []
 
     def stop(self, folder, *names):

@@ -26,11 +26,11 @@ from vision2.data.files.part_names import folded, is_fold, part_of
         ("犬", None),
     ],
 )
-def test_split_folders_by_the_names_people_give_them(name, part):
+def test_split_folders_are_recognised_by_the_names_people_give_them(name, part):
     assert part_of(name) == part
 
 
-def test_fold_folders():
+def test_fold_folders_are_recognised():
     assert all(map(is_fold, ("fold1", "Fold_2", "fold-03", "pliegue 1")))
     assert not any(map(is_fold, ("folding chair", "fold", "blindfold_1")))
 

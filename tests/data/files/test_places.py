@@ -1,4 +1,4 @@
-"""A tar of any compression is a place like a folder or a zip; other archives are refused with the command to unpack them."""
+"""A tar of any compression is read like a folder or a zip; other archives are refused with the command to unpack them."""
 
 import tarfile
 
@@ -45,16 +45,16 @@ def test_a_tar_with_an_absolute_member_is_refused(tmp_path):
     assert not [path for path in (tmp_path / "cache" / "unpacked").rglob("*") if path.is_file()]
 
 
-def test_a_zip_by_another_name_is_read(tmp_path):
+def test_a_zip_with_another_extension_is_read(tmp_path):
     packed = zip_of(class_folders(tmp_path / "in", ash=1, oak=1), tmp_path / "photos.cbz")
     assert read_layout(packed).classes == ("ash", "oak")
 
 
-def test_a_zip_of_zips_says_what_is_in_it(tmp_path):
+def test_a_zip_of_zips_is_refused_saying_what_is_in_it(tmp_path):
     inner = zip_of(class_folders(tmp_path / "in", ash=1), tmp_path / "in" / "a.zip")
     (tmp_path / "outer").mkdir()
     inner.rename(tmp_path / "outer" / "a.zip")
-    with pytest.raises(UserError, match=r"no images found .*only 1 \.zip \(archive, unpack it\)"):
+    with pytest.raises(UserError, match=r"no images found .*only 1 \.zip \(archive: unpack it\)"):
         read_layout(zip_of(tmp_path / "outer", tmp_path / "x.zip"))
 
 
@@ -73,20 +73,22 @@ def test_other_files_are_refused_with_what_to_do(tmp_path, head, says):
         read_layout(tmp_path / "x.dat")
 
 
-def test_a_folder_without_images_says_what_is_there(tmp_path):
+def test_a_folder_without_images_is_refused_saying_what_is_there(tmp_path):
     (tmp_path / "a.jxl").write_bytes(b"x")
-    with pytest.raises(UserError, match=r"no images found below .*, only 1 \.jxl \(JPEG XL, convert"):
+    with pytest.raises(
+        UserError, match=r"no images found below .*, only 1 \.jxl \(JPEG XL: convert .*set it to a place that holds images"
+    ):
         read_layout(tmp_path)
 
 
 def test_a_folder_with_a_list_and_no_class_folders_names_the_list(tmp_path):
     class_folders(tmp_path, ash=1)
     (tmp_path / "ash" / "labels.csv").write_text("path,label\n")
-    with pytest.raises(UserError, match=r"no class folders.*labels\.csv is there"):
+    with pytest.raises(UserError, match=r"no class folders.*CSV list \(path,label\), for example labels\.csv there"):
         read_layout(tmp_path / "ash")
 
 
-def test_a_user_without_a_home_is_told_the_setting(monkeypatch):
+def test_without_a_home_directory_the_settings_are_named(monkeypatch):
     def homeless():
         raise RuntimeError("Could not determine home directory.")
 

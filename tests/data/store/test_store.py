@@ -82,7 +82,7 @@ def start(root, cache, mode) -> subprocess.Popen:
 
 
 @pytest.mark.parametrize("cache", CACHES)
-def test_every_cache_gives_the_bytes_of_one_decoding_function(cache, photos, tmp_path):
+def test_every_cache_gives_the_pixels_of_one_decoding_function(cache, photos, tmp_path):
     files = list_images(photos)
     images, bad = opened(photos, cache, cache_dir=tmp_path / "cache")
     assert len(images) == len(files)
@@ -105,13 +105,13 @@ def test_bad_files_are_listed_with_a_reason_and_cannot_be_read(cache, photos, tm
 
 
 @pytest.mark.parametrize("cache", CACHES)
-def test_too_many_bad_files_are_one_sentence(cache, photos, tmp_path):
+def test_too_many_bad_files_are_refused_in_one_sentence(cache, photos, tmp_path):
     with pytest.raises(UserError, match="2 of 12 images cannot be decoded"):
         opened(photos, cache, cache_dir=tmp_path / "cache", max_bad_share=0.1)
 
 
 @pytest.mark.parametrize("cache", CACHES)
-def test_a_selection_keeps_the_asked_order(cache, photos, tmp_path):
+def test_a_selection_keeps_the_requested_order(cache, photos, tmp_path):
     images, _ = opened(photos, cache, cache_dir=tmp_path / "cache")
     chosen = images.select([5, 0, 5]).select(np.array([2, 1]))
     assert len(chosen) == 2
@@ -147,7 +147,7 @@ def test_a_second_opening_decodes_nothing(photos, tmp_path, monkeypatch):
     assert len(bad) == 2
 
 
-def test_the_key_follows_content_place_and_size(photos, tmp_path):
+def test_the_key_depends_on_content_place_and_size(photos, tmp_path):
     files = list_images(photos)
     keys = {store_key(files, 24), store_key(files, 25), store_key(files[1:], 24)}
     os.utime(photos / "cat/0000.jpg", ns=(1, 1))
@@ -169,7 +169,7 @@ def test_two_processes_that_want_the_same_store_build_it_once(photos, tmp_path):
     assert len(list_stores(tmp_path / "cache/stores")) == 1
 
 
-def test_a_builder_killed_half_way_leaves_nothing_that_looks_like_a_store(photos, tmp_path):
+def test_a_builder_killed_halfway_leaves_nothing_that_looks_like_a_store(photos, tmp_path):
     folder = tmp_path / "cache/stores"
     builder = start(photos, tmp_path / "cache", "stops")
     assert builder.stdout.readline().startswith("half-way")
@@ -182,7 +182,7 @@ def test_a_builder_killed_half_way_leaves_nothing_that_looks_like_a_store(photos
     np.testing.assert_array_equal(images.read(0), decode_entry(list_images(photos)[0], 24))
 
 
-def test_another_process_that_still_builds_is_left_alone(photos, tmp_path):
+def test_a_store_that_another_process_is_building_is_left_alone(photos, tmp_path):
     builder = start(photos, tmp_path / "cache", "stops")
     assert builder.stdout.readline().startswith("half-way")
     assert list_stores(tmp_path / "cache/stores") == []
@@ -191,7 +191,7 @@ def test_another_process_that_still_builds_is_left_alone(photos, tmp_path):
     builder.communicate(timeout=20)
 
 
-def test_a_full_disk_is_one_sentence_and_leaves_nothing(photos, tmp_path):
+def test_a_full_disk_is_reported_in_one_sentence_and_leaves_nothing(photos, tmp_path):
     _, errors = start(photos, tmp_path / "cache", "full").communicate(timeout=60)
     assert errors.startswith("error: the disk is full"), errors
     assert "dataset.cache_dir" in errors
@@ -199,7 +199,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(photos, tmp_path):
     assert [path.name for path in (tmp_path / "cache/stores").iterdir() if path.suffix != ".lock"] == []
 
 
-def test_a_cache_folder_that_cannot_be_made_is_one_sentence(photos, tmp_path):
+def test_a_cache_folder_that_cannot_be_created_is_reported_in_one_sentence(photos, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot use the cache folder .*dataset\.cache=memory"):
         opened(photos, cache_dir=tmp_path / "file")
@@ -214,7 +214,7 @@ def test_a_damaged_store_is_built_again(photos, tmp_path):
     np.testing.assert_array_equal(images.read(11), decode_entry(list_images(photos)[11], 24))
 
 
-def test_the_least_recently_used_store_goes_when_room_is_needed(photos, tmp_path):
+def test_the_least_recently_used_store_is_deleted_when_room_is_needed(photos, tmp_path):
     cache = tmp_path / "cache"
     sizes = {}
     for age, store_px in enumerate((20, 22, 24)):
@@ -257,7 +257,7 @@ def test_a_store_that_another_process_reads_is_kept_until_that_process_ends(phot
     assert list((tmp_path / "cache/stores").iterdir()) == []
 
 
-def test_readers_that_ended_leave_nothing_that_piles_up(photos, tmp_path):
+def test_readers_that_ended_leave_no_files_that_accumulate(photos, tmp_path):
     for _ in range(3):
         opened(photos, cache_dir=tmp_path / "cache")
     (store,) = list_stores(tmp_path / "cache/stores")
@@ -265,7 +265,7 @@ def test_readers_that_ended_leave_nothing_that_piles_up(photos, tmp_path):
 
 
 @pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
-def test_a_file_system_without_locks_is_one_sentence_that_names_the_settings(photos, tmp_path, monkeypatch, code):
+def test_a_file_system_without_locks_is_reported_in_one_sentence_with_the_settings(photos, tmp_path, monkeypatch, code):
     def refuse(*_):
         raise OSError(code, os.strerror(code))
 

@@ -1,4 +1,4 @@
-"""torchvision is imported without torch's compiler where that works, and as usual where it does not."""
+"""torchvision is imported without torch's compiler if that works, and as usual if not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-ASK = """
+CODE = """
 import sys
 from vision2.models.families.light_torchvision import torchvision_models
 models = torchvision_models()
@@ -25,10 +25,10 @@ import torchvision.ops
 boxes = torch.tensor([[0.0, 0.0, 0.0, 4.0, 4.0]])
 assert torchvision.ops.roi_align(torch.ones(1, 1, 8, 8), boxes, 2).shape == (1, 1, 2, 2)
 """
-ASK_WITH_A_BROKEN_STAND_IN = """
+CODE_WITH_A_BROKEN_STUB = """
 import torch
 from vision2.models.families import light_torchvision
-del light_torchvision._StandIn.is_compile_supported, light_torchvision._StandIn.__getattr__
+del light_torchvision._Stub.is_compile_supported, light_torchvision._Stub.__getattr__
 assert light_torchvision.torchvision_models().get_model("resnet18").fc.out_features == 1000
 import torchvision.ops
 boxes = torch.tensor([[0.0, 0.0, 4.0, 4.0]])
@@ -44,8 +44,8 @@ def run(code: str, folder: Path = ROOT) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-c", start + code], capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("code", [ASK, ASK_WITH_A_BROKEN_STAND_IN], ids=["stand-in", "fallback"])
-def test_torchvision_and_its_operators_work_and_so_does_the_compiler(code):
+@pytest.mark.parametrize("code", [CODE, CODE_WITH_A_BROKEN_STUB], ids=["stub", "fallback"])
+def test_torchvision_its_operators_and_the_compiler_still_work(code):
     done = run(code)
     assert done.returncode == 0, done.stderr
 
@@ -63,12 +63,12 @@ def write(folder: Path, files: dict[str, str]) -> None:
         "from torch._dynamo.utils import something_newer; assert something_newer == 'real'",
         "from torch._dynamo.decorators import disable; assert disable == 'real'",
         "import torch._dynamo; assert torch._dynamo.__file__",
-        "import torch._dynamo as compiler",  # used only later, see below
+        "import torch._dynamo as compiler",  # used only later, in the code below
         "pass",
     ],
 )
-def test_a_torchvision_that_asks_the_compiler_for_anything_else_gets_the_real_one(tmp_path, ops):
-    """Made-up packages in the place of torch and torchvision, so that any version can be imitated."""
+def test_a_torchvision_that_imports_anything_else_gets_the_real_compiler(tmp_path, ops):
+    """Made-up packages replace torch and torchvision, so that any version can be imitated."""
     write(
         tmp_path,
         {

@@ -1,4 +1,4 @@
-"""Our plain and residual networks against torchvision's, and against what the paper says about shortcuts."""
+"""Our plain and residual networks agree with torchvision's, and with the paper on shortcuts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vision2.models.settings import ModelConfig
 
 
 @pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
-def test_our_resnets_have_torchvisions_tensors_name_for_name(depth):
+def test_our_resnets_have_the_names_and_shapes_of_torchvisions_tensors(depth):
     from torchvision.models import get_model
 
     with torch.device("meta"):
@@ -51,8 +51,8 @@ def test_option_a_takes_every_second_pixel_and_pads_channels_with_zeros():
     assert not out[:, 3].any()
 
 
-def test_with_zero_convolutions_a_residual_net_passes_its_input_and_a_plain_net_nothing():
-    """The identity mapping the paper is about: layers that do nothing harm only the plain net."""
+def test_with_zero_blocks_a_residual_net_passes_its_input_on_and_a_plain_net_does_not():
+    """The paper's identity mapping: blocks that output zero harm only the plain network."""
     for name, passes in (("resnet20", True), ("plain20", False)):
         network = build_model(ModelConfig(name=name), 10, seed=0).eval()
         with torch.no_grad():

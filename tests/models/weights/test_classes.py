@@ -1,4 +1,4 @@
-"""Whose classes a head is for: only the file or the user says so, and only an equal head is kept."""
+"""The classes of a head come only from the file or the user, and a head is kept only if they match."""
 
 from __future__ import annotations
 
@@ -19,27 +19,30 @@ from vision2.models.weights.load import find_weights
 NAMES = [f"class{i}" for i in range(10)]
 
 
-def test_a_head_that_fits_is_new_when_nothing_says_which_classes_it_is_for(tmp_path, resnet20):
+def test_a_head_that_fits_is_not_kept_if_its_classes_are_unknown(tmp_path, resnet20):
     config = saved(tmp_path / "w.pth", library_state(resnet20))
-    for classes in (NAMES, [str(number) for number in range(10)]):  # digits are named 0 to 9, which says nothing either
+    for classes in (NAMES, [str(number) for number in range(10)]):  # class names that are digits prove nothing either
         network, report = loaded(config, classes=classes)
         assert not torch.equal(network.head.weight, resnet20.head.weight)
-        assert "head: new: nothing says which 10 classes the file's is for; weights.classes=FILE" in report.describe()
+        assert (
+            "head: new: the file does not name the 10 classes of its head; list them, one per line, in weights.classes=FILE"
+            in report.describe()
+        )
         assert report.head_is_new
 
 
 @pytest.mark.parametrize("key", ["classes", "class_names", "class_to_idx"])
-def test_a_head_whose_classes_the_file_names_is_kept_for_the_same_and_new_for_others(tmp_path, resnet20, key):
+def test_a_head_with_class_names_in_the_file_is_kept_for_the_same_classes_only(tmp_path, resnet20, key):
     named = dict(zip(NAMES, range(10), strict=True)) if key == "class_to_idx" else NAMES
     config = saved(tmp_path / "w.pth", {"state_dict": library_state(resnet20), key: named})
     network, report = loaded(config, classes=NAMES)
     assert torch.equal(network.head.weight, resnet20.head.weight)
     assert "head: kept: its 10 classes are those of the data" in report.describe()
     _, report = loaded(config, classes=[f"other{i}" for i in range(10)])
-    assert report.head == "new: the file's is for 10 other classes"
+    assert report.head == "new: the file's head is for 10 other classes"
 
 
-def test_equal_classes_in_another_order_keep_their_own_rows(tmp_path, resnet20):
+def test_equal_classes_in_another_order_reorder_the_rows_of_the_head(tmp_path, resnet20):
     (tmp_path / "names.txt").write_text("\n".join(NAMES))
     config = replace(saved(tmp_path / "w.pth", library_state(resnet20)), classes=str(tmp_path / "names.txt"))
     network, _ = loaded(config, classes=NAMES[::-1])
@@ -48,7 +51,7 @@ def test_equal_classes_in_another_order_keep_their_own_rows(tmp_path, resnet20):
 
 
 @pytest.mark.parametrize("remark", ["name", "header", "settings", "none"])
-def test_a_thousand_outputs_are_imagenet_only_when_the_file_says_so(tmp_path, remark):
+def test_a_thousand_outputs_are_imagenet_only_if_the_file_says_so(tmp_path, remark):
     state = library_state(build_model(RESNET20, 1000, seed=1))
     path = tmp_path / ("r20_in1k.pth" if remark == "name" else "w.safetensors" if remark == "header" else "w.pth")
     if remark == "header":
@@ -62,14 +65,14 @@ def test_a_thousand_outputs_are_imagenet_only_when_the_file_says_so(tmp_path, re
 
 
 @pytest.mark.parametrize("content", ['["b", "a"]', '{"0": "b", "1": "a"}', '{"a": 1, "b": 0}'])
-def test_class_names_are_read_from_json_in_every_usual_form(tmp_path, resnet20, content):
+def test_class_names_are_read_from_every_usual_form_of_json(tmp_path, resnet20, content):
     (tmp_path / "names.json").write_text(content)
     config = replace(saved(tmp_path / "w.pth", library_state(resnet20)), classes=str(tmp_path / "names.json"))
     assert find_weights(config, RESNET20).classes == ("b", "a")
 
 
-def test_a_file_without_class_names_is_one_sentence(tmp_path, resnet20):
+def test_a_file_without_class_names_is_refused_with_what_to_write(tmp_path, resnet20):
     (tmp_path / "names.json").write_text(json.dumps({"a": "b"}))
     config = replace(saved(tmp_path / "w.pth", library_state(resnet20)), classes=str(tmp_path / "names.json"))
-    with pytest.raises(UserError, match=r"names\.json holds no list of different class names; write one class per line"):
+    with pytest.raises(UserError, match=r"names\.json does not list distinct class names; write one class per line"):
         find_weights(config, RESNET20)

@@ -1,4 +1,4 @@
-"""Finding, checking and loading weights, with small files made here."""
+"""Find, check and load weights from small files that are made here."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RESNET18 = ModelConfig(name="resnet18")
 
 @pytest.mark.parametrize("file", ["weights.pth", "weights.pt", "weights.safetensors"])
 @pytest.mark.parametrize("layout", ["library", "ours", "wrapped"])
-def test_every_file_form_and_layout_loads_completely(tmp_path, resnet20, file, layout):
+def test_every_file_format_and_layout_loads_completely(tmp_path, resnet20, file, layout):
     state = resnet20.state_dict() if layout == "ours" else library_state(resnet20)
     if layout == "wrapped" and not file.endswith(".safetensors"):
         state = {"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}, "epoch": 3}
@@ -36,7 +36,7 @@ def test_every_file_form_and_layout_loads_completely(tmp_path, resnet20, file, l
     assert "95 of 95 backbone tensors, 269,072 of 269,072 parameters" in report.describe()
 
 
-def test_a_head_for_another_class_count_is_dropped_and_said_so(tmp_path, resnet20):
+def test_a_head_for_another_class_count_is_dropped_and_reported(tmp_path, resnet20):
     source = find_weights(saved(tmp_path / "w.pth", library_state(resnet20)), RESNET20)
     network = build_model(RESNET20, 4, seed=2)
     before = network.head.weight.clone()
@@ -60,7 +60,7 @@ def checkpoint(network, **changes) -> dict:
 
 def test_our_checkpoint_brings_its_preprocessing_and_its_classes(tmp_path, resnet20):
     saved(tmp_path / "best.pt", checkpoint(resnet20))
-    source = find_weights(WeightsConfig(path=str(tmp_path)), RESNET20)  # a run folder stands for its best checkpoint
+    source = find_weights(WeightsConfig(path=str(tmp_path)), RESNET20)  # a run folder means its best checkpoint
     assert source.classes == tuple(f"class{i}" for i in range(10))
     network = build_model(RESNET20, 10, seed=2)
     load_weights(network, source, 0.9)
@@ -68,7 +68,7 @@ def test_our_checkpoint_brings_its_preprocessing_and_its_classes(tmp_path, resne
     assert torch.equal(network.head.weight, resnet20.head.weight)
 
 
-def test_the_head_of_other_classes_is_not_taken_over_even_when_it_fits(tmp_path, resnet20):
+def test_a_head_for_other_classes_is_not_kept_even_if_it_fits(tmp_path, resnet20):
     source = find_weights(saved(tmp_path / "best.pt", checkpoint(resnet20)), RESNET20)
     network = build_model(RESNET20, 10, seed=2)
     report = load_weights(network, source, 0.9, classes=[f"other{i}" for i in range(10)])
@@ -78,7 +78,7 @@ def test_the_head_of_other_classes_is_not_taken_over_even_when_it_fits(tmp_path,
 
 def test_a_checkpoint_of_another_model_of_ours_is_refused_with_what_to_type(tmp_path, resnet20):
     config = saved(tmp_path / "best.pt", checkpoint(resnet20))
-    with pytest.raises(UserError, match=r"holds another model; to use it type model.name=resnet20"):
+    with pytest.raises(UserError, match=r"holds another model; to use it, type model.name=resnet20"):
         find_weights(config, ModelConfig(name="resnet32"))
 
 
@@ -90,7 +90,7 @@ def test_another_sha256_is_refused(tmp_path, resnet20):
         find_weights(WeightsConfig(path=config.path, sha256="0" * 64), RESNET20)
 
 
-def test_too_little_coverage_is_refused_with_names_and_changes_nothing(tmp_path, resnet20):
+def test_too_little_coverage_is_refused_with_tensor_names_and_changes_nothing(tmp_path, resnet20):
     state = {n: t for n, t in library_state(resnet20).items() if not n.startswith("layer3")} | {"extra.weight": torch.ones(2)}
     source = find_weights(saved(tmp_path / "w.pth", state), RESNET20)
     network = build_model(RESNET20, 10, seed=2)
@@ -103,7 +103,7 @@ def test_too_little_coverage_is_refused_with_names_and_changes_nothing(tmp_path,
     assert all(name.startswith("backbone.layer3") for name in report.kept)
 
 
-def test_nothing_loaded_is_refused_whatever_the_bar(tmp_path):
+def test_loading_nothing_is_refused_even_with_min_coverage_0(tmp_path):
     source = find_weights(saved(tmp_path / "w.pth", {"a": torch.ones(1)}), RESNET20)
     with pytest.raises(UserError, match=r"fills 0\.0%"):
         load_weights(build_model(RESNET20, 10, seed=2), source, 0.0)
@@ -115,7 +115,7 @@ class Bomb:
 
 
 @pytest.mark.parametrize("name", ["bomb.pth", "plain.pth", "bytes.safetensors"])
-def test_files_with_code_or_garbage_are_refused_and_never_run(tmp_path, monkeypatch, name):
+def test_files_with_code_or_garbage_are_refused_and_no_code_is_run(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / name
     if name == "bomb.pth":
@@ -129,12 +129,14 @@ def test_files_with_code_or_garbage_are_refused_and_never_run(tmp_path, monkeypa
     assert not (tmp_path / "exploded").exists()
 
 
-def test_an_absent_file_is_one_sentence(tmp_path):
-    with pytest.raises(UserError, match=r"none\.pth does not exist"):
+def test_a_missing_file_is_refused_with_what_to_give(tmp_path):
+    with pytest.raises(
+        UserError, match=r"none\.pth does not exist; give a \.pth or \.safetensors file, or a folder with best\.pt"
+    ):
         find_weights(WeightsConfig(path=str(tmp_path / "none.pth")), RESNET20)
 
 
-def test_a_larger_first_kernel_is_cropped_for_the_small_stem_and_said_so(tmp_path):
+def test_a_larger_first_kernel_is_cropped_for_the_small_stem_and_reported(tmp_path):
     imagenet = cheap_network(RESNET18, 1000, 224)
     with torch.no_grad():
         imagenet.backbone.conv1.weight.copy_(torch.arange(64 * 3 * 49).reshape(64, 3, 7, 7))
@@ -173,7 +175,7 @@ def test_the_old_names_in_torchvisions_densenet_files_are_understood(tmp_path):
     ("name", "head"),
     [("mobilenet_v2", "classifier.1"), ("mobilenet_v1", "classifier"), ("inception_v4", "last_linear")],
 )
-def test_each_library_s_classifier_finds_the_head(tmp_path, name, head):
+def test_the_head_is_found_under_each_librarys_own_name(tmp_path, name, head):
     config = ModelConfig(name=name)
     donor = cheap_network(config, 1000, 224)
     assert donor.head_key == head
@@ -188,7 +190,7 @@ def test_each_library_s_classifier_finds_the_head(tmp_path, name, head):
 
 @pytest.fixture
 def offline(tmp_path, monkeypatch):
-    """A hub folder of our own, and a network that refuses every connection."""
+    """An empty hub folder, and no internet: every connection is refused."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
 
     def refuse(*args, **kwargs):
@@ -206,16 +208,16 @@ def offline(tmp_path, monkeypatch):
         (ModelConfig(name="inception_v4"), "timm/inception_v4.tf_in1k/model.safetensors"),
     ],
 )
-def test_offline_and_without_a_copy_one_sentence_says_file_folder_and_what_to_type(offline, model, file):
+def test_offline_and_without_a_copy_the_error_names_the_file_and_what_to_type(offline, model, file):
     with pytest.raises(UserError) as error:
         find_weights(WeightsConfig(), model)
     sentence = str(error.value)
     assert "\n" not in sentence
-    for part in (file, "weights.path=FILE", "strategy=scratch", "cannot be downloaded"):
+    for part in (file, "weights.path=FILE", "strategy=scratch", "cannot be downloaded", "copy them there"):
         assert part in sentence
 
 
-def test_a_cached_file_is_used_without_the_network_and_only_with_the_hash_in_its_name(offline, monkeypatch):
+def test_a_cached_file_is_used_offline_if_it_has_the_hash_in_its_name(offline, monkeypatch):
     from torchvision.models import ResNet18_Weights
 
     offline.mkdir(parents=True)
@@ -245,11 +247,11 @@ def test_a_cached_file_is_used_without_the_network_and_only_with_the_hash_in_its
         ("default", "mobilenet_v1", "model=mobilenet_v1_timm"),
     ],
 )
-def test_a_set_that_does_not_exist_is_told_with_what_does(weights, model, sentence):
+def test_a_set_of_weights_that_does_not_exist_is_refused_with_what_does(weights, model, sentence):
     with pytest.raises(UserError) as error:
         find_weights(WeightsConfig(name=weights), ModelConfig(name=model))
     assert sentence in str(error.value)
 
 
-def test_no_weights_wanted_is_none():
+def test_weights_name_none_finds_no_weights():
     assert find_weights(WeightsConfig(name="none"), RESNET20) is None

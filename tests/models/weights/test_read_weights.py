@@ -1,4 +1,4 @@
-"""Files of training tools with more than tensors in them, half precision and shards: read, and nothing is run."""
+"""Training checkpoints with more than tensors, other precisions and shards are read, and no code is run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BUILT = []
 
 
 class Settings(dict):
-    """Of a made-up training script; building one leaves a trace."""
+    """A class of a made-up training script; every instance that is built is recorded."""
 
     def __init__(self, *values, **more):
         BUILT.append(self)
@@ -53,7 +53,7 @@ def training_checkpoint(resnet20, tool: str) -> dict:
 
 @pytest.mark.parametrize("tool", ["lightning", "timm", "torchvision"])
 @pytest.mark.parametrize("zipped", [True, False])
-def test_training_checkpoints_of_other_tools_are_read_and_nothing_is_run(tmp_path, resnet20, tool, zipped):
+def test_training_checkpoints_of_other_tools_are_read_and_no_code_is_run(tmp_path, resnet20, tool, zipped):
     torch.save(training_checkpoint(resnet20, tool), tmp_path / "w.ckpt", _use_new_zipfile_serialization=zipped)
     BUILT.clear()
     network, report = loaded(WeightsConfig(path=str(tmp_path / "w.ckpt")))
@@ -62,7 +62,7 @@ def test_training_checkpoints_of_other_tools_are_read_and_nothing_is_run(tmp_pat
     assert BUILT == []
 
 
-def test_a_whole_network_saved_as_an_object_is_read_by_its_tensors_alone(tmp_path, resnet20):
+def test_only_the_tensors_of_a_network_saved_as_an_object_are_read(tmp_path, resnet20):
     torch.save(resnet20.backbone, tmp_path / "w.pth")
     network, _ = loaded(WeightsConfig(path=str(tmp_path / "w.pth")))
     assert torch.equal(network.backbone.layer3[0].conv1.weight, resnet20.backbone.layer3[0].conv1.weight)
@@ -70,7 +70,7 @@ def test_a_whole_network_saved_as_an_object_is_read_by_its_tensors_alone(tmp_pat
 
 
 class Calls:
-    """Pickles as a call of any function."""
+    """Pickles as a call of a given function."""
 
     def __init__(self, function, *arguments):
         self.call = function, arguments
@@ -80,7 +80,7 @@ class Calls:
 
 
 @pytest.mark.parametrize("function", [eval, exec, getattr, __import__, open])
-def test_names_of_the_standard_library_that_are_not_data_are_refused(tmp_path, monkeypatch, function):
+def test_standard_library_functions_in_a_pickle_are_refused(tmp_path, monkeypatch, function):
     monkeypatch.chdir(tmp_path)
     torch.save({"w": torch.ones(1), "evil": Calls(function, "open('exploded', 'w')")}, tmp_path / "w.pth")
     with pytest.raises(UserError, match="contains code"):
@@ -96,7 +96,7 @@ def test_functions_of_other_packages_are_never_called(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_other_precisions_become_float32(tmp_path, resnet20, dtype):
+def test_other_precisions_are_converted_to_float32(tmp_path, resnet20, dtype):
     state = {n: t.to(dtype) if t.is_floating_point() else t for n, t in library_state(resnet20).items()}
     state["conv1.weight"] = state["conv1.weight"].sum(1, keepdim=True)  # adapted as well
     network, report = loaded(saved(tmp_path / "w.safetensors", state))
@@ -115,7 +115,7 @@ def sharded(folder: Path, state: dict[str, torch.Tensor]) -> Path:
     return folder / "model.safetensors.index.json"
 
 
-def test_sharded_safetensors_are_read_by_their_index_or_their_folder(tmp_path, resnet20):
+def test_sharded_safetensors_are_read_from_their_index_or_folder(tmp_path, resnet20):
     index = sharded(tmp_path, library_state(resnet20))
     first = find_weights(WeightsConfig(path=str(index)), RESNET20)
     for place in (index, tmp_path):
@@ -124,10 +124,10 @@ def test_sharded_safetensors_are_read_by_their_index_or_their_folder(tmp_path, r
         assert report.sha256 == first.sha256
     state = library_state(resnet20) | {"fc.bias": torch.ones(10)}
     sharded(tmp_path, state)
-    assert find_weights(WeightsConfig(path=str(index)), RESNET20).sha256 != first.sha256  # another shard, other weights
+    assert find_weights(WeightsConfig(path=str(index)), RESNET20).sha256 != first.sha256  # a changed shard changes the sha256
 
 
-def test_an_index_without_its_files_or_with_files_elsewhere_is_one_sentence(tmp_path, resnet20):
+def test_an_index_with_missing_files_or_files_elsewhere_is_refused(tmp_path, resnet20):
     index = sharded(tmp_path, library_state(resnet20))
     (tmp_path / "model-00002-of-00002.safetensors").unlink()
     with pytest.raises(UserError, match=r"names model-00002-of-00002\.safetensors, which is not in"):

@@ -1,4 +1,4 @@
-"""Files of weights of a small network, as different tools write them."""
+"""Weight files of a small network, as different tools write them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Everything about a data set's files that can spoil a result."""
+"""Audit a data set's files for everything that can invalidate a result."""

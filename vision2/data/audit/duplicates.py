@@ -1,4 +1,4 @@
-"""Finding the same picture twice: byte for byte, or up to recompression and scaling."""
+"""Find duplicate pictures: identical byte for byte, or up to recompression and scaling."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from PIL import Image
 
-HASH_BITS_APART = 5  # of 64; the usual bound for a difference hash
+HASH_BITS_APART = 5  # of 64; the usual threshold for a difference hash
 GREY_LEVELS_APART = 8.0  # mean difference of the small grey copies; recompression stays below 3
 SMALL_PX = 16
 BLOCK = 2**24  # hashes compared at once: 128 MB
@@ -16,7 +16,7 @@ PAIRS = 2**16  # pairs of grey copies compared at once: 64 MB
 
 
 def small_grey(image: np.ndarray) -> np.ndarray:
-    """(16, 16) uint8 copy of an image (H, W, 3) uint8, whatever its aspect."""
+    """(16, 16) uint8 grey copy of an image (H, W, 3) uint8 of any aspect."""
     grey = Image.fromarray(image).convert("L")
     return np.asarray(grey.resize((SMALL_PX, SMALL_PX), Image.Resampling.BOX))
 
@@ -24,7 +24,7 @@ def small_grey(image: np.ndarray) -> np.ndarray:
 def difference_hash(image: np.ndarray) -> int:
     """64 bits: whether each of 8 x 9 grey values is brighter than its right neighbour (Krawetz 2013, "dHash").
 
-    Scaling, recompression and changes of brightness hardly change it; cropping and mirroring do.
+    Scaling, recompression and brightness changes hardly affect it; cropping and mirroring do.
     """
     grey = Image.fromarray(image).convert("L").resize((9, 8), Image.Resampling.BOX)
     values = np.asarray(grey, dtype=np.int16)
@@ -41,19 +41,19 @@ def exact_groups(digests: Sequence[str | None]) -> list[list[int]]:
 
 
 def near_groups(hashes: np.ndarray, small: np.ndarray) -> list[list[int]]:
-    """Groups of two or more positions that look alike: near in hash, and near in their small grey copies.
+    """Groups of two or more positions whose images look alike: both their hashes and their small grey copies are close.
 
-    By the hash alone, all plain images would be alike.
+    By the hash alone, all plain images would look alike.
 
     Args:
         hashes: (N,) uint64.
         small: (N, 16, 16) uint8.
     """
-    group_of = np.arange(len(hashes))  # the smallest position of each one's group
+    group_of = np.arange(len(hashes))  # the smallest position in the group of each image
     for near in _near_pairs(hashes):
         for start in range(0, len(near), PAIRS):
             pairs = near[start : start + PAIRS]
-            pairs = pairs[group_of[pairs[:, 0]] != group_of[pairs[:, 1]]]  # thousands of equal pictures: compared once each
+            pairs = pairs[group_of[pairs[:, 0]] != group_of[pairs[:, 1]]]  # compares each of thousands of equal pictures once
             left, right = (small[pairs[:, side]].astype(np.int16) for side in (0, 1))
             pairs = pairs[np.abs(left - right).mean((1, 2)) <= GREY_LEVELS_APART]
             if len(pairs):
@@ -65,7 +65,7 @@ def near_groups(hashes: np.ndarray, small: np.ndarray) -> list[list[int]]:
 
 
 def _near_pairs(hashes: np.ndarray) -> Iterator[np.ndarray]:
-    """(P, 2) int64 pairs i < j at most HASH_BITS_APART bits apart: all against all, in blocks of rows."""
+    """Yield (P, 2) int64 pairs i < j at most HASH_BITS_APART bits apart, comparing all pairs in blocks of rows."""
     rows = max(1, BLOCK // max(1, len(hashes)))
     for start in range(0, len(hashes), rows):
         apart = np.bitwise_count(hashes[start : start + rows, None] ^ hashes[None, start:])
@@ -74,7 +74,7 @@ def _near_pairs(hashes: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _joined(group_of: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """`group_of` (N,) after the groups of each of `pairs` (P, 2) have become one."""
+    """`group_of` (N,) after merging the two groups of each of `pairs` (P, 2)."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

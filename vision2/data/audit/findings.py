@@ -1,4 +1,4 @@
-"""What the audit finds in a data set, by decoding every file; nothing is changed."""
+"""Audit a data set by decoding every file; nothing is changed."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ SIZE_EDGES_PX = (0, 32, 64, 128, 224, 256, 384, 512, 768, 1024, 2048, 4096)
 
 @dataclass(frozen=True)
 class Audit:
-    """`findings` is plain JSON; with `collection` a page can show the images themselves."""
+    """`findings` is plain JSON; `collection` lets a page show the images themselves."""
 
     findings: dict
     collection: Collection
 
 
 def audit(config: DatasetConfig, *, seed: int) -> Audit:
-    """Inspect each file, then all of them together: counts, duplicates, leaks between the splits drawn by `seed`."""
+    """Inspect each file, then all of them together: counts, duplicates, leaks between the splits drawn with `seed`."""
     from tqdm import tqdm
 
     collection = keep_classes(find_collection(config, files_only=True), config.classes)
-    threads = 2 * usable_cpus()  # one per core reads while another decodes
+    threads = 2 * usable_cpus()  # on each core, one reads while another decodes
     results = map_ahead(inspect_file, collection.files, threads=threads, ahead=2 * threads, name="audit")
-    facts = list(tqdm(results, total=len(collection), desc="reading every file", unit="file", disable=None))
+    facts = list(tqdm(results, total=len(collection), desc="reading files", unit="file", disable=None))
     split_problem, groups = _draw_split(collection, [not fact.bad for fact in facts], config, seed)
     findings = {
         "dataset": config.name,
@@ -66,9 +66,9 @@ def audit(config: DatasetConfig, *, seed: int) -> Audit:
 
 
 def _draw_split(collection: Collection, good: list[bool], config: DatasetConfig, seed: int) -> tuple[str | None, dict]:
-    """Set `collection.parts` as a training with `seed` would, "out" for bad files.
+    """Set `collection.parts` as training with `seed` would, and to "out" for bad files.
 
-    Returns why there is no split, or None; and what is known about groups.
+    Return why no split could be drawn, or None, and the facts about groups.
     """
     rows = np.flatnonzero(good)
     kept = collection.keep(rows)
@@ -85,7 +85,7 @@ def _draw_split(collection: Collection, good: list[bool], config: DatasetConfig,
 
 
 def _counts(collection: Collection) -> dict[str, dict[str, int]]:
-    """{part: {class: images}}; bad files are under "left out"."""
+    """{part: {class: images}}; bad files are counted under "left out"."""
     names = {**{part: part for part in PARTS}, "out": "left out", "": "all"}
     return {
         name: count_by_class(collection.labels[collection.parts == part], collection.classes)
@@ -95,7 +95,7 @@ def _counts(collection: Collection) -> dict[str, dict[str, int]]:
 
 
 def _kinds(collection: Collection, facts: Sequence[FileFacts]) -> dict[str, list[dict]]:
-    """{kind: [{path, class, split, detail}]} for every kind, also those that were not found."""
+    """{kind: [{path, class, split, detail}]} for every kind, including those that were not found."""
     found = {kind: [] for kind in KINDS}
     for index, fact in enumerate(facts):
         for kind in fact.kinds:
@@ -114,7 +114,7 @@ def _place(collection: Collection, index: int) -> dict:
 
 
 def _near(facts: Sequence[FileFacts]) -> list[list[int]]:
-    """Near duplicates among different files; of exact duplicates only the first is compared."""
+    """Near duplicates among different files; only the first of several exact duplicates is compared."""
     first = {}
     for index, fact in enumerate(facts):
         if not fact.bad:
@@ -128,7 +128,7 @@ def _near(facts: Sequence[FileFacts]) -> list[list[int]]:
 
 
 def _describe(groups: list[list[int]], collection: Collection) -> list[dict]:
-    """Worst first: across classes (one of the labels is wrong), then across splits (test results are too good)."""
+    """The groups, worst first: across classes (a label is wrong), then across splits (test results are overestimated)."""
     described = []
     for group in groups:
         files = [_place(collection, index) for index in group]
@@ -151,7 +151,7 @@ def _share_cropped(facts: Sequence[FileFacts], resize: str | None) -> float:
 
 
 def _sizes(facts: Sequence[FileFacts]) -> dict:
-    """Of the shorter side in px: smallest, median, largest, and a histogram."""
+    """Smallest, median and largest shorter side in px, and a histogram."""
     shorter = np.array([min(fact.width, fact.height) for fact in facts if not fact.bad])
     if not len(shorter):
         return {"smallest_px": None, "median_px": None, "largest_px": None, "histogram": []}

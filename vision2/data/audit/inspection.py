@@ -1,4 +1,4 @@
-"""What the audit finds in one file: whether it can be decoded, and what about it may be unexpected."""
+"""Inspect one file: whether it can be decoded, and what about it may be unexpected."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ import numpy as np
 from PIL import Image
 
 from vision2.data.audit.duplicates import difference_hash, small_grey
-from vision2.data.files.decode import MOST_OF_12_BITS, ORIENTATION_TAG, TURNS, BadImage, decode_image, most_of
-from vision2.data.files.formats import IMAGE_ENDINGS, pillow_names
+from vision2.data.files.decode import ORIENTATION_TAG, TURNS, WHITE_12_BIT, BadImage, decode_image, white_value
+from vision2.data.files.formats import IMAGE_EXTENSIONS, pillow_names
 
 if TYPE_CHECKING:
     from vision2.data.files.listing import FileEntry
 
-TINY_PX = 32  # shorter side; enlarging it to 224 px would be a blur
+TINY_PX = 32  # shorter side; enlarged to 224 px, the image would be a blur
 EXTREME_ASPECT = 3.0  # longer : shorter side; a centre crop then shows less than a third
 ENDS_EARLY = re.compile(
     "truncat|unexpected end|end of (file|data)|premature|not enough", re.IGNORECASE
-)  # the words of the decoders
+)  # the decoders' wording
 
-# what an audit reports, in this order; training leaves out the first three
+# what an audit reports, in this order; training leaves out files of BAD_KINDS
 BAD_KINDS = {
     "empty": "Empty files (0 bytes)",
     "truncated": "Truncated files",
@@ -35,23 +35,23 @@ BAD_KINDS = {
 ODD_KINDS = {
     "animated": "Animations (the first frame is used)",
     "16-bit": "16-bit images (rescaled to 8 bits)",
-    "12-bit": "12-bit data in 16-bit files (no value above 4095, which is taken as white)",
-    "blank": "Blank images (transparent everywhere)",
+    "12-bit": "12-bit data in 16-bit files (no value above 4095, which is treated as white)",
+    "blank": "Blank images (fully transparent)",
     "constant": "Images of a single colour",
     "cmyk": "CMYK images (converted to RGB)",
     "alpha": "Images with transparency (blended with white)",
     "grey": "Grey images (copied to three channels)",
-    "rotated": "Images turned upright by their EXIF orientation",
+    "rotated": "Images rotated upright by their EXIF orientation",
     "tiny": f"Tiny images (shorter side below {TINY_PX} px)",
-    "extreme aspect": f"Extreme aspect (longer side more than {EXTREME_ASPECT:g} times the shorter)",
-    "other format": "Files whose format differs from the ending of their name",
+    "extreme aspect": f"Extreme aspect ratios (longer side more than {EXTREME_ASPECT:g} times the shorter)",
+    "other format": "Files whose format does not match their extension",
 }
 KINDS = BAD_KINDS | ODD_KINDS
 
 
 @dataclass(frozen=True)
 class FileFacts:
-    """`width` and `height` in px after turning upright; 0, "" and None where the file cannot be decoded."""
+    """`width` and `height` in px of the upright image; 0, "" or None if the file cannot be decoded."""
 
     bytes: int
     sha256: str | None = None
@@ -70,7 +70,7 @@ class FileFacts:
 
 
 def inspect_file(entry: FileEntry) -> FileFacts:
-    """Read and decode it fully, by the code that decodes for training."""
+    """Read a file and decode it completely, with the code that decodes for training."""
     try:
         data = entry.read_bytes()
     except OSError as error:
@@ -95,7 +95,7 @@ def inspect_file(entry: FileEntry) -> FileFacts:
 
 
 def _odd_kinds(image: Image.Image, data: bytes, suffix: str) -> list[str]:
-    """From the header alone."""
+    """The kinds that show in the header."""
     mode = image.mode
     odd = {
         "animated": image.format != "MPO" and _or(1, lambda: getattr(image, "n_frames", 1)) > 1,
@@ -104,15 +104,15 @@ def _odd_kinds(image: Image.Image, data: bytes, suffix: str) -> list[str]:
         "alpha": image.has_transparency_data,
         "grey": mode in ("1", "L", "LA", "La", "F") or mode.startswith("I"),
         "rotated": _or(1, lambda: image.getexif().get(ORIENTATION_TAG)) in TURNS,
-        "other format": suffix in IMAGE_ENDINGS and image.format not in IMAGE_ENDINGS[suffix].pillow,
+        "other format": suffix in IMAGE_EXTENSIONS and image.format not in IMAGE_EXTENSIONS[suffix].pillow,
     }
     return [kind for kind, found in odd.items() if found]
 
 
 def _odd_content(opened: Image.Image, image: np.ndarray) -> list[str]:
-    """From the pixels: as they are in the file, and as `image` (H, W, 3) that was decoded from it."""
+    """The kinds that show in the pixels: those in the file, and those of `image` (H, W, 3) decoded from it."""
     kinds = []
-    if opened.mode.startswith("I") and most_of(np.asarray(opened)) == MOST_OF_12_BITS:
+    if opened.mode.startswith("I") and white_value(np.asarray(opened)) == WHITE_12_BIT:
         kinds.append("12-bit")
     if opened.has_transparency_data and opened.convert("RGBA").getextrema()[3][1] == 0:
         kinds.append("blank")
@@ -122,7 +122,7 @@ def _odd_content(opened: Image.Image, image: np.ndarray) -> list[str]:
 
 
 def _or(default: int, read: Callable[[], int]) -> int:
-    """`read()`, or `default` where damage outside the picture (EXIF, later frames) makes it raise anything."""
+    """`read()`, or `default` if damage outside the picture (EXIF, later frames) makes it raise any exception."""
     try:
         return read()
     except Exception:

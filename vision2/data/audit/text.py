@@ -1,11 +1,11 @@
-"""An audit's findings as sentences: the text a terminal shows, and the headings of the page."""
+"""An audit's findings as sentences: the text for the terminal, and the verdicts on the page."""
 
 from __future__ import annotations
 
 from vision2.data.audit.inspection import BAD_KINDS, KINDS, ODD_KINDS
 from vision2.data.remarks import remarks
 
-MUCH_CROPPED = 0.5  # a picture of 3 : 2 loses 49 %
+MUCH_CROPPED = 0.5  # a 3 : 2 picture loses 49 %
 SHOWN = 5  # paths per kind in the text; the JSON lists all
 
 
@@ -21,7 +21,7 @@ def verdicts(findings: dict) -> list[tuple[str, str]]:
     share, most = findings["share_left_out"], findings["max_bad_share"]
     if bad:
         listed = ", ".join(f"{count} {kind}" for kind, count in bad.items())
-        stop = f"; training stops: dataset.max_bad_share is {most:g}" if share > most else ""
+        stop = f"; training would stop, because dataset.max_bad_share={most:g} allows fewer" if share > most else ""
         said.append(("warning", f"Training leaves out {sum(bad.values())} files ({share:.2%}): {listed}{stop}."))
     if findings["split_problem"]:
         said.append(("warning", f"No split could be drawn: {findings['split_problem']}."))
@@ -42,7 +42,7 @@ def verdicts(findings: dict) -> list[tuple[str, str]]:
     said += remarks({**findings["notes"], "counts": findings["counts"]})
     said += [("note", sentence) for sentence in _notes(findings)]
     said.sort(key=lambda pair: pair[0] != "warning")
-    return said or [("ok", "Nothing found that could spoil a result.")]
+    return said or [("ok", "Nothing found that could invalidate a result.")]
 
 
 def _duplicates(findings: dict) -> dict[str, list[dict]]:
@@ -59,15 +59,16 @@ def _notes(findings: dict) -> list[str]:
         said.append(crop_sentence(findings))
     totals = [sum(part[name] for part in findings["counts"].values()) for name in findings["classes"]]
     if min(totals) * 3 < max(totals):
-        said.append(f"Classes are imbalanced, {min(totals)} to {max(totals)} images: see train.class_weights and sampler.")
+        remedy = "consider train.class_weights=balanced or train.sampler=balanced"
+        said.append(f"Classes are imbalanced ({min(totals)} to {max(totals)} images per class): {remedy}.")
     return said
 
 
 def crop_sentence(findings: dict) -> str:
-    """The share of pixels that the centre crop throws away, and the option that keeps them."""
+    """A sentence with the share of pixels that the centre crop discards, and the option that keeps them."""
     share = findings["share_cropped"]
-    remedy = "; dataset.resize=squash or pad shows whole pictures" if share else ""
-    return f"The centre crop of evaluation throws away {share:.0%} of the pixels{remedy}."
+    remedy = "; dataset.resize=squash or pad shows the whole picture" if share else ""
+    return f"The centre crop used in evaluation discards {share:.0%} of the pixels{remedy}."
 
 
 def text(findings: dict) -> str:
@@ -108,7 +109,7 @@ def _size_lines(findings: dict) -> list[str]:
     if sizes["smallest_px"] is None:
         return []
     most = max(step["images"] for step in sizes["histogram"])
-    head = "Shorter side: {smallest_px} px smallest, {median_px:g} median, {largest_px} largest".format(**sizes)
+    head = "Shorter side: smallest {smallest_px} px, median {median_px:g} px, largest {largest_px} px".format(**sizes)
     return [head, crop_sentence(findings)] + [
         f"  {step['px']:>13} px {step['images']:>8,} {'#' * round(40 * step['images'] / most)}"
         for step in sizes["histogram"]

@@ -1,1 +1,1 @@
-"""From pixels to what the network sees: crops, colours, mixing."""
+"""From stored pixels to network input: crops, colours, mixing."""

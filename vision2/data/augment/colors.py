@@ -1,10 +1,10 @@
-"""Colour jitter and RandAugment (Cubuk et al. 2019, arXiv 1909.13719) on whole batches, drawn for each image.
+"""Colour jitter and RandAugment (Cubuk et al. 2019, arXiv 1909.13719) on whole batches, with separate draws per image.
 
-Images are uint8 (B, H, W, 3), factors (B,) float. The arithmetic of colours is Pillow's (and so torchvision's): grey is the
-integer ITU-R 601 luma, a blend is rounded to uint8. All sums are over integers, so that an image comes out the same in a
-batch of any size. RandAugment has the fourteen operations, ranges and magnitude (9 of 30) of torchvision's, except that
-shears keep the centre in place and not the corner. torchvision draws once for a whole batch; here the images that drew the
-same operation are changed together.
+Images are uint8 (B, H, W, 3), factors (B,) float. The colour arithmetic is Pillow's (and so torchvision's): grey is the
+integer ITU-R 601 luma, and a blend is rounded to uint8. All sums are over integers, so the result for an image does not
+depend on the batch size. RandAugment has torchvision's fourteen operations, ranges and magnitude (9 of 30), except that
+shears keep the centre in place, not the corner. torchvision draws once for a whole batch; here the images that drew the
+same operation are processed together.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-MAGNITUDE = 9 / 30  # of the strongest
+MAGNITUDE = 9 / 30  # as a share of the maximum
 
 
 def brightness(images: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
-    """Blend with black: 0 is black, 1 the image, 2 twice as bright."""
+    """Blend with black: factor 0 gives black, 1 the image, 2 twice the brightness."""
     return blend(images, torch.zeros((), device=images.device), factors)
 
 
@@ -32,7 +32,7 @@ def contrast(images: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
 
 
 def saturation(images: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
-    """Blend with the image in grey."""
+    """Blend with the grey version of the image."""
     return blend(images, grey_of(images), factors)
 
 
@@ -43,14 +43,14 @@ def grey_of(images: torch.Tensor) -> torch.Tensor:
 
 
 def blend(images: torch.Tensor, other: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
-    """factor * images + (1 - factor) * other, cut off below 0 and above 255."""
+    """factor * images + (1 - factor) * other, clipped to [0, 255]."""
     factors = factors.to(torch.float32).view(-1, 1, 1, 1)
     mixed = images.float().mul_(factors).add_(other.float() * (1 - factors))
     return mixed.clamp_(0, 255).round_().to(torch.uint8)
 
 
 def color_jitter(images: torch.Tensor, draws: torch.Tensor, strength: float) -> torch.Tensor:
-    """Brightness, contrast, saturation in this order, each by a factor of 1 +- strength; `draws` (B, 3) in [0, 1)."""
+    """Change brightness, contrast and saturation in this order, by factors in 1 +- strength; `draws` (B, 3) in [0, 1)."""
     factors = 1 + strength * (2 * draws - 1)
     for index, change in enumerate((brightness, contrast, saturation)):
         images = change(images, factors[:, index])
@@ -58,13 +58,13 @@ def color_jitter(images: torch.Tensor, draws: torch.Tensor, strength: float) -> 
 
 
 def draw_operations(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(operation (B, n) index into `OPERATIONS`, sign (B, n) +-1) from (B, 2 n) uniforms."""
+    """Turn (B, 2 n) uniforms into (indices into `OPERATIONS` (B, n), signs +-1 (B, n))."""
     count = draws.shape[1] // 2
     return (draws[:, :count] * len(OPERATIONS)).astype(np.int64), np.where(draws[:, count:] < 0.5, -1.0, 1.0)
 
 
 def rand_augment(images: torch.Tensor, operations: np.ndarray, signs: np.ndarray) -> torch.Tensor:
-    """Apply column after column of `operations` (B, n) to uint8 (B, H, W, 3)."""
+    """Apply the columns of `operations` (B, n) one after another to uint8 (B, H, W, 3)."""
     images = images.clone()
     for chosen, sign in zip(operations.T, signs.T, strict=True):
         for index in np.unique(chosen):
@@ -76,7 +76,7 @@ def rand_augment(images: torch.Tensor, operations: np.ndarray, signs: np.ndarray
 
 
 def _affine(images: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
-    """Nearest neighbour, black outside; `matrix` (B, 6) maps output (x, y), from the centre, to input (x, y)."""
+    """Nearest-neighbour warp, black outside; `matrix` (B, 6) maps output (x, y), relative to the centre, to input (x, y)."""
     count, height, width = images.shape[:3]
     a, b, c, d, e, f = matrix.view(count, 6, 1, 1).unbind(1)
     y = (torch.arange(height, device=images.device) - (height - 1) / 2).view(1, -1, 1)
@@ -103,7 +103,7 @@ def _rotate(images: torch.Tensor, sign: torch.Tensor) -> torch.Tensor:
 
 
 def _sharpness(images: torch.Tensor, sign: torch.Tensor) -> torch.Tensor:
-    """Blend with the image smoothed by (1 1 1; 1 5 1; 1 1 1) / 13; the outermost pixels stay."""
+    """Blend with the image smoothed by (1 1 1; 1 5 1; 1 1 1) / 13; border pixels are unchanged."""
     if min(images.shape[1:3]) < 3:
         return images
     whole = images.to(torch.int32)
@@ -115,17 +115,17 @@ def _sharpness(images: torch.Tensor, sign: torch.Tensor) -> torch.Tensor:
 
 
 def _autocontrast(images: torch.Tensor, sign: torch.Tensor) -> torch.Tensor:
-    """Stretch each channel to 0..255; a channel of one value stays."""
+    """Stretch each channel to 0..255; a constant channel is unchanged."""
     low, high = (bound.float() for bound in (images.amin((1, 2), keepdim=True), images.amax((1, 2), keepdim=True)))
     stretched = (images.float() - low) * (255 / (high - low).clamp(min=1))
     return torch.where(high > low, stretched.clamp_(0, 255).to(torch.uint8), images)
 
 
 def _by_torchvision(name: str, *arguments: float) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """An operation of torchvision that treats each image of a batch by itself and has no sign."""
+    """A torchvision operation that processes each image of a batch independently and has no sign."""
 
     def operate(images: torch.Tensor, sign: torch.Tensor) -> torch.Tensor:
-        from torchvision.transforms.v2 import functional  # takes seconds, and only RandAugment needs it
+        from torchvision.transforms.v2 import functional  # takes seconds to import, and only RandAugment needs it
 
         return getattr(functional, name)(images.movedim(-1, 1), *arguments).movedim(1, -1)
 

@@ -13,7 +13,7 @@ from vision2.basics.preprocessing import Preprocessing
 CROP_TRIES = 10
 CROP_DRAWS = 2 * CROP_TRIES + 2
 MIRRORED_ALONE_PX = 64
-STRIP_ASPECT = 8  # longer : shorter side, from which the ends of a picture are cut off before it is resized
+STRIP_ASPECT = 8  # longer : shorter side above which the ends of a picture are cut off before resizing
 LOG_RATIO = math.log(4 / 3)  # aspect ratios from 3/4 to 4/3, as in Szegedy et al. 2015 (arXiv 1409.4842)
 
 
@@ -21,7 +21,7 @@ def random_resized_boxes(sizes: np.ndarray, draws: np.ndarray, scale_min: float)
     """(B, 4) int64 top, left, height, width of Inception's random resized crop, by torchvision's rules.
 
     `sizes` (B, 2) are heights and widths, `draws` (B, CROP_DRAWS) uniform numbers. The first of ten tries that fits into
-    the image is taken; if none does, the largest centred crop of an allowed aspect ratio.
+    the image is used; if none fits, the largest centred crop with an allowed aspect ratio.
     """
     height, width = sizes[:, :1].astype(np.float64), sizes[:, 1:].astype(np.float64)
     area = height * width * (scale_min + (1 - scale_min) * draws[:, :CROP_TRIES])
@@ -44,8 +44,8 @@ def resize(image: np.ndarray, height: int, width: int, interpolation: str = "bil
     """(height, width, 3) uint8 by antialiased interpolation; the same array when the size is already right."""
     if image.shape[:2] == (height, width):
         return image
-    # reshape and not [None]: torch recognises channels-last by the stride of the batch dimension; otherwise the resize
-    # works on planes and takes three times as long
+    # reshape, not [None]: torch recognises channels-last by the stride of the batch dimension; otherwise it resizes plane
+    # by plane and takes three times as long
     whole = np.ascontiguousarray(image).reshape(1, *image.shape)
     tensor = torch.from_numpy(whole).permute(0, 3, 1, 2)
     out = functional.interpolate(tensor, size=(height, width), mode=interpolation, antialias=True)
@@ -54,7 +54,7 @@ def resize(image: np.ndarray, height: int, width: int, interpolation: str = "bil
 
 def evaluation_view(image: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
     """(S, S, 3): the centre, after resizing the shorter side to `resize_px` (the longer one rounded down as in torchvision);
-    the whole picture where `preprocessing.resize` is squash or pad."""
+    the whole picture if `preprocessing.resize` is squash or pad."""
     size = preprocessing.image_size_px
     if preprocessing.resize != "crop":
         return whole_square(image, size, preprocessing)
@@ -69,7 +69,7 @@ def evaluation_view(image: np.ndarray, preprocessing: Preprocessing) -> np.ndarr
 
 
 def whole_square(image: np.ndarray, side: int, preprocessing: Preprocessing) -> np.ndarray:
-    """(side, side, 3) with the whole picture: squashed, or between two bars of the mean colour, which normalise to 0."""
+    """(side, side, 3) with the whole picture: squashed, or between two bars of the mean colour, which normalises to 0."""
     if preprocessing.resize == "squash":
         return resize(image, side, side, preprocessing.interpolation)
     height, width = image.shape[:2]
@@ -83,7 +83,7 @@ def whole_square(image: np.ndarray, side: int, preprocessing: Preprocessing) -> 
 
 
 def _without_far_ends(image: np.ndarray) -> np.ndarray:
-    """The middle of a strip, before it is enlarged: the centre crop shows no more of it, and 1 x 1,000 px would take 200 MB."""
+    """The middle of a strip: the centre crop shows no more, and enlarging all of a 1 x 1,000 px strip would take 200 MB."""
     height, width = image.shape[:2]
     most = STRIP_ASPECT * min(height, width)
     top, left = max(0, (height - most) // 2), max(0, (width - most) // 2)
@@ -91,14 +91,14 @@ def _without_far_ends(image: np.ndarray) -> np.ndarray:
 
 
 def centre_crop(image: np.ndarray | torch.Tensor, size: int) -> np.ndarray | torch.Tensor:
-    """The middle `size` x `size` of the two dimensions before the last."""
+    """The central `size` x `size` pixels; height and width are the two dimensions before the last."""
     height, width = image.shape[-3:-1]
     top, left = round((height - size) / 2), round((width - size) / 2)
     return image[..., top : top + size, left : left + size, :]
 
 
 def pad_crop(images: torch.Tensor, draws: np.ndarray, padding_px: int) -> torch.Tensor:
-    """(B, S, S, 3): padded with `padding_px` of black, then cropped to the old size at a position given by `draws` (B, 2)."""
+    """(B, S, S, 3): padded with `padding_px` black pixels, then cropped to the old size at the position `draws` (B, 2)."""
     if padding_px == 0:
         return images
     count, size = images.shape[:2]
@@ -113,7 +113,7 @@ def pad_crop(images: torch.Tensor, draws: np.ndarray, padding_px: int) -> torch.
 
 
 def resample(images: torch.Tensor, boxes: np.ndarray, size_px: int, interpolation: str = "bilinear") -> torch.Tensor:
-    """(B, T, T, 3): each box (top, left, height, width) of its image at `size_px`, the whole batch at once.
+    """(B, T, T, 3), T = `size_px`: one box (top, left, height, width) of each image, resized for the whole batch at once.
 
     Antialiased interpolation is separable, so cropping and resizing are two small matrix products per image: one for
     the rows and one for the columns. `boxes` is (B, 4), or (1, 4) when all images share one.
@@ -151,10 +151,10 @@ def _kernel(distance: torch.Tensor, interpolation: str) -> torch.Tensor:
 
 
 def flip(images: torch.Tensor, chosen: np.ndarray) -> torch.Tensor:
-    """(B, H, W, 3) with the images at `chosen` (B,) bool mirrored left to right, in place."""
+    """Mirror left to right, in place, the images where `chosen` (B,) bool is true."""
     rows = np.flatnonzero(chosen)
     if images.device.type == "cpu" and images.shape[1] >= MIRRORED_ALONE_PX:
-        for row in rows.tolist():  # torch mirrors one channels-last image ten times as fast as many
+        for row in rows.tolist():  # torch mirrors channels-last images ten times as fast one by one
             view = images[row : row + 1].permute(0, 3, 1, 2)
             view.copy_(view.flip(3))
         return images

@@ -1,4 +1,4 @@
-"""Changes of a batch after normalisation: erasing a rectangle of an image, mixing two images and their targets."""
+"""Augmentations applied after normalisation: erasing a rectangle of an image, mixing two images and their targets."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-ERASED_AREA = (0.02, 0.33)  # share of the image, and the aspect ratio below: Zhong et al. 2017, arXiv 1708.04896
+ERASED_AREA = (0.02, 0.33)  # share of the image; this and the aspect ratio from Zhong et al. 2017, arXiv 1708.04896
 ERASED_LOG_RATIO = math.log(3.3)
 ERASING_DRAWS = 5
 MIX_DRAWS = 3
 
 
 def erase(images: torch.Tensor, draws: np.ndarray, probability: float) -> torch.Tensor:
-    """Random erasing of normalised (B, 3, S, S) with 0, the mean colour; `draws` is (B, ERASING_DRAWS)."""
+    """Random erasing: fill a rectangle of normalised (B, 3, S, S) with 0, the mean colour; `draws` is (B, ERASING_DRAWS)."""
     size = images.shape[-1]
     area = size * size * (ERASED_AREA[0] + (ERASED_AREA[1] - ERASED_AREA[0]) * draws[:, 1])
     ratio = np.exp(ERASED_LOG_RATIO * (2 * draws[:, 2] - 1))
@@ -28,10 +28,10 @@ def erase(images: torch.Tensor, draws: np.ndarray, probability: float) -> torch.
 def mixup(
     images: torch.Tensor, labels: torch.Tensor, draws: np.ndarray, *, alpha: float, num_classes: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Blend each image with its neighbour, by a share from Beta(alpha, alpha); Zhang et al. 2017, arXiv 1710.09412.
+    """Blend each image with its neighbour, with a weight from Beta(alpha, alpha); Zhang et al. 2017, arXiv 1710.09412.
 
-    `draws` is (B, MIX_DRAWS). Targets become (B, K) shares. The neighbour is the next image of the batch, so that with
-    mixup and cutmix (and only with these) an image depends on the batch it is in.
+    `draws` is (B, MIX_DRAWS). Targets become (B, K) class shares. The neighbour is the next image of the batch, so with
+    mixup and cutmix (and only with these) an image depends on its batch.
     """
     share = _single(_beta(draws[:, 0], alpha), images)
     weights = share.view(-1, 1, 1, 1)
@@ -41,9 +41,9 @@ def mixup(
 def cutmix(
     images: torch.Tensor, labels: torch.Tensor, draws: np.ndarray, *, alpha: float, num_classes: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Paste a rectangle of the neighbour, its area from Beta(alpha, alpha); Yun et al. 2019, arXiv 1905.04899.
+    """Paste a rectangle of the neighbour, with its area from Beta(alpha, alpha); Yun et al. 2019, arXiv 1905.04899.
 
-    The rectangle may cross the border; the targets count the pixels actually pasted.
+    The rectangle may extend beyond the border; the targets count the pixels actually pasted.
     """
     size = images.shape[-1]
     half = np.sqrt(1 - _beta(draws[:, 0], alpha)) * size / 2
@@ -61,7 +61,7 @@ def _shared_targets(labels: torch.Tensor, share: torch.Tensor, num_classes: int)
 
 
 def _beta(draws: np.ndarray, alpha: float) -> np.ndarray:
-    """Uniform draws turned into Beta(alpha, alpha) by the inverse of its distribution function."""
+    """Map uniform draws to Beta(alpha, alpha) by its inverse distribution function."""
     from scipy.special import betaincinv
 
     return betaincinv(alpha, alpha, draws)
@@ -77,5 +77,5 @@ def _rectangles(top: np.ndarray, left: np.ndarray, height: np.ndarray, width: np
 
 
 def _single(values: np.ndarray, images: torch.Tensor) -> torch.Tensor:
-    """float32 on the device of the images; converted before the transfer, for devices without float64."""
+    """float32 on the device of the images; converted before the transfer because some devices lack float64."""
     return torch.from_numpy(values.astype(np.float32)).to(images.device)

@@ -1,4 +1,4 @@
-"""The augmentation in words, and whether mirroring may turn one class into another."""
+"""Describe the augmentation in words, and ask whether mirroring may turn one class into another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from vision2.data.files.part_names import folded
 from vision2.data.settings import AugmentConfig
 
-SIDES = (  # words for the two sides; a class of each is mirrored into the other
+SIDES = (  # words for the two sides: mirroring turns a class of one side into a class of the other
     ("left", "right"),
     ("izquierda", "derecha"),
     ("izquierdo", "derecho"),
@@ -25,7 +25,7 @@ DIGITS = frozenset("0123456789")
 
 
 def describe_augment(augment: AugmentConfig) -> str:
-    """`random_resized 0.35.., flip, mixup 0.2`; `none` without any."""
+    """The augmentation in words, such as `random_resized 0.35.., flip, mixup 0.2`, or `none`."""
     crops = {
         "none": None,
         "pad": f"pad {augment.crop_padding_px} px",
@@ -44,11 +44,11 @@ def describe_augment(augment: AugmentConfig) -> str:
 
 
 def flip_question(augment: AugmentConfig, classes: Sequence[str]) -> str | None:
-    """Asks whether mirroring is right where the names of the classes suggest that sides matter."""
+    """A question whether mirroring is valid if the class names suggest that left and right matter, else None."""
     why = _sides(classes) if augment.flip else None
     if why is None:
         return None
-    return f"is mirroring right here? The classes {why}: dataset.augment.flip=false turns it off"
+    return f"is mirroring valid here? The classes {why}; dataset.augment.flip=false turns it off"
 
 
 def _sides(classes: Sequence[str]) -> str | None:
@@ -59,7 +59,7 @@ def _sides(classes: Sequence[str]) -> str | None:
             return f"name sides ({pair[0]}, {pair[1]})"
     for pair in LETTERS:
         if names.issuperset(pair):
-            return f"are letters of which some are mirror images ({pair[0]}, {pair[1]})"
+            return f"include letters that are mirror images of each other ({pair[0]}, {pair[1]})"
     if len(names & DIGITS) > 1 and all(name.isdigit() for name in names):
         return "may be digits, and a mirrored 2 is not a 2"
     return None

@@ -1,6 +1,7 @@
-"""From stored pixels to the input of the network: the training view with its random changes, and the evaluation view.
+"""From stored pixels to the input of the network: the randomly augmented training view, and the evaluation view.
 
-Every random number is f(seed, epoch, sample), see `sampling.uniforms`. Up to normalisation images are uint8 (B, H, W, 3).
+Every random number depends only on seed, epoch and sample, see `sampling.uniforms`. Before normalisation, images are uint8
+(B, H, W, 3).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ CACHED_VALUES = 2**17  # half a megabyte of float32
 
 @dataclass(frozen=True)
 class View:
-    """How the images of a split are shown. `augment=None` is the evaluation view, which has nothing random."""
+    """How the images of a split become network input. `augment=None` is the evaluation view, which has no randomness."""
 
     preprocessing: Preprocessing
     augment: AugmentConfig | None
@@ -36,7 +37,7 @@ class View:
             for row, image in zip(batch, images, strict=True):
                 row[:] = crops.evaluation_view(image, self.preprocessing)
             return torch.from_numpy(batch)
-        if self.preprocessing.resize != "crop":  # then random parts of the square that evaluation shows, with room to crop
+        if self.preprocessing.resize != "crop":  # crop at random from the square that evaluation shows, in a larger size
             images = [crops.whole_square(image, self._square_px, self.preprocessing) for image in images]
         sizes = np.array([image.shape[:2] for image in images])
         boxes = crops.random_resized_boxes(sizes, self._crop_draws(epoch, samples), self.augment.crop_scale_min)
@@ -59,7 +60,7 @@ class View:
     def finish(
         self, images: torch.Tensor, labels: torch.Tensor, epoch: int, samples: np.ndarray
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(images (B, 3, S, S) float32 normalised, channels last; targets): everything done to whole batches."""
+        """Apply the steps that work on whole batches; return (normalised float32 (B, 3, S, S), channels last; targets)."""
         augment, device = self.augment, images.device
         if augment is None:
             return self.normalise(images), labels
@@ -95,7 +96,7 @@ class View:
         shift = (-mean / std).float().repeat(size).to(images.device)
         rows = images.reshape(count, size, size * 3)
         out = torch.empty(rows.shape, dtype=torch.float32, device=images.device)
-        # on a CPU in parts that stay in its cache between the three passes
+        # on a CPU, process parts that stay in its cache between the three passes
         step = max(1, CACHED_VALUES // rows[0].numel()) if images.device.type == "cpu" else count
         for start in range(0, count, step):
             part = slice(start, start + step)

@@ -1,6 +1,6 @@
-"""The one table of data sets: which there are, and what their settings may ask for.
+"""The table of data sets, and the checks of their settings.
 
-A new data set is a module here with `find`, a line in `DATASETS`, a file conf/dataset/NAME.yaml and a test.
+A new data set needs a module here with `find`, a line in `DATASETS`, a file conf/dataset/NAME.yaml and a test.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DatasetEntry:
-    """What is known about a data set without importing its module, `vision2.data.datasets.NAME`.
+    """Facts about a data set that are available without importing its module, `vision2.data.datasets.NAME`.
 
-    The module has `find(config) -> Collection`. `file_finder` names its function that finds image files and nothing
-    else, for the audit; None where the images are not files.
+    The module has `find(config) -> Collection`. `file_finder` names its function that finds only image files, for the
+    audit; it is None if the images are not files.
     """
 
     sources: tuple[str, ...] = ()  # archives that dataset.source may name
@@ -40,7 +40,7 @@ DATASETS = {
 
 
 def problems(config: DatasetConfig) -> list[str]:
-    """Settings that contradict each other or that this data set does not have; looks for no file."""
+    """Settings that contradict each other or that this data set does not have; no file is looked for."""
     name, entry, found = config.name, DATASETS[config.name], []
     if entry.needs_root and not config.root:
         place = "class folders, train/ val/ test/, a zip or tar, or a CSV list"
@@ -65,15 +65,15 @@ def problems(config: DatasetConfig) -> list[str]:
 
 
 def find_collection(config: DatasetConfig, *, files_only: bool = False) -> Collection:
-    """Labelled files, or images where these are embedded or small, before anything is decoded or split.
+    """Find the labelled files, or the images if they are embedded or small, before anything is decoded or split.
 
     Raises:
-        UserError: when the images are absent and may not or cannot be downloaded, or do not fit the data set; with
+        UserError: when the images are missing and may not or cannot be downloaded, or do not fit the data set; with
             `files_only`, as in the audit, also when they are not image files.
     """
     if found := problems(config):
         raise UserError(*found)
     finder = DATASETS[config.name].file_finder if files_only else "find"
     if finder is None:
-        raise UserError(f"dataset={config.name} is embedded in a library: there are no files to audit")
+        raise UserError(f"dataset={config.name} is embedded in a library and has no files to audit; use dataset=folder")
     return getattr(import_module(f"{__name__}.{config.name}"), finder)(config)

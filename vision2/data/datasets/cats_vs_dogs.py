@@ -1,4 +1,4 @@
-"""Cats and dogs in the usual layouts, or downloaded by name.
+"""Cats and dogs in the usual layouts, or downloaded from a named source.
 
 Layouts: the Microsoft/Kaggle archive (`PetImages/Cat/0.jpg`), Kaggle's flat `train/cat.0.jpg`, or class folders, with or
 without train/val/test above, in a folder or a zip; Oxford-IIIT Pet (Parkhi et al. 2012) with the species as the label.
@@ -38,7 +38,7 @@ OXFORD = mirrored(
 
 
 def find(config: DatasetConfig) -> Collection:
-    """Raises UserError when the images are absent and `dataset.source` names no archive, or it cannot be downloaded."""
+    """Find the images. Raises UserError if they are missing and `dataset.source` names no archive that can be downloaded."""
     if config.source == "oxford_pet":
         folder = download_folder(config) / "oxford-iiit-pet"
         if not (folder / "images").is_dir() or not (folder / "annotations").is_dir():
@@ -54,12 +54,12 @@ def find(config: DatasetConfig) -> Collection:
 
 def _obtain(config: DatasetConfig, published: Sequence[Published], folder: Path) -> None:
     archives = "dataset.source=microsoft (787 MiB) or oxford_pet (774 MiB)"
-    remedy = f"give dataset.root=FOLDER_OR_ZIP, or dataset.download=true with {archives}"
+    remedy = f"set dataset.root=FOLDER_OR_ZIP, or dataset.download=true with {archives}"
     obtain(config, published, folder, allowed=config.download and config.source is not None, remedy=remedy)
 
 
 def read_cats_and_dogs(root: str | Path, config: DatasetConfig | None = None) -> Collection:
-    """The class comes from the nearest folder called cat or dog, else from the file's name; other files are counted.
+    """Take the class from the nearest folder called cat or dog, else from the file's name; other files are counted.
 
     Raises:
         UserError: when no cat or no dog is found.
@@ -118,7 +118,7 @@ def _part_of(name: str) -> str:
 
 
 def _read_oxford_pet(folder: Path) -> Collection:
-    """Official test split; validation is drawn from its trainval part. A list's line: name, breed, species (1 = cat)."""
+    """Use the official test split; validation is drawn from trainval. Lines of a list hold name, breed, species (1 = cat)."""
     present = {entry.id for entry in list_images(folder / "images")}
     files, labels, parts = [], [], []
     for listed, part in (("trainval", "train"), ("test", "test")):

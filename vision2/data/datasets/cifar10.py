@@ -27,10 +27,10 @@ ARCHIVE = Published(
 
 
 def find(config: DatasetConfig) -> Collection:
-    """50,000 images to train (and validate) on and 10,000 to test; in memory from the official files.
+    """50,000 images for training and validation and 10,000 for testing; the official files are read into memory.
 
     Raises:
-        UserError: when neither form is there and it may not or cannot be downloaded.
+        UserError: when neither form is present and the archive may not or cannot be downloaded.
     """
     place = download_folder(config)
     if _is_export(place):
@@ -49,8 +49,8 @@ def find_files(config: DatasetConfig) -> Collection:
     place = download_folder(config)
     if not _is_export(place):
         raise UserError(
-            f"dataset=cifar10: no image files found (looked for train/ and test/ in {place}); the six official files"
-            " hold all images in six, cannot be audited"
+            f"dataset=cifar10: no image files found (looked for train/ and test/ in {place}); set dataset.root to an export"
+            " with these folders, because the six official files cannot be audited"
         )
     return _list_export(place)
 
@@ -62,14 +62,14 @@ def _is_export(place: Path) -> bool:
 def _download(place: Path, config: DatasetConfig) -> None:
     archive = place / ARCHIVE.name
     others = [path for path in place.glob("[!.]*") if not path.name.startswith(ARCHIVE.name)]
-    if config.root is not None and others:  # a folder of the user's: a download would end up among their files
+    if config.root is not None and others:  # a download would end up among the user's files
         raise UserError(
             f"dataset=cifar10: {place} holds other files and no CIFAR-10 (train/ and test/, or cifar-10-batches-py/):"
             " use dataset=folder for your own images, or leave dataset.root out to download"
         )
     remedy = (
-        "give the folder of cifar-10-batches-py/, or of train/ and test/, as dataset.root=FOLDER, or "
-        "dataset.download=true (163 MiB)"
+        "if you have cifar-10-batches-py/, or train/ and test/, set dataset.root=FOLDER to the folder that holds them; "
+        "otherwise set dataset.download=true (163 MiB)"
     )
     obtain(config, [ARCHIVE], place, allowed=config.download or archive.exists(), remedy=remedy)
 
@@ -118,5 +118,5 @@ def _list_export(place: Path) -> Collection:
     present = set(zip(parts, labels, strict=True))
     short = [f"{part}/{name}" for part in ("train", "test") for name in CLASSES if (part, name) not in present]
     if short:
-        raise UserError(f"dataset=cifar10: no images in {', '.join(short)} below {place}: unpack the export again")
+        raise UserError(f"dataset=cifar10: no images in {', '.join(short)} below {place}: copy or unpack the export again")
     return replace(collection, size_px=SIZE_PX)

@@ -15,7 +15,7 @@ SIZE_PX = 32  # enlarged once from 8 px, so that networks which halve the image 
 
 
 def find(config: DatasetConfig) -> Collection:
-    """The digits in memory as RGB images, 0..255, without a split of their own.
+    """The digits in memory as RGB images, 0..255, without predefined splits.
 
     Source: the test part of Alpaydin & Kaynak, Optical Recognition of Handwritten Digits, UCI 1998.
     """

@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 
 def find(config: DatasetConfig) -> Collection:
-    """Raises UserError for whatever `read_layout` refuses."""
+    """Read the images at `config.root`. Raises UserError as `read_layout` does."""
     return read_layout(config.root, config)

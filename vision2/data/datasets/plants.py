@@ -1,4 +1,4 @@
-"""Plants: Oxford Flowers-102 (Nilsback & Zisserman 2008) by default, or any tree of class folders of yours."""
+"""Plants: Oxford Flowers-102 (Nilsback & Zisserman 2008) by default, or your own tree of class folders."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ PARTS_OF_FLOWERS = {"trnid": "train", "valid": "val", "tstid": "test"}
 
 
 def find(config: DatasetConfig) -> Collection:
-    """Your folder when `dataset.root` is one of class folders, else Flowers-102 with its official splits.
+    """Your own images if `dataset.root` holds class folders, else Flowers-102 with its official splits.
 
     Raises:
-        UserError: when it is absent and may not or cannot be downloaded.
+        UserError: when Flowers-102 is missing and may not or cannot be downloaded.
     """
     place = download_folder(config)
     flowers = place / "flowers-102"
     if config.root is not None and config.source is None and not flowers.is_dir():
         return read_layout(place, config)
     if not all((flowers / name).exists() for name in ("jpg", "imagelabels.mat", "setid.mat")):
-        remedy = "give dataset.root=FOLDER of class folders, or dataset.download=true (Flowers-102, 329 MiB)"
+        remedy = "set dataset.root=FOLDER to a folder of class folders, or dataset.download=true (Flowers-102, 329 MiB)"
         obtain(config, FLOWERS, flowers, allowed=config.download, remedy=remedy)
     return _read_flowers(flowers)
 

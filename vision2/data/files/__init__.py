@@ -1,1 +1,1 @@
-"""Files as people have them: listing, layouts, archives, downloads, decoding."""
+"""Image files as users have them: listing, layouts, archives, downloads, decoding."""

@@ -1,4 +1,4 @@
-"""Unpacking archives safely: nothing outside the target folder, no links, no bombs, all of it or nothing."""
+"""Unpack archives safely: nothing outside the target folder, no links, no bombs, and either everything or nothing."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ CHUNK_BYTES = 1 << 20
 MOST_FILES = 2_000_000
 MOST_RATIO = 50  # unpacked : packed; photographs reach 1.1, lists 10, bombs 1,000 and more
 FREE_RATIO_BYTES = 64 << 20  # up to this size any ratio is accepted
+BY_HAND = "unpack it yourself if you trust it, and give the folder as dataset.root"
 
 
 def unpack(archive: Path, folder: Path) -> Path:
@@ -39,18 +40,19 @@ def unpack(archive: Path, folder: Path) -> Path:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 written += _copy(stream, target, most - written, archive)
                 if number >= MOST_FILES:
-                    raise UserError(f"{archive} holds more than {MOST_FILES} files: that does not look like a data set")
+                    raise UserError(f"{archive} holds more than {MOST_FILES} files, too many for a data set: {BY_HAND}")
         except (zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError, RuntimeError) as error:
             raise UserError(f"{archive} is damaged ({error}): delete it and download it again") from error
         except OSError as error:
-            raise UserError(f"cannot unpack {archive} into {folder}: {error.strerror or error}") from error
+            reason = error.strerror or error
+            raise UserError(f"cannot unpack {archive} into {folder}: {reason}; check its free space and permissions") from error
         for entry in sorted(place.iterdir()):
             _put(entry, folder / entry.name)
     return folder
 
 
 def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """(name, content) of every visible file. Raises UserError for a member that is neither a file nor a folder."""
+    """Yield (name, content) of every visible file. Raises UserError for a member that is neither a file nor a folder."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
             for info in packed.infolist():
@@ -81,13 +83,15 @@ def _safe_parts(archive: Path, name: str) -> tuple[str, ...]:
 
 
 def _copy(stream: IO[bytes], target: Path, most: int, archive: Path) -> int:
-    """Copy and return the bytes written, counted as they come: the sizes that an archive states may be false."""
+    """Copy and return the number of bytes written, counted here because the sizes stated in an archive may be false."""
     written = 0
     with target.open("xb") as out:
         while chunk := stream.read(CHUNK_BYTES):
             written += len(chunk)
             if written > most:
-                raise UserError(f"{archive} unpacks to over {MOST_RATIO} times its size: it looks like a decompression bomb")
+                raise UserError(
+                    f"{archive} unpacks to over {MOST_RATIO} times its size and looks like a decompression bomb: {BY_HAND}"
+                )
             out.write(chunk)
     return written
 
@@ -102,4 +106,4 @@ def _put(source: Path, target: Path) -> None:
 
 
 def _refusal(archive: Path, name: str, why: str) -> UserError:
-    return UserError(f"{archive} holds '{name}', which {why}: unpack it yourself if you trust it, and give dataset.root")
+    return UserError(f"{archive} holds '{name}', which {why}: {BY_HAND}")

@@ -1,4 +1,4 @@
-"""Images listed in a CSV file: a path, a label and perhaps a split in each row."""
+"""Images listed in a CSV file: a path, a label and optionally a split in each row."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from vision2.data.files.part_names import part_of
 if TYPE_CHECKING:
     from vision2.data.settings import DatasetConfig
 
-ENDINGS = (".csv", ".tsv", ".txt", ".lst")
-DELIMITERS = (",", ";", "\t", "|")  # of spreadsheets, depending on the country; a space where none of these occurs
-COLUMNS = {  # header names that need no option, the first one found counts
+EXTENSIONS = (".csv", ".tsv", ".txt", ".lst")
+DELIMITERS = (",", ";", "\t", "|")  # spreadsheets write one or another by country; a space if none of these occurs
+COLUMNS = {  # header names that need no option; the first one found is used
     "path": "path file filename file_name filepath file_path image image_path image_name img img_path ruta archivo imagen",
     "label": "label class class_name classname category target species etiqueta clase categoria",
     "split": "split part subset particion",
 }
-SEPARATORS = re.compile(r"[,;|]")  # of several labels in one cell
+SEPARATORS = re.compile(r"[,;|]")  # between several labels in one cell
 PROBLEMS_SHOWN = 10
 
 
 def read_csv(path: Path, config: DatasetConfig) -> Collection:
-    """The collection that a list with a header line names; paths are relative to the list's folder, or absolute.
+    """Read the collection from a list with a header line; paths are relative to the list's folder, or absolute.
 
     Raises:
-        UserError: with the line, column or file, for whatever is wrong in it; for several labels of one image.
+        UserError: naming the line, column or file that is wrong; also when an image has several labels.
     """
     header, rows = _read_rows(path)
     columns = _find_columns(path, header, rows, config)
@@ -42,7 +42,8 @@ def read_csv(path: Path, config: DatasetConfig) -> Collection:
         cells = {what: row[column].strip() for what, column in columns.items()}
         part = part_of(cells["split"]) if "split" in cells else ""
         if not cells["path"] or not cells["label"] or part is None:
-            problems.append(f"{path.name} line {line}: needs a path, a label" + " and a split of train, val or test")
+            needs = "a path, a label and a split (train, val or test)" if "split" in columns else "a path and a label"
+            problems.append(f"{path.name} line {line}: needs {needs}")
             continue
         names.append(cells["path"])
         labels.append(cells["label"])
@@ -52,7 +53,7 @@ def read_csv(path: Path, config: DatasetConfig) -> Collection:
     problems += _file_problems(path, files)
     if problems:
         raise UserError(*problems[:PROBLEMS_SHOWN])
-    if all(re.fullmatch(r"\d+\.0", label) for label in labels):  # numbers that a spreadsheet has made fractions
+    if all(re.fullmatch(r"\d+\.0", label) for label in labels):  # a spreadsheet wrote 10 as 10.0
         labels = [label.removesuffix(".0") for label in labels]
     order = sorted(range(len(files)), key=lambda index: files[index].id)
     files, labels, parts = ([column[index] for index in order] for column in (files, labels, parts))
@@ -60,7 +61,7 @@ def read_csv(path: Path, config: DatasetConfig) -> Collection:
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The header in lower case and (line, cells) of each row, padded to the header's length."""
+    """The header, and (line, cells) of each row, padded to the header's length."""
     try:
         text = path.read_text(encoding="utf-8-sig")
         first = text.partition("\n")[0]
@@ -74,8 +75,8 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         )
         rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        hint = "; save it as UTF-8" if isinstance(error, UnicodeDecodeError) else ""
-        raise UserError(f"cannot read the list {path}: {error}{hint}") from error
+        remedy = "save it as UTF-8" if isinstance(error, UnicodeDecodeError) else "check its permissions and save it as CSV"
+        raise UserError(f"cannot read the list {path}: {error}; {remedy}") from error
     if not rows:
         return [], []
     header = [cell.strip() for cell in rows[0][1]]
@@ -83,36 +84,36 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 
 def _find_columns(path: Path, header: list[str], rows: list, config: DatasetConfig) -> dict[str, int]:
-    """{path, label and perhaps split: position}, by the options or by the usual names."""
+    """{path, label and, if present, split: column position}, from the options or the usual names."""
     lower, found = [name.lower() for name in header], {}
     given = {"path": config.csv_path_column, "label": config.csv_label_column, "split": config.csv_split_column}
     for what, usual in COLUMNS.items():
         wanted = given[what]
         if wanted is not None and wanted.lower() not in lower:
-            raise UserError(f"dataset.csv_{what}_column={wanted}: {path} has no column of that name{suggest(wanted, header)}")
+            raise UserError(f"dataset.csv_{what}_column={wanted}: {path} has no column with that name{suggest(wanted, header)}")
         names = [wanted.lower()] if wanted is not None else usual.split()
         if name := next((name for name in names if name in lower), None):
             found[what] = lower.index(name)
-    if "path" in found and "label" not in found and _are_shares([row for _, row in rows], found["path"], len(header)):
+    if "path" in found and "label" not in found and _are_indicators([row for _, row in rows], found["path"], len(header)):
         raise UserError(
             f"{path} has a column of 0 and 1 for each class, as for multi-label classification, which is not supported: "
-            "give one column 'label' with one class per image"
+            "use one column 'label' with one class per image"
         )
     if not rows or not {"path", "label"} <= found.keys():
         raise UserError(
-            f"the list {path} needs the first line 'path,label' or 'path,label,split', and an image per line below; "
-            "name other columns with dataset.csv_path_column and dataset.csv_label_column"
+            f"the list {path} needs a first line 'path,label' or 'path,label,split' and one image per line below it; for "
+            "other column names, set dataset.csv_path_column and dataset.csv_label_column"
         )
     return found
 
 
-def _are_shares(rows: list[list[str]], path_column: int, width: int) -> bool:
+def _are_indicators(rows: list[list[str]], path_column: int, width: int) -> bool:
     cells = {row[column].strip() for row in rows for column in range(width) if column != path_column}
     return width > 2 and cells == {"0", "1"}
 
 
 def _files(folder: Path, names: list[str]) -> list[FileEntry]:
-    """With ids below the list's folder, or below the deepest folder that holds all where some lie outside."""
+    """Entries with ids relative to the list's folder or, if some files are outside it, to their deepest common folder."""
     places = [_place(folder, name) for name in names]
     base = folder.absolute()
     absolute = [os.path.normpath(place.absolute()) for place in places]
@@ -132,15 +133,18 @@ def _file_problems(path: Path, files: list[FileEntry]) -> list[str]:
     problems = []
     missing = [entry.id for entry in files if not entry.path.is_file()]
     if missing:
-        problems.append(f"{len(missing)} of the files listed in {path.name} do not exist below {path.parent}: {missing[0]}")
+        problems.append(
+            f"{len(missing)} of the files listed in {path.name} do not exist, e.g. {missing[0]}; "
+            f"paths must be absolute or relative to {path.parent}"
+        )
     twice = [name for name, times in Counter(entry.id for entry in files).items() if times > 1]
     if twice:
-        problems.append(f"{path.name} lists {len(twice)} files more than once, e.g. {twice[0]}")
+        problems.append(f"{path.name} lists {len(twice)} files more than once, e.g. {twice[0]}; keep one line for each")
     return problems
 
 
 def _refuse_several_labels(path: Path, names: list[str], labels: list[str]) -> None:
-    """Raises UserError for images with more than one label: two rows of one file, a list, or `cat|dog` in a cell."""
+    """Raise UserError for images with more than one label: two rows for one file, a list, or `cat|dog` in a cell."""
     by_name = defaultdict(set)
     for name, label in zip(names, labels, strict=True):
         by_name[name].add(label)

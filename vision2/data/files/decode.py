@@ -1,10 +1,10 @@
-"""From image files to uint8 RGB, by the same rules in training, audit and prediction.
+"""Decode image files to uint8 RGB, by the same rules in training, audit and prediction.
 
 - transparency is blended with white; palettes are resolved; grey is copied to three channels
-- 16 bits are rescaled to 8 (v * 255 / 65535); where no value is above 4095 they are 12 bits of a camera or scanner
-  (v * 255 / 4095); floating point is taken as [0, 1] if no value is larger, else as 0..255
-- CMYK and Lab are converted by the embedded colour profile if there is one, else by Pillow's rules
-- the EXIF orientation is applied; of an animation the first frame is used
+- 16-bit values v are rescaled to 8 bits (v * 255 / 65535); if no value is above 4095, they are treated as 12-bit data
+  from a camera or scanner (v * 255 / 4095); floating-point values are read as [0, 1] if none is larger, else as 0..255
+- CMYK and Lab are converted with the embedded colour profile if there is one, else by Pillow's rules
+- the EXIF orientation is applied; only the first frame of an animation is used
 - a truncated file is an error, never a half-grey picture
 """
 
@@ -22,9 +22,9 @@ from vision2.data.files.formats import HEAD_BYTES, format_of, missing_decoder, p
 if TYPE_CHECKING:
     from vision2.data.files.listing import FileEntry
 
-MAX_PIXELS = 89_478_485  # Pillow's own limit: a larger image is a decompression bomb, or a scan of no use for training
+MAX_PIXELS = 89_478_485  # Pillow's own limit: a larger image is a decompression bomb, or a scan too large for training
 ORIENTATION_TAG = 0x0112
-TURNS = {  # by the value of the orientation tag
+TURNS = {  # by value of the orientation tag
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -33,11 +33,11 @@ TURNS = {  # by the value of the orientation tag
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# What Pillow warns about (a damaged EXIF block, a palette with transparency) is handled here; set once for all threads.
+# What Pillow warns about (damaged EXIF, a palette with transparency) is handled here; set once, because all threads share it.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-MOST_ASPECT = 1000  # longer : shorter side; beyond it is a line and no picture
-MOST_OF_16_BITS, MOST_OF_12_BITS = 65_535, 4095
-DRAFT_GAP = 2  # a large JPEG is decoded at a reduced size, at least twice the wanted one
+MOST_ASPECT = 1000  # longer : shorter side; anything beyond is a line, not a picture
+WHITE_16_BIT, WHITE_12_BIT = 65_535, 4095
+DRAFT_GAP = 2  # a large JPEG is decoded at a reduced size, at least twice the requested one
 
 
 class BadImage(Exception):
@@ -45,7 +45,7 @@ class BadImage(Exception):
 
 
 def decode_entry(entry: FileEntry, shorter_side_px: int | None = None) -> np.ndarray:
-    """`decode_image` of a file. Raises BadImage, also for one that cannot be read."""
+    """Decode a file with `decode_image`. Raises BadImage also for a file that cannot be read."""
     try:
         data = entry.read_bytes()
     except OSError as error:
@@ -54,10 +54,10 @@ def decode_entry(entry: FileEntry, shorter_side_px: int | None = None) -> np.nda
 
 
 def decode_image(data: bytes, *, shorter_side_px: int | None = None) -> np.ndarray:
-    """(H, W, 3) uint8, upright.
+    """Decode to (H, W, 3) uint8, upright.
 
     Args:
-        shorter_side_px: scale down to this shorter side, aspect kept; smaller images stay as they are. Large JPEGs are
+        shorter_side_px: scale down to this shorter side, aspect kept; smaller images are not enlarged. Large JPEGs are
             then decoded at a reduced size, which is much faster and looks the same after scaling.
 
     Raises:
@@ -106,7 +106,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _through_profile(image: Image.Image) -> Image.Image:
-    """Lab without a profile is taken as D50; a damaged CMYK profile is ignored."""
+    """Convert to sRGB; Lab without a profile is treated as D50, and a damaged CMYK profile is ignored."""
     embedded = image.info.get("icc_profile")
     try:
         if embedded:
@@ -128,18 +128,18 @@ def _eight_bit(image: Image.Image) -> Image.Image:
         values = np.nan_to_num(values)
         scale = 255.0 if values.max(initial=0.0) <= 1 else 1.0
     else:
-        scale = 255 / most_of(values)
+        scale = 255 / white_value(values)
     grey = np.clip(np.rint(values * scale), 0, 255).astype(np.uint8)
     return Image.fromarray(grey).convert("RGB")
 
 
-def most_of(values: np.ndarray) -> int:
-    """The value that is white in an image stored in 16 bits or more."""
-    return MOST_OF_12_BITS if values.max(initial=0) <= MOST_OF_12_BITS else MOST_OF_16_BITS
+def white_value(values: np.ndarray) -> int:
+    """The value that represents white in an image stored in 16 bits or more."""
+    return WHITE_12_BIT if values.max(initial=0) <= WHITE_12_BIT else WHITE_16_BIT
 
 
 def _scaled(image: Image.Image, shorter_side_px: int | None) -> Image.Image:
-    """Bilinear with antialias, the longer side rounded down, as in torchvision's Resize."""
+    """Resize with antialiased bilinear interpolation, the longer side rounded down, as in torchvision's Resize."""
     short, long = sorted(image.size)
     if shorter_side_px is None or short <= shorter_side_px:
         return image
@@ -149,7 +149,7 @@ def _scaled(image: Image.Image, shorter_side_px: int | None) -> Image.Image:
 
 
 def _upright(rgb: Image.Image, original: Image.Image) -> Image.Image:
-    """Turned by the original's EXIF orientation; a damaged EXIF block is ignored."""
+    """Rotate by the original's EXIF orientation; a damaged EXIF block is ignored."""
     try:
         turn = TURNS.get(original.getexif().get(ORIENTATION_TAG))
     except Exception:

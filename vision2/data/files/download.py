@@ -1,4 +1,4 @@
-"""Downloading published files: several addresses, interrupted downloads resumed, content checked before it gets its name."""
+"""Download published files: try several addresses, resume interrupted downloads, check the content before the final rename."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from vision2.data.settings import DatasetConfig
 
 CHUNK_BYTES = 1 << 20
-ATTEMPTS = 3  # per address; each resumes where the last one ended
+ATTEMPTS = 3  # per address; each resumes where the previous one ended
 TIMEOUT_S = 30
-SLACK = 1.5  # a new edition may be this much larger than the known size; reading stops beyond
+OTHER_DISK = "set dataset.cache_dir (or dataset.root, if you use it) to a folder on another disk"
+SLACK = 1.5  # a new edition may be up to this many times the known size; the download stops beyond it
 
 
 @dataclass(frozen=True)
@@ -43,15 +44,15 @@ class Published:
 
 
 def mirrored(addresses: Sequence[str], *files: tuple[str, int, str]) -> tuple[Published, ...]:
-    """Files (name, size in bytes, md5) that each of the folders at `addresses` holds."""
+    """Published files (name, size in bytes, md5) that are available below each of `addresses`."""
     return tuple(Published(name, tuple(f"{address}/{name}" for address in addresses), size, md5) for name, size, md5 in files)
 
 
 def download_folder(config: DatasetConfig) -> Path:
-    """Where this data set is downloaded to: `dataset.root` when given, else the cache.
+    """The folder this data set is downloaded to: `dataset.root` if set, else one in the cache.
 
     Raises:
-        UserError: for a root that does not exist; a typing slip must not start a download.
+        UserError: for a root that does not exist, because a typo must not start a download.
     """
     if config.root is None:
         return cache_root(config.cache_dir) / "downloads" / config.name
@@ -62,7 +63,7 @@ def obtain(config: DatasetConfig, published: Sequence[Published], folder: Path, 
     """Download the files that `folder` lacks and unpack the tar archives among them.
 
     Raises:
-        UserError: unless `allowed`, with the `remedy`: what to type instead; see also `fetch` and `unpack`.
+        UserError: unless `allowed`, with `remedy` (what to type instead); see also `fetch` and `unpack`.
     """
     if not allowed:
         names = ", ".join(file.name for file in published)
@@ -73,16 +74,16 @@ def obtain(config: DatasetConfig, published: Sequence[Published], folder: Path, 
             unpack(path, folder)
 
 
-class BrokenOff(Exception):
-    """The connection ended early or failed: worth another attempt, and the part received so far is kept."""
+class Interrupted(Exception):
+    """The connection failed or ended early: it is worth another attempt, and the part received so far is kept."""
 
 
 class WrongFile(Exception):
-    """What was received is not the published file: the part received so far is worthless."""
+    """The content received is not the published file, so the part received so far is deleted."""
 
 
 def fetch(published: Published, folder: Path) -> Path:
-    """The file in `folder`, downloaded unless it is already there. It gets its name only once its content is checked.
+    """Return the file in `folder`, downloading it if it is missing. It gets its name only after its content is checked.
 
     Raises:
         UserError: when no address gives the right file, with the reason for each; when the disk is full.
@@ -91,7 +92,7 @@ def fetch(published: Published, folder: Path) -> Path:
     reasons = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f".{published.name}.lock", fallback_to_soft=False):  # two would write into the same part
+        with FileLock(folder / f".{published.name}.lock", fallback_to_soft=False):  # two processes would write the same part
             if target.exists() and _is_right(target, published):
                 return target
             _refuse_full_disk(published, folder, part)
@@ -101,18 +102,17 @@ def fetch(published: Published, folder: Path) -> Path:
                     return part.replace(target)
                 reasons.append(f"{address}: {reason}")
     except OSError as error:
-        reason = error.strerror or error
-        raise UserError(f"cannot write {part}: {reason}; free some space, or set dataset.cache_dir to another disk") from error
+        raise UserError(f"cannot write {part}: {error.strerror or error}; free some space, or {OTHER_DISK}") from error
     raise UserError(
-        f"could not download {published.name} ({'; '.join(reasons)}); fetch it by hand into {folder}, "
-        "or give dataset.root=PLACE where the images are"
+        f"could not download {published.name} ({'; '.join(reasons)}); download it by hand into {folder}, "
+        "or set dataset.root=PLACE to where the images are"
     )
 
 
 def _fetch_from(address: str, part: Path, published: Published) -> str | None:
-    """Why this address failed, or None when `part` is now the right file."""
+    """Return why this address failed, or None if `part` is now the right file."""
     if part.exists() and published.md5 and _is_right(part, published):
-        return None  # killed between the last byte and the new name
+        return None  # the process was killed between the last byte and the rename
     reason = ""
     for _ in range(ATTEMPTS):
         resumed = part.exists()
@@ -120,22 +120,23 @@ def _fetch_from(address: str, part: Path, published: Published) -> str | None:
             _continue_download(address, part, published)
             if _is_right(part, published):
                 return None
-            raise WrongFile(f"the downloaded file is not the published one ({'md5' if published.md5 else 'zip index'} differs)")
+            problem = "its md5 differs" if published.md5 else "it has no zip index"
+            raise WrongFile(f"the downloaded file is not the published one ({problem})")
         except WrongFile as error:
             part.unlink(missing_ok=True)
             reason = str(error)
-            if not resumed:  # otherwise the part from an earlier attempt may have been the wrong one
+            if not resumed:  # otherwise the part left by an earlier attempt may have been wrong
                 return reason
-        except BrokenOff as error:
+        except Interrupted as error:
             reason = str(error)
     return reason
 
 
 def _continue_download(address: str, part: Path, published: Published) -> None:
-    """Append what is missing to `part`.
+    """Append the missing bytes to `part`.
 
     Raises:
-        BrokenOff: for network errors and an early end.
+        Interrupted: for network errors and connections that end early.
         WrongFile: when the server does not have the file, or offers one that is too large.
     """
     have = part.stat().st_size if part.exists() else 0
@@ -143,32 +144,32 @@ def _continue_download(address: str, part: Path, published: Published) -> None:
     if have:
         request.add_header("Range", f"bytes={have}-")
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-            if answer.status != 206 or not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+            if response.status != 206 or not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
                 have = 0  # the server sends the whole file again
-            promised = answer.headers.get("Content-Length", "")
+            promised = response.headers.get("Content-Length", "")
             total = have + int(promised) if promised.isdigit() else None
             if total is not None and total > published.most_bytes:
                 raise WrongFile(f"the server offers {total} bytes, expected {published.size_bytes}")
-            have = _append(answer, part, have, total, published.most_bytes)
+            have = _append(response, part, have, total, published.most_bytes)
     except urllib.error.HTTPError as error:
         if error.code == 416:  # the part is as long as the server's file, or longer: start over
             part.unlink(missing_ok=True)
-            raise BrokenOff("the partial file from an earlier attempt does not match") from error
-        raise (BrokenOff if error.code >= 500 else WrongFile)(f"HTTP {error.code} {error.reason}") from error
+            raise Interrupted("the partial file from an earlier attempt does not match") from error
+        raise (Interrupted if error.code >= 500 else WrongFile)(f"HTTP {error.code} {error.reason}") from error
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
-        raise BrokenOff(str(getattr(error, "reason", None) or error)) from error
+        raise Interrupted(str(getattr(error, "reason", None) or error)) from error
     if total is not None and have < total:
-        raise BrokenOff(f"the connection ended after {have} of {total} bytes")
+        raise Interrupted(f"the connection ended after {have} of {total} bytes")
 
 
-def _append(answer, part: Path, have: int, total: int | None, most: int) -> int:
-    """Copy `answer` behind the first `have` bytes of `part`; returns the new length."""
+def _append(response, part: Path, have: int, total: int | None, most: int) -> int:
+    """Copy `response` after the first `have` bytes of `part` and return the new length."""
     from tqdm import tqdm
 
     options = {"unit": "B", "unit_scale": True, "leave": False, "disable": None}
     with tqdm(total=total, initial=have, desc=part.stem, **options) as bar, part.open("ab" if have else "wb") as stream:
-        while chunk := answer.read(CHUNK_BYTES):
+        while chunk := response.read(CHUNK_BYTES):
             have += len(chunk)
             if have > most:
                 raise WrongFile(f"larger than the {most} bytes allowed")
@@ -178,7 +179,7 @@ def _append(answer, part: Path, have: int, total: int | None, most: int) -> int:
 
 
 def _is_right(path: Path, published: Published) -> bool:
-    """By the published checksum; without one, a zip must at least have its index at its end."""
+    """Check the published checksum; without one, a zip must at least have its index at the end."""
     if published.md5 is None:
         return not published.name.endswith(".zip") or zipfile.is_zipfile(path)
     with path.open("rb") as stream:
@@ -191,5 +192,5 @@ def _refuse_full_disk(published: Published, folder: Path, part: Path) -> None:
     if free < missing:
         raise UserError(
             f"{published.name} needs {missing >> 20} MiB more, but the disk of {folder} has {free >> 20} MiB free; "
-            "set dataset.cache_dir to a folder on another disk"
+            f"free some space, or {OTHER_DISK}"
         )

@@ -1,4 +1,4 @@
-"""Which files are images. The first bytes decide, not the name: people rename files, and cameras leave endings out."""
+"""Which files are images. The first bytes decide, not the name: people rename files, and some files have no extension."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ HEAD_BYTES = 32  # enough for every signature below
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of image. `signature` matches the first bytes; `pillow` are Pillow's names for it, the decoder's first."""
+    """An image format. `signature` matches the first bytes; `pillow` are Pillow's names for it, the decoder's first."""
 
     name: str
-    endings: tuple[str, ...]
+    extensions: tuple[str, ...]
     signature: re.Pattern[bytes]
     pillow: tuple[str, ...]
-    needs: str = ""  # what to install where Pillow alone cannot decode it
+    needs: str = ""  # what to install if Pillow alone cannot decode it
 
 
 def _starts(pattern: bytes) -> re.Pattern[bytes]:
@@ -39,39 +39,40 @@ FORMATS = (
     Format("AVIF", (".avif",), _starts(rb"....ftypavi[fs]"), ("AVIF",), "'pillow>=11.3'"),
     Format("HEIC", (".heic", ".heif"), _starts(rb"....ftyp(?:hei[cxms]|hev[cxms]|mif1|msf1)"), ("HEIF",), "'vision2[heif]'"),
 )
-IMAGE_ENDINGS = {ending: kind for kind in FORMATS for ending in kind.endings}
+IMAGE_EXTENSIONS = {extension: kind for kind in FORMATS for extension in kind.extensions}
 
-# What lies among images and is never opened, and why: some hold a small preview that would be taken for the image.
+# Files that occur among images but are never opened, and why: some hold a small preview that would be taken for the image.
 CONVERT = "convert to JPEG or PNG"
 NO_IMAGE = "not an image"
 NOT_READ = {
     NO_IMAGE: (".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".html", ".py", ".ipynb", ".log"),
-    f"JPEG XL, {CONVERT}": (".jxl",),
-    f"camera raw, {CONVERT}": (".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"),
-    f"drawing or document, {CONVERT}": (".svg", ".psd", ".ai", ".eps", ".pdf", ".xcf"),
-    f"icon or texture, {CONVERT}": (".ico", ".tga", ".dds", ".icns"),
-    "video, extract its frames": (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"),
-    f"medical or scientific data, {CONVERT}": (".dcm", ".nii", ".npy", ".npz", ".mat", ".h5", ".hdf5", ".fits"),
-    "archive, unpack it": (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"),
+    f"JPEG XL: {CONVERT}": (".jxl",),
+    f"camera raw: {CONVERT}": (".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"),
+    f"drawing or document: {CONVERT}": (".svg", ".psd", ".ai", ".eps", ".pdf", ".xcf"),
+    f"icon or texture: {CONVERT}": (".ico", ".tga", ".dds", ".icns"),
+    "video: extract its frames": (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"),
+    f"medical or scientific data: {CONVERT}": (".dcm", ".nii", ".npy", ".npz", ".mat", ".h5", ".hdf5", ".fits"),
+    "archive: unpack it": (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"),
 }
-REASON_BY_ENDING = {ending: reason for reason, endings in NOT_READ.items() for ending in endings}
+REASON_BY_EXTENSION = {extension: reason for reason, extensions in NOT_READ.items() for extension in extensions}
 
 
 def format_of(head: bytes) -> Format | None:
-    """The format that the first `HEAD_BYTES` bytes of a file show."""
+    """The format indicated by the first `HEAD_BYTES` bytes of a file."""
     return next((kind for kind in FORMATS if kind.signature.match(head)), None)
 
 
 def missing_decoder(kind: Format) -> str | None:
-    """Why a format cannot be decoded here and what to install, or None when it can."""
+    """Why a format cannot be decoded here and what to install, or None if it can."""
     if kind.name in decodable():
         return None
-    return f"{kind.name}, to read it: pip install {kind.needs}" if kind.needs else f"{kind.name}, which this Pillow cannot read"
+    remedy = f"pip install {kind.needs} to read it" if kind.needs else f"not supported by this Pillow, {CONVERT}"
+    return f"{kind.name}: {remedy}"
 
 
 @cache
 def decodable() -> frozenset[str]:
-    """The names of the formats that can be decoded here; registers the decoder of HEIC where it is installed."""
+    """The names of the formats that can be decoded here; registers the HEIC decoder if it is installed."""
     from PIL import Image
 
     if find_spec("pillow_heif"):
@@ -84,5 +85,5 @@ def decodable() -> frozenset[str]:
 
 @cache
 def pillow_names() -> tuple[str, ...]:
-    """What Pillow may try on a file: not EPS, for example, which would start another program."""
+    """The decoders that Pillow may try on a file; EPS, for example, is excluded because it would start another program."""
     return tuple(kind.pillow[0] for kind in FORMATS if kind.name in decodable())

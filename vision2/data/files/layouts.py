@@ -1,4 +1,4 @@
-"""How people lay out images: class folders, train/val/test folders, a CSV list; in a folder, a zip or a tar."""
+"""Read the layouts people use: class folders, train/val/test folders or a CSV list, in a folder, a zip or a tar."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from vision2.data.settings import DatasetConfig
 
 FOLDERS_SHOWN = 10
 NAMES_SHOWN = 4
-ALIKE_SHARE = 0.5  # of the folders below: from here on two folders are said to hold the same
+ALIKE_SHARE = 0.5  # folders that have at least this share of their subfolders in common are said to hold the same
 
 
 def read_layout(place: str | Path, config: DatasetConfig | None = None) -> Collection:
-    """The collection at `place`: class folders, with or without train/val/test, in a folder or archive; or a CSV list.
+    """Read the collection at `place`: class folders, with or without train/val/test, in a folder or archive; or a CSV list.
 
-    Classes are matched by name across the splits: a class that val or test lacks is noted, one that train lacks is an
-    error. `config.class_level` says which folders are the classes; by default the first below the split.
+    Classes are matched by name across the splits: a class missing from val or test is noted, one missing from train is an
+    error. `config.class_level` says which folders are the classes; by default, the first level below the split.
 
     Raises:
         UserError: for a place that does not exist, has no images, has a single class, or has an empty class folder; when
-            it cannot be known which folders are the classes.
+            it is unclear which folders are the classes.
     """
     config = config or DatasetConfig(name="folder")
     root = open_place(place, config)
@@ -58,7 +58,7 @@ def read_layout(place: str | Path, config: DatasetConfig | None = None) -> Colle
 
 
 def class_name(folders: Folders, level: str) -> str | None:
-    """What an image's folders below the split say about its class; None where they are too few.
+    """The class name that an image's folders below the split give; None if there are too few of them.
 
     >>> folders = ("Fruit", "Apple", "Golden")
     >>> class_name(folders, "top"), class_name(folders, "leaf"), class_name(folders, "2")
@@ -72,23 +72,23 @@ def class_name(folders: Folders, level: str) -> str | None:
 
 def _no_classes(root: Path, count: int, level: str, deepest: int) -> str:
     if level not in ("top", "leaf") and deepest:
-        return f"dataset.class_level={level}: {root} has class folders down to level {deepest} only; give at most {deepest}"
+        return f"dataset.class_level={level}: {root} has folders only down to level {deepest}; set it to at most {deepest}"
     lists = sorted(path.name for path in root.iterdir() if path.suffix.lower() == ".csv") if root.is_dir() else []
-    found = f"; {lists[0]} is there" if lists else ""
+    found = f", for example {lists[0]} there" if lists else ""
     return (
         f"{root} holds {count} images but no class folders: put the images of each class into a folder named "
-        f"after the class, or give a CSV list (path,label) as dataset.root{found}"
+        f"after the class, or set dataset.root to a CSV list (path,label){found}"
     )
 
 
 def _outside(paths: Sequence[Folders], labels: Sequence[str | None]) -> dict:
-    """How many images are in no class folder, in all and by folder."""
+    """How many images are in no class folder, in total and by folder."""
     outside = Counter("/".join(path) or "." for path, label in zip(paths, labels, strict=True) if label is None)
     return {"outside_class_folders": outside.total(), "outside_folders": dict(outside.most_common(FOLDERS_SHOWN))}
 
 
 def _levels(folders: Sequence[Folders], level: str) -> dict:
-    """Which folders below a class folder were merged into it, and which classes lie in several places."""
+    """Which folders below a class folder were merged into it, and which classes have folders in several places."""
     below, places = defaultdict(set), defaultdict(set)
     for path in folders:
         name = class_name(path, level)
@@ -106,12 +106,12 @@ def _levels(folders: Sequence[Folders], level: str) -> dict:
     return {
         "leaf_folders": {name: len(found) for name, found in sorted(below.items())},
         "leaf_example": "/".join((name, *rest)),
-        "finer_level": "leaf" if unique else str(max(map(len, leaves))),  # by name, leaves of several places would be merged
+        "finer_level": "leaf" if unique else str(max(map(len, leaves))),  # leaf would merge folders of one name
     }
 
 
 def _ask_which_are_classes(root: Path, folders: Sequence[Folders]) -> None:
-    """Raises UserError where the outer folders all hold the same folders: splits, folds, sites, or classes with parts?"""
+    """Raise UserError if all outer folders hold the same folders: they may be splits, folds, sites or classes with parts."""
     below = defaultdict(set)
     for path in folders:
         if path:
@@ -121,11 +121,11 @@ def _ask_which_are_classes(root: Path, folders: Sequence[Folders]) -> None:
     outer, inner = _listed(sorted(below)), _listed(sorted(set.union(*below.values())))
     if all(is_fold(name) for name in below):
         raise UserError(
-            f"the folders {outer} in {root} are folds: give dataset.class_level=leaf to take {inner} as the classes, and "
+            f"the folders {outer} in {root} are folds: set dataset.class_level=leaf to use {inner} as the classes, and "
             f"dataset.group_pattern='([^/]*{min(below)[:4]}[^/]*)/' to keep each fold in one split"
         )
     raise UserError(
-        f"the folders {outer} in {root} all hold the folders {inner}: which are the classes? Give dataset.class_level=top "
+        f"the folders {outer} in {root} all hold the folders {inner}: which are the classes? Set dataset.class_level=top "
         f"for {outer}, leaf for {inner}, or 2 for each pair; if they are splits, rename them to train, val and test"
     )
 
@@ -140,7 +140,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def note_similar_names(collection: Collection) -> Collection:
-    """Note the classes that differ only in case, spaces, - or _: probably one class written in two ways."""
+    """Note the classes that differ only in case, spaces, - or _: they are probably one class spelled in two ways."""
     same = defaultdict(list)
     for name in collection.classes:
         same[folded(name)].append(name)
@@ -151,13 +151,13 @@ def note_similar_names(collection: Collection) -> Collection:
 
 
 def _match_classes(collection: Collection) -> Collection:
-    """Note the classes that val or test lack, refuse those that train lacks."""
+    """Note the classes missing from val or test; refuse those missing from train."""
     present = {part: set(collection.labels[collection.parts == part].tolist()) for part in PARTS}
     if not present["train"]:
         return collection
     known = [collection.classes[index] for index in sorted(present["train"])]
     problems = [
-        f"the {part} folder has the class '{collection.classes[index]}', which the train folder lacks"
+        f"the {part} split has the class '{collection.classes[index]}', which the train split lacks"
         + suggest(collection.classes[index], known)
         for part in ("val", "test")
         for index in sorted(present[part] - present["train"])
@@ -174,17 +174,17 @@ def _match_classes(collection: Collection) -> Collection:
 
 
 def check_classes(collection: Collection, root: Path) -> Collection:
-    """Raises UserError unless there are at least two classes."""
+    """Raise UserError unless there are at least two classes."""
     if len(collection.classes) < 2:
         raise UserError(
-            f"{root} holds only one class ('{collection.classes[0]}'): dataset.root must be the folder above the class "
-            "folders, and there must be at least two"
+            f"{root} holds only one class ('{collection.classes[0]}'): dataset.root must be the folder above at least two "
+            "class folders, or a list with at least two labels"
         )
     return collection
 
 
 def _refuse_empty_folders(kept: Sequence[tuple[FileEntry, Position]], paths: Sequence[Folders], notes: dict) -> None:
-    """Raises UserError for class folders without images: after a slip in copying, a class would be missing unnoticed."""
+    """Raise UserError for class folders without images: after incomplete copying, a class could be missing unnoticed."""
     filled = {path[:depth] for path in paths for depth in range(len(path) + 1)}
     parents = {}
     for entry, position in kept:

@@ -1,4 +1,4 @@
-"""Finding image files in a folder or a zip, in an order that is the same on every file system."""
+"""Find image files in a folder or a zip, in an order that is the same on every file system."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from vision2.basics.errors import UserError
 from vision2.basics.written import LIST, is_run_folder
 from vision2.data.files.formats import (
     HEAD_BYTES,
-    IMAGE_ENDINGS,
+    IMAGE_EXTENSIONS,
     NO_IMAGE,
-    REASON_BY_ENDING,
+    REASON_BY_EXTENSION,
     format_of,
     missing_decoder,
 )
@@ -24,9 +24,9 @@ from vision2.data.files.own_results import results_in_archive, written_in
 from vision2.data.files.unused import Unused
 from vision2.data.files.zips import DAMAGED, read_members
 
-MAX_IMAGE_BYTES = 512 << 20  # a zip member that claims to be larger is no photograph but a decompression bomb
+MAX_IMAGE_BYTES = 512 << 20  # a zip member that claims to be larger is a decompression bomb, not a photograph
 HIDDEN_NAMES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN", "@eaDir"})
-OF_PROGRAMS = frozenset({".git", ".svn", ".hg", ".idea", ".vscode", ".Trashes", ".Spotlight-V100", ".fseventsd", ".dvc"})
+PROGRAM_FOLDERS = frozenset({".git", ".svn", ".hg", ".idea", ".vscode", ".Trashes", ".Spotlight-V100", ".fseventsd", ".dvc"})
 NAMES_SHOWN = 3
 
 
@@ -34,7 +34,7 @@ NAMES_SHOWN = 3
 class FileEntry:
     """One image: the file at `path`, or `member` of the zip at `path`.
 
-    `id` is the path below the data set's root with forward slashes: the same on every machine.
+    `id` is the path relative to the data set's root, with forward slashes: the same on every machine.
     """
 
     path: Path
@@ -42,7 +42,7 @@ class FileEntry:
     member: str | None = None
 
     def read_bytes(self) -> bytes:
-        """The encoded image. Raises OSError when it cannot be read, also for a damaged zip."""
+        """The encoded image. Raises OSError if it cannot be read, also for a damaged zip."""
         if self.member is None:
             return self.path.read_bytes()
         try:
@@ -54,7 +54,7 @@ class FileEntry:
             raise OSError(f"cannot be unpacked: {error}") from error
 
     def read_head(self) -> bytes:
-        """The first bytes of the file. Raises OSError when it cannot be read."""
+        """The first bytes of the file. Raises OSError if it cannot be read."""
         try:
             with self.path.open("rb") if self.member is None else _open_zip(self.path, os.getpid()).open(self.member) as stream:
                 return stream.read(HEAD_BYTES)
@@ -62,7 +62,7 @@ class FileEntry:
             raise OSError(f"cannot be unpacked: {error}") from error
 
     def size_bytes(self) -> int:
-        """The size of the encoded image; 0 when the file has gone."""
+        """The size of the encoded image; 0 if the file no longer exists."""
         if self.member is not None:
             return _open_zip(self.path, os.getpid()).getinfo(self.member).file_size
         try:
@@ -73,7 +73,7 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of a place, sorted by id, and in `notes` (plain JSON) what else lies there."""
+    """The images of a place, sorted by id, and in `notes` (plain JSON) what else is there."""
 
     images: list[FileEntry]
     notes: dict = field(default_factory=dict)
@@ -86,22 +86,22 @@ def _open_zip(path: Path, process: int) -> zipfile.ZipFile:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether this is a file or folder of the system, such as `.DS_Store` or `__MACOSX`, never an image or a class."""
+    """Whether this is a hidden or system file or folder, such as `.DS_Store` or `__MACOSX`, never an image or a class."""
     return name.startswith(".") or name in HIDDEN_NAMES
 
 
 def readable_name(name: str) -> str:
-    """A path as text that can be printed and saved: NFC, and bytes that are not UTF-8 as `\\xe9`."""
+    """A path as text that can be printed and saved: in NFC, with bytes that are not UTF-8 written as `\\xe9`."""
     return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "backslashreplace"))
 
 
 def why_unused(name: str, read_head: Callable[[], bytes]) -> str | None:
     """Why a file is not used as an image, by its name and first bytes; None for an image."""
-    ending = os.path.splitext(name)[1].lower()  # noqa: PTH122 - ten times as fast as a Path
-    kind = IMAGE_ENDINGS.get(ending)
-    if kind is None and ending in REASON_BY_ENDING:
-        return REASON_BY_ENDING[ending]
-    if kind is None or missing_decoder(kind):  # only then is the file opened: there may be hundreds of thousands
+    extension = os.path.splitext(name)[1].lower()  # noqa: PTH122 - ten times as fast as a Path
+    kind = IMAGE_EXTENSIONS.get(extension)
+    if kind is None and extension in REASON_BY_EXTENSION:
+        return REASON_BY_EXTENSION[extension]
+    if kind is None or missing_decoder(kind):  # the file is opened only then: there may be hundreds of thousands
         try:
             kind = format_of(read_head()) or kind
         except OSError as error:
@@ -110,17 +110,17 @@ def why_unused(name: str, read_head: Callable[[], bytes]) -> str | None:
 
 
 def list_images(root: Path) -> list[FileEntry]:
-    """`list_place(root).images`."""
+    """The images of `list_place(root)`."""
     return list_place(root).images
 
 
 def list_place(root: Path, zip_encoding: str | None = None) -> Listing:
-    """Every image below `root` (a folder of any depth, or a zip), and what else is there by reason and ending.
+    """List every image below `root` (a folder of any depth, or a zip); count other files by reason and extension.
 
     Links to folders are followed once, so that a loop of links ends.
 
     Args:
-        zip_encoding: of names in a zip that are not marked as UTF-8; None guesses.
+        zip_encoding: encoding of names in a zip that are not marked as UTF-8; None guesses.
 
     Raises:
         UserError: when the folder or one below it cannot be read, or the file is not a zip archive or is encrypted.
@@ -134,8 +134,8 @@ def list_place(root: Path, zip_encoding: str | None = None) -> Listing:
             if _may_hold_images(folders[dots]):
                 hidden.add("/".join(folders[: dots + 1]))
         elif is_hidden(name):
-            if name not in HIDDEN_NAMES and not name.startswith("._") and name.lower().endswith(tuple(IMAGE_ENDINGS)):
-                unused.add(entry.id, "hidden, its name begins with a dot")
+            if name not in HIDDEN_NAMES and not name.startswith("._") and name.lower().endswith(tuple(IMAGE_EXTENSIONS)):
+                unused.add(entry.id, "hidden: its name begins with a dot")
         elif reason := why_unused(name, entry.read_head):
             unused.add(entry.id, reason)
         else:
@@ -148,7 +148,7 @@ def list_place(root: Path, zip_encoding: str | None = None) -> Listing:
 
 
 def _folder_files(root: Path, hidden: set[str]) -> Iterator[FileEntry]:
-    """Every file outside hidden folders, but no result of ours; hidden folders that may hold images are added to `hidden`."""
+    """Yield the files outside hidden folders, except vision2's results; add hidden folders that may hold images to `hidden`."""
     seen, written = set(), set()
 
     def refuse(error: OSError) -> None:
@@ -172,7 +172,7 @@ def _folder_files(root: Path, hidden: set[str]) -> Iterator[FileEntry]:
 
 
 def _may_hold_images(name: str) -> bool:
-    return name not in HIDDEN_NAMES | OF_PROGRAMS
+    return name not in HIDDEN_NAMES | PROGRAM_FOLDERS
 
 
 def _zip_files(path: Path, encoding: str | None, notes: dict) -> Iterator[FileEntry]:
@@ -180,7 +180,7 @@ def _zip_files(path: Path, encoding: str | None, notes: dict) -> Iterator[FileEn
     locked = [member.name for member in members if member.encrypted]
     if locked:
         raise UserError(
-            f"{path} is encrypted ({len(locked)} of {len(members)} files): unpack it with its password and give the folder"
+            f"{path} is encrypted ({len(locked)} of {len(members)} files): unpack it with its password and give that folder"
         )
     if guessed:
         notes["guessed_names"] = sorted(guessed)[:NAMES_SHOWN]

@@ -1,4 +1,4 @@
-"""Paths that users give, and where downloads and caches go when they give none."""
+"""Paths that users give, and the default folders for downloads and caches."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def cache_root(cache_dir: str | None) -> Path:
 
 
 def data_name(dataset: str, root: str | Path | None) -> str:
-    """A file name for results on a data set: `folder-1a2b3c4d`, so that results on another root do not replace them."""
+    """A file name for results on a data set, such as `folder-1a2b3c4d`: results on another root do not overwrite them."""
     if not root:
         return dataset
     place = str(Path(root).expanduser().resolve())
@@ -35,7 +35,7 @@ def existing_path(given: str | Path, setting: str) -> Path:
     """`given` with ~ expanded.
 
     Raises:
-        UserError: when it does not exist, with the nearest folder above it that does, so that a typing slip shows.
+        UserError: when it does not exist, naming the nearest folder above it that does, so that a typo is easy to see.
     """
     path = Path(given).expanduser()
     if path.exists():

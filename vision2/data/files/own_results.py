@@ -1,4 +1,4 @@
-"""Results of ours inside the user's images: run folders and the pictures that commands wrote are no new photographs."""
+"""Find vision2's own results among the user's images, so that run folders and written pictures are not read as photographs."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from vision2.basics.written import CONFIG, LIST, RUN_RECORDS, SWEEP_RECORD, is_r
 
 
 def written_in(folder: Path) -> set[Path]:
-    """The files that commands of ours wrote in this folder or below it, by the list they keep there."""
+    """The files that vision2 commands wrote in or below this folder, according to the list they keep there."""
     with suppress(OSError):
         return {folder / name for name in names_in((folder / LIST).read_text(encoding="utf-8", errors="replace"))}
     return set()
 
 
 def holds_results(folder: Path) -> bool:
-    """Whether results of ours lie somewhere below: such a folder without images is no class that lost its images."""
+    """Whether there are vision2 results in or below the folder; if so, it is not a class folder that lost its images."""
     return any(
         LIST in files or SWEEP_RECORD in files or is_run_folder(files) for _, _, files in os.walk(folder, followlinks=False)
     )
 
 
 def results_in_archive(members: Iterable[str], read: Callable[[str], bytes]) -> Callable[[str], bool]:
-    """Whether a member is a result of ours. `read` gives the content of a member."""
+    """Return a function that tells whether a member was written by vision2. `read` returns the content of a member."""
     members, runs, written = set(members), [], set()
     for member in members:
         folder, slash, name = member.rpartition("/")

@@ -1,4 +1,4 @@
-"""Folders that name a split, in the languages and spellings people use."""
+"""Recognise folders that name a split, in the languages and spellings people use."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ PART_NAMES = {
     }.items()
 }
 PART_OF_WORD = {word: part for part, words in PART_NAMES.items() for word in words}
-# words beside the split's name that say nothing: `train_images`, `seg_train`, `conjunto de prueba`
-FILLING = frozenset(
+# words without meaning next to the name of a split: `train_images`, `seg_train`, `conjunto de prueba`
+FILLERS = frozenset(
     (
         "set",
         "data",
@@ -39,25 +39,25 @@ FILLING = frozenset(
         "de",
     )
 )
-# folders that stand where a class would, above images without labels: `test/unknown/1.jpg`
+# folders in the place of a class folder that hold images without labels: `test/unknown/1.jpg`
 UNLABELLED = frozenset(("unknown", "unlabelled", "unlabeled", "all", "none", "desconocido", "pred", "predict", "prediction"))
 FOLD = re.compile(r"(?:cv|k)?[ _-]?(?:fold|split|pliegue|particion)[ _-]?\d+", re.IGNORECASE)
 
 
 def part_of(name: str) -> str | None:
-    """train, val, test or None for a folder's name.
+    """The split that a folder's name denotes: train, val, test or None.
 
     >>> part_of("Train"), part_of("validación"), part_of("seg_test"), part_of("train2017"), part_of("training day")
     ('train', 'val', 'test', 'train', None)
     """
     words = _words(name)
     found = [PART_OF_WORD[word] for word in words if word in PART_OF_WORD]
-    return found[0] if len(found) == 1 and len(words) - len(found) == sum(word in FILLING for word in words) else None
+    return found[0] if len(found) == 1 and len(words) - len(found) == sum(word in FILLERS for word in words) else None
 
 
-def says_nothing(name: str) -> bool:
-    """Whether a folder's name can be no class among others: `images`, `unknown`, `test`."""
-    return all(word in FILLING | UNLABELLED or word in PART_OF_WORD for word in _words(name))
+def is_generic(name: str) -> bool:
+    """Whether a folder's name is too generic for a class: `images`, `unknown`, `test`."""
+    return all(word in FILLERS | UNLABELLED or word in PART_OF_WORD for word in _words(name))
 
 
 def is_fold(name: str) -> bool:
@@ -65,11 +65,11 @@ def is_fold(name: str) -> bool:
 
 
 def folded(name: str) -> str:
-    """The name without what people do not see as a difference: case, accents' encoding, runs of spaces, - and _."""
+    """The name without differences that people overlook: case, Unicode form of accents, runs of spaces, - and _."""
     return " ".join(re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFC", name)).casefold().split())
 
 
 def _words(name: str) -> list[str]:
-    """Lower case, without accents and digits."""
+    """The words of a name in lower case, without accents and digits."""
     plain = "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
     return re.findall("[a-z]+", plain.lower())

@@ -22,8 +22,8 @@ from vision2.data.files.unused import describe_unused
 if TYPE_CHECKING:
     from vision2.data.settings import DatasetConfig
 
-ZIP_ENDING = ".zip"
-TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+ZIP_EXTENSION = ".zip"
+TAR_EXTENSIONS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 OTHER_ARCHIVES = {  # first bytes: (name, how to unpack)
     b"\x28\xb5\x2f\xfd": ("zstd", "tar --zstd -xf FILE"),
     b"7z\xbc\xaf\x27\x1c": ("7z", "7z x FILE"),
@@ -32,15 +32,15 @@ OTHER_ARCHIVES = {  # first bytes: (name, how to unpack)
 
 
 def open_place(given: str | Path, config: DatasetConfig) -> Path:
-    """The folder, zip or CSV list at `given`; a tar is unpacked into the cache and stands for its folder.
+    """The folder, zip or CSV list at `given`; for a tar, the folder in the cache into which it is unpacked.
 
     Raises:
-        UserError: for a place that does not exist, or a file that is none of these.
+        UserError: for a place that does not exist, or a file of any other kind.
     """
     place = existing_path(given, "dataset.root")
     if place.is_dir() or is_list(place) or is_zip(place):
         return place
-    if place.name.lower().endswith(TAR_ENDINGS) or _is_tar(place):
+    if place.name.lower().endswith(TAR_EXTENSIONS) or _is_tar(place):
         return _unpacked(place, config.cache_dir)
     with place.open("rb") as stream:
         head = stream.read(HEAD_BYTES)
@@ -50,16 +50,16 @@ def open_place(given: str | Path, config: DatasetConfig) -> Path:
             raise UserError(f"dataset.root: {place} is a {name} archive: unpack it with `{command}` and give the folder")
     raise UserError(
         f"dataset.root: {place} is not a folder, a .zip, a .tar (.gz, .bz2, .xz) or a CSV list "
-        f"({', '.join(csv_list.ENDINGS)}): give one of these"
+        f"({', '.join(csv_list.EXTENSIONS)}): give one of these"
     )
 
 
 def is_list(place: Path) -> bool:
-    return place.suffix.lower() in csv_list.ENDINGS
+    return place.suffix.lower() in csv_list.EXTENSIONS
 
 
 def is_zip(place: Path) -> bool:
-    return place.suffix.lower() == ZIP_ENDING or zipfile.is_zipfile(place)
+    return place.suffix.lower() == ZIP_EXTENSION or zipfile.is_zipfile(place)
 
 
 def _is_tar(place: Path) -> bool:
@@ -70,10 +70,10 @@ def _is_tar(place: Path) -> bool:
 
 
 def images_below(root: Path, config: DatasetConfig) -> Listing:
-    """`list_place`, but never empty.
+    """`list_place`, refusing a place without images.
 
     Raises:
-        UserError: when there are no images; says what is there instead, and names archives that are still packed.
+        UserError: when there are no images, naming archives that are still packed, or what else is there.
     """
     listing = list_place(root, config.zip_encoding)
     if listing.images:
@@ -83,16 +83,16 @@ def images_below(root: Path, config: DatasetConfig) -> Listing:
         hint = f", only {', '.join(packed[:3])}: give that file as dataset.root"
     else:
         unused = describe_unused(listing.notes.get("unused", ()))
-        hint = f", only {unused}" if unused else ""
+        hint = (f", only {unused}" if unused else "") + "; set it to a place that holds images"
     raise UserError(f"dataset.root: no images found below {root}{hint}")
 
 
 def is_archive_name(name: str) -> bool:
-    return name.lower().endswith((ZIP_ENDING, *TAR_ENDINGS))
+    return name.lower().endswith((ZIP_EXTENSION, *TAR_EXTENSIONS))
 
 
 def _unpacked(archive: Path, cache_dir: str | None) -> Path:
-    """The content of a tar, in a folder of the cache that depends on its path, size and time."""
+    """Unpack a tar once, into a folder of the cache named after its path, size and modification time."""
     state = archive.stat()
     key = hashlib.blake2b(f"{archive.absolute()} {state.st_size} {state.st_mtime_ns}".encode(), digest_size=8).hexdigest()
     folder = cache_root(cache_dir) / "unpacked" / f"{archive.name.split('.')[0]}-{key}"
@@ -106,8 +106,8 @@ def _unpacked(archive: Path, cache_dir: str | None) -> Path:
             building.rename(folder)
     except OSError as error:
         raise UserError(
-            f"cannot unpack {archive} into {folder}: {error.strerror or error}; set dataset.cache_dir to a folder that you "
-            "may write to, or unpack it yourself and give the folder"
+            f"cannot unpack {archive} into {folder}: {error.strerror or error}; set dataset.cache_dir to a writable folder, "
+            "or unpack it yourself and give the folder"
         ) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Where the splits are in a tree of folders: above the classes, below them, or nowhere."""
+"""Find the splits in a tree of folders: above the classes, below them, or nowhere."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from vision2.data.files.part_names import part_of, says_nothing
+from vision2.data.files.part_names import is_generic, part_of
 
 Folders = tuple[str, ...]
 
 
 class Position(NamedTuple):
-    """`part` ("" where the split is still to be drawn) of an image, and the `folders` that may name its class.
+    """The `part` of an image ("" if its split is still to be drawn), and the `folders` that may name its class.
 
-    `above`: how many outer folders do not, from the root on. An image outside the class folders has no `folders`.
+    `above` is the number of folders between the root and these. An image outside the class folders has no `folders`.
     """
 
     part: str
@@ -23,10 +23,10 @@ class Position(NamedTuple):
 
 
 def wrapper_depth(paths: Sequence[Folders]) -> int:
-    """How many outer folders carry no meaning, because every image that is in a folder is in them: 1 for `photos/CLASS/1.jpg`.
+    """The number of outer folders that only wrap all images that are in folders: 1 for `photos/CLASS/1.jpg`.
 
     Args:
-        paths: the folders of each image, without its name. An image beside a wrapper does not count.
+        paths: the folders of each image, without its name. Images next to a wrapper are ignored.
     """
     depth = 0
     while inside := [path for path in paths if len(path) > depth]:
@@ -38,7 +38,7 @@ def wrapper_depth(paths: Sequence[Folders]) -> int:
 
 
 def find_positions(paths: Sequence[Folders]) -> tuple[str, list[Position]]:
-    """(layout, the position of each image).
+    """Return (name of the layout, position of each image).
 
     Args:
         paths: the folders of each image, without its name.
@@ -73,7 +73,7 @@ def _splits_below(paths: Sequence[Folders]) -> bool:
 
 
 def _without_repeats(positions: list[Position]) -> list[Position]:
-    """`train/train/CLASS` and `train/images/CLASS` as `train/CLASS`: a lone folder that only repeats or wraps."""
+    """Read `train/train/CLASS` and `train/images/CLASS` as `train/CLASS`, without a lone folder that only repeats or wraps."""
     while True:
         names, deep = defaultdict(set), defaultdict(bool)
         for each in positions:
@@ -82,7 +82,7 @@ def _without_repeats(positions: list[Position]) -> list[Position]:
                 deep[each.part] |= len(each.folders) > 1
         alone = {part for part in names if len(names[part]) == 1 and deep[part]}
         shared = len(set.union(*names.values())) == 1 and len(alone) == len(names) if names else False
-        outer = {part for part in alone if shared or all(says_nothing(name) for name in names[part])}
+        outer = {part for part in alone if shared or all(is_generic(name) for name in names[part])}
         if not outer:
             return positions
         positions = [
@@ -92,13 +92,13 @@ def _without_repeats(positions: list[Position]) -> list[Position]:
 
 
 def _without_unlabelled(positions: list[Position]) -> list[Position]:
-    """`test/unknown/1.jpg` beside labelled splits: no class, so outside the class folders."""
+    """Treat `test/unknown/1.jpg` next to labelled splits as outside the class folders, because `unknown` is not a class."""
     names = defaultdict(set)
     for each in positions:
         names[each.part].update(each.folders[:1])
     bare = {
         part
         for part in ("val", "test")
-        if names[part] and not names[part] & names["train"] and all(says_nothing(name) for name in names[part])
+        if names[part] and not names[part] & names["train"] and all(is_generic(name) for name in names[part])
     }
     return [Position("", 0, ()) if each.part in bare else each for each in positions]

@@ -1,4 +1,4 @@
-"""What lies among the images and is not used, counted by reason and ending of the name."""
+"""Count the files among the images that are not used, by reason and file extension."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 EXAMPLES = 3
-NO_ENDING = "no ending"
+NO_EXTENSION = "no extension"
 
 
 class Unused:
-    """Files by (reason, ending), with the first few names of each."""
+    """Counts of files by (reason, extension), with the first few names of each."""
 
     def __init__(self):
         self._names: dict[tuple[str, str], list[str]] = defaultdict(list)
         self._counts: dict[tuple[str, str], int] = defaultdict(int)
 
     def add(self, name: str, reason: str) -> None:
-        key = (reason, PurePosixPath(name).suffix.lower() or NO_ENDING)
+        key = (reason, PurePosixPath(name).suffix.lower() or NO_EXTENSION)
         self._counts[key] += 1
         if len(self._names[key]) < EXAMPLES:
             self._names[key].append(name)
@@ -27,10 +27,10 @@ class Unused:
         return sum(self._counts.values())
 
     def to_notes(self) -> list[dict]:
-        """[{reason, ending, count, examples}], the most frequent first; plain JSON."""
+        """[{reason, extension, count, examples}], the most frequent first; plain JSON."""
         return [
-            {"reason": reason, "ending": ending, "count": count, "examples": self._names[reason, ending]}
-            for (reason, ending), count in sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))
+            {"reason": reason, "extension": extension, "count": count, "examples": self._names[reason, extension]}
+            for (reason, extension), count in sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))
         ]
 
 
@@ -43,8 +43,9 @@ def count_unused(files: Iterable[tuple[str, str]]) -> list[dict]:
 
 
 def describe_unused(notes: Iterable[dict]) -> str:
-    """`3 .txt (not an image), 1 .heic (HEIC, to read it: pip install 'vision2[heif]')`, by reason; "" for none."""
+    """`3 .txt (not an image), 1 .heic (HEIC: pip install 'vision2[heif]' to read it)`, by reason; "" if there are none."""
     by_reason: dict[str, list[str]] = defaultdict(list)
     for note in notes:
-        by_reason[note["reason"]].append(f"{note['count']:,} {'with ' if note['ending'] == NO_ENDING else ''}{note['ending']}")
+        extension = f"{'with ' if note['extension'] == NO_EXTENSION else ''}{note['extension']}"
+        by_reason[note["reason"]].append(f"{note['count']:,} {extension}")
     return ", ".join(f"{' and '.join(counts)} ({reason})" for reason, counts in by_reason.items())

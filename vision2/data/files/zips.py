@@ -1,4 +1,4 @@
-"""The members of a zip, under the names that people gave them."""
+"""The members of a zip, with the names that people gave them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path, PurePosixPath
 from vision2.basics.errors import UserError
 
 UTF8_FLAG, ENCRYPTED_FLAG = 0x800, 0x1
-LEGACY_ENCODING = "cp437"  # what the format prescribes for names without the flag; other programs write what they like
+LEGACY_ENCODING = "cp437"  # prescribed for names without the UTF-8 flag, but many programs use other encodings
 DAMAGED = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError)
 
 
 @dataclass(frozen=True)
 class Member:
-    """`name` is for people and relative, with forward slashes; `key` is what `zipfile` knows the member by."""
+    """`name` is a readable relative path with forward slashes; `key` is the member's name in `zipfile`."""
 
     name: str
     key: str
@@ -25,13 +25,13 @@ class Member:
 
 
 def read_members(path: Path, encoding: str | None = None) -> tuple[list[Member], list[str]]:
-    """The files in a zip, and those of their names whose encoding had to be guessed.
+    """The files in a zip, and the names whose encoding had to be guessed.
 
     Args:
-        encoding: of names that are not marked as UTF-8; None takes UTF-8 if all of them are that, else cp437.
+        encoding: encoding of names not marked as UTF-8; None uses UTF-8 if all of them are valid UTF-8, else cp437.
 
     Raises:
-        UserError: when it is no zip, or the encoding does not fit its names.
+        UserError: when the file is not a zip, or the encoding does not fit its names.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -53,9 +53,9 @@ def read_members(path: Path, encoding: str | None = None) -> tuple[list[Member],
 
 
 def relative_name(name: str) -> str:
-    """The name below the archive's root: Windows' backslashes, a leading slash or drive, "." and ".." are resolved.
+    """The name relative to the archive's root, without Windows' backslashes, leading slash or drive, "." and "..".
 
-    Nothing is ever written under it.
+    It is never used as a path to write to.
 
     >>> relative_name("C:\\\\photos\\\\cat\\\\1.jpg"), relative_name("/cat/./1.jpg")
     ('photos/cat/1.jpg', 'cat/1.jpg')
@@ -67,7 +67,7 @@ def relative_name(name: str) -> str:
 
 
 def _guess(names: list[bytes]) -> str:
-    """UTF-8 without the mark is what macOS and many programs write; text in another encoding is hardly ever valid UTF-8."""
+    """macOS and many programs write UTF-8 without the flag, and text in another encoding is hardly ever valid UTF-8."""
     try:
         for name in names:
             name.decode("utf-8")

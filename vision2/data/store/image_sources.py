@@ -1,4 +1,4 @@
-"""Where the pixels of a split lie. Every source gives the same thing: uint8 RGB images by position."""
+"""Sources of a split's pixels. Every source returns the same: uint8 RGB images by position."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class ImageSource:
     """N images by position: position i shows row `rows[i]` of the pixels, which all selections share.
 
-    `fixed_size_px` is the side when all images are squares of one size and lie in memory, else None.
+    `fixed_size_px` is the side in px if all images are squares of one size in memory, else None.
     """
 
     fixed_size_px: int | None = None
@@ -39,7 +39,7 @@ class ImageSource:
         return chosen
 
     def read(self, index: int) -> np.ndarray:
-        """(H, W, 3) uint8, not to be written to. Raises BadImage for one that cannot be decoded."""
+        """(H, W, 3) uint8, to be treated as read-only. Raises BadImage for an image that cannot be decoded."""
         raise NotImplementedError
 
 
@@ -59,7 +59,7 @@ class TensorImages(ImageSource):
         return self.images[int(self.rows[index])].permute(1, 2, 0).numpy()
 
     def pixels(self, device: str | torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-        """(M, S, S, 3) uint8 and the (N,) rows of it that are this source's images, both on `device`.
+        """Pixels (M, S, S, 3) uint8 and the rows (N,) of this source's images in them, both on `device`.
 
         On the CPU the pixels are shared; elsewhere only the rows of this source are copied.
         """
@@ -73,9 +73,9 @@ class TensorImages(ImageSource):
 
 
 class MappedImages(ImageSource):
-    """Photographs in a memory-mapped store: the system caches what is read, for all processes together.
+    """Photographs in a memory-mapped store: the operating system caches what is read, shared by all processes.
 
-    `places` (M, 3): offset into `pixels`, height, width. `lock` marks the store as in use, for as long as this lives.
+    `places` (M, 3): offset into `pixels`, height, width. `lock` marks the store as in use while this object exists.
     """
 
     def __init__(self, pixels: np.ndarray, places: np.ndarray, lock: object):
@@ -109,7 +109,7 @@ class ArrayImages(ImageSource):
 
 
 class FileImages(ImageSource):
-    """Photographs decoded again at each reading."""
+    """Photographs that are decoded again at every read."""
 
     def __init__(self, files: Sequence[FileEntry], store_px: int):
         super().__init__(np.arange(len(files)))

@@ -1,6 +1,6 @@
-"""Decode once: photographs as uint8 in a memory-mapped store, shorter side at most `store_px`, aspect kept.
+"""Decode photographs once: uint8 in a memory-mapped store, shorter side at most `store_px`, aspect kept.
 
-Smaller images stay as they are. All three kinds of cache give the same pixels, because one function fills them.
+Smaller images are not enlarged. All three kinds of cache give the same pixels, because one function fills them.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from vision2.data.store.store_folder import (
 if TYPE_CHECKING:
     from vision2.data.settings import DatasetConfig
 
-VERSION = 3  # of the store's layout and of the decoding rules; a change makes every store new
+VERSION = 3  # of the store's layout and of the decoding rules; a new version rebuilds every store
 IN_MEMORY_PX = 96  # squares of one size up to this are kept in memory as one tensor
 IN_MEMORY_BYTES = 2 * 10**9
 ROOM_STEP_BYTES = 16 * 2**20  # how often a growing store checks that it still fits
 
 
 def open_store(files: Sequence[FileEntry], config: DatasetConfig, *, store_px: int) -> tuple[ImageSource, dict[int, str]]:
-    """The images of `files`, one for each file, and for each bad one the reason; reading that one raises BadImage.
+    """Return one image for each of `files`, and the reason for each bad file; reading a bad one raises BadImage.
 
-    They are kept as `config.cache` says: off (decode at each reading) | memory | disk. `store_px` is the shorter side
-    that larger images are scaled down to.
+    `config.cache` says where they are kept: off (decode at every read) | memory | disk. `store_px` is the shorter side that
+    larger images are scaled down to.
 
     Raises:
-        UserError: when too many files are bad, the disk is full or `config.cache_gb` too small.
+        UserError: when too many files are bad, the disk is full or `config.cache_gb` is too small.
     """
     if config.cache == "disk":
         images, bad = _open_mapped(files, config, store_px)
@@ -64,7 +64,7 @@ def open_store(files: Sequence[FileEntry], config: DatasetConfig, *, store_px: i
 
 
 def _decode_all(files: Sequence[FileEntry], store_px: int) -> Iterator[tuple[int, np.ndarray | BadImage]]:
-    """(index, image or why it is bad) in the order of the files, by threads on all cores; Pillow releases the GIL."""
+    """Yield (index, image or BadImage) in the order of the files, using threads on all cores; Pillow releases the GIL."""
     from tqdm import tqdm
 
     def decode(entry: FileEntry) -> np.ndarray | BadImage:
@@ -79,7 +79,7 @@ def _decode_all(files: Sequence[FileEntry], store_px: int) -> Iterator[tuple[int
 
 
 def _open_unmapped(files: Sequence[FileEntry], store_px: int, keep: bool) -> tuple[ImageSource, dict[int, str]]:
-    """Decoded into memory, or only checked: a bad file must be known before the split, not in the third epoch."""
+    """Decode into memory, or only check: bad files must be known before the split is drawn, not in the third epoch."""
     arrays, reasons, small = [], {}, True
     for index, image in _decode_all(files, store_px):
         if isinstance(image, BadImage):
@@ -102,7 +102,7 @@ def _fit_one_tensor(sizes: set[tuple[int, int]], count: int) -> bool:
 
 
 def _one_tensor(pixels: np.ndarray, good: np.ndarray) -> TensorImages:
-    """`pixels` (M, S, S, 3) of the M `good` (N,) images; a bad one has the row of the one before it and is never read."""
+    """`pixels` (M, S, S, 3) of the M `good` (N,) images; a bad one gets the row of the one before it and is never read."""
     import torch
 
     return TensorImages(torch.from_numpy(pixels).permute(0, 3, 1, 2), np.maximum(np.cumsum(good) - 1, 0))
@@ -127,13 +127,13 @@ def _open_mapped(files: Sequence[FileEntry], config: DatasetConfig, store_px: in
                 "another disk, or set dataset.cache=memory or off"
             ) from error
         raise UserError(
-            f"cannot use the cache folder {folder}: {error.strerror or error}; set dataset.cache_dir to a folder on a disk"
-            " that you may write to and that has file locks, or dataset.cache=memory or off"
+            f"cannot use the cache folder {folder}: {error.strerror or error}; set dataset.cache_dir to a writable"
+            " folder on a disk that has file locks, or dataset.cache=memory or off"
         ) from error
 
 
 def store_key(files: Sequence[FileEntry], store_px: int) -> str:
-    """Depends on the files' paths, sizes and times, the wanted size, the decoding rules and the decoder's version."""
+    """A hash of the files' paths, sizes and times, `store_px`, and the versions of the decoding rules and of Pillow."""
     from PIL import __version__ as pillow
 
     digest = hashlib.blake2b(f"{VERSION} {pillow} {store_px}".encode(), digest_size=12)
@@ -144,14 +144,14 @@ def store_key(files: Sequence[FileEntry], store_px: int) -> str:
                 state = entry.path.stat()
                 states[entry.path] = (state.st_size, state.st_mtime_ns)
             except OSError:
-                states[entry.path] = (-1, -1)  # gone: it will be found bad
+                states[entry.path] = (-1, -1)  # gone: decoding will report it as bad
         place = os.path.abspath(entry.path)  # noqa: PTH100 - links stay as they are
         digest.update(repr((place, entry.member, *states[entry.path])).encode())
     return digest.hexdigest()
 
 
 def _build(files: Sequence[FileEntry], store_px: int, target: Path, cache_gb: float) -> None:
-    """Write the store beside its place and rename it; the caller holds its lock."""
+    """Write the store under a temporary name and rename it; the caller holds its lock."""
     folder = target.parent
     remove_leftovers(folder)
     for leftover in [target, *folder.glob(f".{target.name}.*.building")]:
@@ -182,7 +182,7 @@ def _build(files: Sequence[FileEntry], store_px: int, target: Path, cache_gb: fl
 def _write_pixels(
     files: Sequence[FileEntry], store_px: int, building: Path, cache_gb: float
 ) -> tuple[np.ndarray, dict[int, str], int]:
-    """(index (N, 3), reasons, bytes). Plain writes: a full disk is then an error here, not a crash of a reader's mapping."""
+    """Return (index (N, 3), reasons, bytes). Plain writes: a full disk raises an error here and crashes no mapped reader."""
     index, reasons = np.zeros((len(files), 3), dtype=np.int64), {}
     written = checked = 0
     with (building / "pixels.bin").open("wb") as stream:
@@ -213,7 +213,7 @@ def _map(store: Path, meta: dict, lock: object) -> tuple[ImageSource, dict[int, 
     reasons = {int(position): reason for position, reason in meta["bad"].items()}
     if meta["bytes"] == 0:
         return ArrayImages([None] * len(index)), reasons
-    # Copy-on-write only because torch accepts no read-only array: nothing is written, and the pages stay shared.
+    # Copy-on-write only because torch does not accept read-only arrays: nothing is written, so the pages stay shared.
     pixels = np.memmap(store / "pixels.bin", dtype=np.uint8, mode="c")
     good = index[:, 1] > 0
     if _fit_one_tensor(set(map(tuple, index[good, 1:].tolist())), int(good.sum())):

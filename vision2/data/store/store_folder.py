@@ -1,10 +1,10 @@
-"""The folder that holds all stores: which there are, how large, which may go.
+"""The folder that holds all stores: list them, lock them, and delete those that are not in use.
 
 A store is a folder named by its key: `pixels.bin` (all images one after another), `index.npy` (N, 3) of offset, height,
 width (0 for an image that cannot be decoded) and `meta.json`. It is built as `.KEY.PID.building` and renamed when it is
-complete. A process holds KEY.lock while it builds, opens or deletes the store; having opened it, it holds a lock on a
-file of its own, `KEY/*.reader`, for as long as it reads, so that a store is in use when one of these is locked. The
-operating system frees the locks of a process that ends, however it ends.
+complete. A process holds KEY.lock while it builds, opens or deletes the store; after opening it, it holds a lock on its
+own file, `KEY/*.reader`, for as long as it reads, so a store is in use if one of these is locked. The operating system
+releases the locks of a process however it ends.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ def stores_folder(cache_dir: str | None) -> Path:
 
 
 def _lock(path: Path) -> FileLock:
-    """Fails with an OSError where the file system has no locks, instead of pretending to lock."""
+    """A lock that raises OSError if the file system has no locks, instead of pretending to lock."""
     return FileLock(path, thread_local=False, fallback_to_soft=False)
 
 
 @contextmanager
 def store_lock(store: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Hold KEY.lock; yields False when `wait` is false and another process holds it."""
+    """Hold KEY.lock; yields False if `wait` is false and another process holds it."""
     store.parent.mkdir(parents=True, exist_ok=True)
     lock = _lock(store.with_name(f"{store.name}.lock"))
     try:
@@ -68,7 +68,7 @@ def store_lock(store: Path, *, wait: bool = True) -> Iterator[bool]:
 
 
 def start_using(store: Path) -> FileLock:
-    """Mark the store as in use for as long as the returned lock lives. The caller holds `store_lock`."""
+    """Mark the store as in use for as long as the returned lock exists. The caller holds `store_lock`."""
     in_use(store)
     lock = _lock(store / f"{secrets.token_hex(8)}.reader")
     lock.acquire()
@@ -76,7 +76,7 @@ def start_using(store: Path) -> FileLock:
 
 
 def in_use(store: Path) -> bool:
-    """Whether a process reads the store; removes the files of readers that ended. The caller holds `store_lock`."""
+    """Whether a process is reading the store; removes the files of readers that ended. The caller holds `store_lock`."""
     found = False
     for path in store.glob("*.reader"):
         lock = _lock(path)
@@ -91,7 +91,7 @@ def in_use(store: Path) -> bool:
 
 
 def read_meta(store: Path, version: int) -> dict | None:
-    """The description of a complete store of this version; None for anything else."""
+    """The metadata of a complete store of this version; None for anything else."""
     try:
         meta = json.loads((store / "meta.json").read_text(encoding="utf-8"))
         whole = meta["version"] == version and (store / "pixels.bin").stat().st_size == meta["bytes"]
@@ -106,7 +106,7 @@ def mark_used(store: Path) -> None:
 
 
 def list_stores(folder: Path) -> list[Store]:
-    """Least recently used first; removes what killed builders left behind."""
+    """All stores, least recently used first; removes what killed builders left behind."""
     remove_leftovers(folder)
     found = []
     for meta_file in folder.glob("[!.]*/meta.json"):
@@ -121,7 +121,7 @@ def list_stores(folder: Path) -> list[Store]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Half-built stores whose builder is gone: their lock is free."""
+    """Remove half-built stores whose builder has ended, which leaves their lock free."""
     for leftover in folder.glob(".*.building"):
         with store_lock(folder / leftover.name.split(".")[1], wait=False) as free:
             if free:
@@ -129,16 +129,16 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def delete_store(store: Path) -> bool:
-    """False when it is in use."""
+    """Delete a store; returns False if it is in use."""
     with store_lock(store, wait=False) as free:
         if not free or in_use(store):
             return False
-        # Renamed first, so that a kill in the middle leaves a leftover and not half a store.
+        # Renamed first, so that a process killed halfway leaves something to remove and not half a store.
         dying = store.with_name(f".{store.name}.{int(time.time())}.building")
         with suppress(FileNotFoundError):
             store.rename(dying)
         shutil.rmtree(dying, ignore_errors=True)
-        # While it is still locked: a process that waits for it sees that the file is gone and makes a new one.
+        # Removed while still locked: a process that waits for it sees that the file is gone and creates a new one.
         store.with_name(f"{store.name}.lock").unlink(missing_ok=True)
         return True
 
@@ -147,7 +147,7 @@ def make_room(folder: Path, *, for_bytes: int, limit_gb: float) -> None:
     """Delete least recently used stores until `for_bytes` more fit below the limit.
 
     Raises:
-        UserError: when they do not fit even so.
+        UserError: when they do not fit even then.
     """
     stores = list_stores(folder)
     total = sum(store.bytes for store in stores) + for_bytes

@@ -1,1 +1,1 @@
-"""Builders of networks: our own, torchvision's, timm's."""
+"""Network builders: our own, torchvision's and timm's."""

@@ -1,4 +1,4 @@
-"""DenseNet in the form that its paper used for CIFAR (Huang et al., "Densely Connected Convolutional Networks", 1608.06993)."""
+"""DenseNet in its paper's CIFAR form (Huang et al., "Densely Connected Convolutional Networks", 1608.06993)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GROWTH, LAYERS, FIRST_CHANNELS = 12, 12, 16
 
 
 class DenseLayer(nn.Module):
-    """Norm, ReLU, 3x3 convolution to `growth` new channels, concatenated to the input: each layer feeds all later ones."""
+    """Norm, ReLU, 3x3 convolution to `growth` new channels, concatenated with the input: each layer feeds all later ones."""
 
     def __init__(self, in_channels: int, growth: int):
         super().__init__()
@@ -26,14 +26,14 @@ class DenseLayer(nn.Module):
 
 
 def transition(channels: int) -> nn.Sequential:
-    """Norm, ReLU, 1x1 convolution that keeps the channels (no compression), pooling to half the height and width."""
+    """Norm, ReLU, 1x1 convolution with as many output channels (no compression), pooling to half the height and width."""
     return nn.Sequential(
         nn.BatchNorm2d(channels), nn.ReLU(inplace=True), nn.Conv2d(channels, channels, 1, bias=False), nn.AvgPool2d(2)
     )
 
 
 def densenet40_k12(num_classes: int) -> NetworkParts:
-    """Three dense blocks of 12 layers; 3 * 12 convolutions, the first, two transitions and the classifier make 40."""
+    """Three dense blocks of 12 layers: 3 * 12 convolutions, the first one, two transitions and the classifier make 40."""
     channels = FIRST_CHANNELS
     modules: dict[str, nn.Module] = {"conv0": nn.Conv2d(3, channels, 3, padding=1, bias=False)}
     stages: dict[str, tuple[str, ...]] = {"stem": ("conv0",)}

@@ -15,7 +15,7 @@ from vision2.models.network import NetworkParts
 
 
 class Branches(NamedTuple):
-    """Output channels of an Inception block. `reduce3`, `reduce5` and `pool` of None make the naive block."""
+    """Output channels of an Inception block. The naive block has None for `reduce3`, `reduce5` and `pool`."""
 
     conv1: int
     conv3: int
@@ -44,7 +44,7 @@ def bottlenecked(in_channels: int, reduce: int | None, out_channels: int, kernel
 
 
 class InceptionBlock(nn.Module):
-    """1x1, 3x3 and 5x5 convolutions and a 3x3 max-pooling in parallel; outputs concatenated over the channels."""
+    """1x1, 3x3 and 5x5 convolutions and a 3x3 max-pooling in parallel; outputs concatenated along the channels."""
 
     def __init__(self, in_channels: int, branches: Branches):
         super().__init__()
@@ -61,7 +61,7 @@ class InceptionBlock(nn.Module):
         return torch.cat([self.branch1(x), self.branch3(x), self.branch5(x), self.pool(x)], dim=1)
 
 
-# A quarter of GoogLeNet's table 1: 1x1, 3x3, 5x5, reduction before 3x3, before 5x5, projection after pooling.
+# A quarter of GoogLeNet's widths (table 1): 1x1, 3x3, 5x5, reduction before 3x3, before 5x5, projection after pooling.
 SMALL_BLOCKS = {
     "3a": Branches(16, 32, 8, 24, 4, 8),
     "3b": Branches(32, 48, 24, 32, 8, 16),
@@ -78,7 +78,7 @@ AUX_AFTER = {"aux1": "4a", "aux2": "4d"}  # as in the paper
 
 
 def auxiliary(in_channels: int, num_classes: int) -> nn.Sequential:
-    """Pooling to 4x4, 1x1 convolution, a hidden layer and a classifier: the paper's side branch at a quarter's width."""
+    """Pooling to 4x4, 1x1 convolution, hidden layer and classifier: the paper's auxiliary classifier at a quarter of its width."""
     return nn.Sequential(
         nn.AdaptiveAvgPool2d(4),
         *conv(in_channels, 32, 1),
@@ -110,7 +110,7 @@ class SmallInception(nn.Module):
                 nn.init.kaiming_normal_(module.weight)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """(N, 3, H, W) -> features (N, 256); in training with auxiliary classifiers (features, aux1, aux2)."""
+        """(N, 3, H, W) -> features (N, 256); when training with auxiliary classifiers (features, aux1, aux2)."""
         x, aux = self.stem(x), []
         for name in SMALL_BLOCKS:
             x = getattr(self, f"inception{name}")(x)
@@ -123,7 +123,7 @@ class SmallInception(nn.Module):
 
 
 def small_inception(num_classes: int, *, aux: bool, naive: bool) -> NetworkParts:
-    """`naive` leaves out every 1x1 reduction and projection: the costly half of the cost lesson."""
+    """`naive` leaves out every 1x1 reduction and projection, which the cost lesson shows to be expensive."""
     backbone = SmallInception(num_classes, aux=aux, naive=naive)
     stages: dict[str, tuple[str, ...]] = {"stem": ("stem",)}
     for group, last in (("3", ("maxpool3",)), ("4", ("maxpool4",)), ("5", ())):

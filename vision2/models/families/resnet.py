@@ -1,7 +1,7 @@
-"""Plain and residual networks, told apart by one switch: `shortcut` A, B or none.
+"""Plain and residual networks, which differ in one setting: `shortcut` A, B or none.
 
 He et al., "Deep Residual Learning for Image Recognition", arXiv 1512.03385. Parameter names are torchvision's, so that
-its pretrained tensors load as they are; like torchvision, a bottleneck has its stride in the 3x3 convolution.
+its pretrained weights load unchanged; as in torchvision, a bottleneck has its stride in the 3x3 convolution.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CIFAR_WIDTHS = (16, 32, 64)
 
 
 class PaddedShortcut(nn.Module):
-    """Option A of the paper: every second pixel, zeros in the additional channels, no parameters."""
+    """Option A of the paper: every second pixel, zeros in the added channels, no parameters."""
 
     def __init__(self, extra_channels: int, stride: int):
         super().__init__()
@@ -38,7 +38,7 @@ def projection(in_channels: int, out_channels: int, stride: int) -> nn.Sequentia
 
 
 class Block(nn.Module):
-    """What both kinds of block share: the shortcut around `residual`, or none."""
+    """Base class of both kinds of block: adds the shortcut, if there is one, to `residual`."""
 
     expansion = 1
 
@@ -94,9 +94,9 @@ class Bottleneck(Block):
 
 
 def build_resnet(card: ModelCard, num_classes: int, *, stem: str, shortcut: str) -> NetworkParts:
-    """The paper's networks for ImageNet and, with 6n + 2 layers, for CIFAR-10; `shortcut` none makes the plain twin.
+    """The paper's networks for ImageNet and, with 6n + 2 layers, for CIFAR-10; `shortcut` none gives the plain network.
 
-    Stages halve height and width from the second on. Stem `imagenet`: 7x7 convolution and 3x3 max-pooling, both with
+    From the second on, stages halve height and width. Stem `imagenet`: 7x7 convolution and 3x3 max-pooling, both with
     stride 2. Stem `small`: one 3x3 convolution, stride 1.
     """
     depth = int(card.name.removeprefix("resnet").removeprefix("plain"))

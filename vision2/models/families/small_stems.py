@@ -1,7 +1,7 @@
-"""`stem=small` for the networks of libraries, for images of 32 px: height and width are not halved the first two times.
+"""`stem=small` for library networks on 32 px images: the first two halvings of height and width are removed (not in VGG).
 
-Tensors keep their names. Where only strides change (MobileNet) every pretrained tensor still fits; where the first
-convolution shrinks (ResNeXt, DenseNet) its pretrained kernel is cropped when weights are loaded, and the run reports it.
+Tensors keep their names. If only strides change (MobileNet), all pretrained tensors still fit; if the first convolution
+shrinks (ResNeXt, DenseNet), its pretrained kernel is cropped when weights are loaded, and the run reports it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from vision2.models.network import NetworkParts
 
 
 def small_conv(old: nn.Conv2d) -> nn.Conv2d:
-    """The 3x3 convolution with stride 1 that replaces a larger one."""
+    """A 3x3 convolution with stride 1 to replace a larger one."""
     new = nn.Conv2d(old.in_channels, old.out_channels, 3, padding=1, bias=old.bias is not None)
     nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
     return new
@@ -28,7 +28,7 @@ def small_densenet(parts: NetworkParts) -> None:
 
 
 def small_mobilenet(parts: NetworkParts) -> None:
-    """The first two convolutions with stride 2 get stride 1."""
+    """Change the first two convolutions with stride 2 to stride 1."""
     halving = [m for m in parts.backbone.modules() if isinstance(m, nn.Conv2d) and m.stride == (2, 2)]
     for conv in halving[:2]:
         conv.stride = (1, 1)

@@ -1,4 +1,4 @@
-"""The stages of a library's network, from input to output: listed in parts.yaml, or found in its modules."""
+"""The stages of a library's network, from input to output: listed in parts.yaml, or derived from its modules."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def listed_parts() -> dict[str, dict]:
 
 
 def stages_of(backbone: nn.Module, family: str) -> Stages:
-    """Stages of a network of torchvision or timm without its classifier."""
+    """Stages of a torchvision or timm network without its classifier."""
     if listed := listed_parts().get(family, {}).get("stages"):
         return {stage: tuple(names) for stage, names in listed.items()}
     if family == "timm":
@@ -39,7 +39,7 @@ def _pooled_stages(features: nn.Sequential) -> Stages:
 
 
 def _halving_stages(features: nn.Sequential) -> Stages:
-    """MobileNets and EfficientNets: a stage begins where height and width are halved; the last 1x1 is its own."""
+    """MobileNets and EfficientNets: a stage begins where height and width are halved; the last 1x1 convolution is one too."""
     stages, last = {"stem": ("features.0",)}, "stem"
     for i, module in list(enumerate(features))[1:-1]:
         if any(isinstance(m, nn.Conv2d) and m.stride == (2, 2) for m in module.modules()):
@@ -49,9 +49,9 @@ def _halving_stages(features: nn.Sequential) -> Stages:
 
 
 def _stages_of_parts(backbone: nn.Module) -> Stages:
-    """One stage per top-level part with parameters, or per block where that part is a sequence of blocks.
+    """One stage per top-level part with parameters, or per block if that part is a sequence of blocks.
 
-    Norms join the stage before them; class tokens and position embeddings, which have no output, the stage after them.
+    Norms belong to the stage before them; class tokens and position embeddings, which have no output, to the one after.
     """
     stages: Stages = {}
     for piece in dict.fromkeys(_piece(backbone, name) for name, _ in backbone.named_parameters()):
@@ -65,7 +65,7 @@ def _stages_of_parts(backbone: nn.Module) -> Stages:
 
 
 def _piece(backbone: nn.Module, parameter: str) -> str:
-    """The part of the backbone a parameter is in: `blocks.3` of `blocks.3.attn.qkv.weight`, `layer1` of `layer1.0.conv1`."""
+    """The part of the backbone that a parameter is in, e.g. `blocks.3` of `blocks.3.attn.qkv.weight`."""
     first, _, rest = parameter.partition(".")
     part = getattr(backbone, first)
     if not isinstance(part, nn.Sequential | nn.ModuleList) or first[-1].isdigit() or first == "stem":

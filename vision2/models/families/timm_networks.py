@@ -1,4 +1,4 @@
-"""Networks of timm: Inception v4, Xception, MobileNet v1, and any other backbone by timm's own name."""
+"""timm networks: Inception v4, Xception, MobileNet v1, and any other backbone by its timm name."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from vision2.models.families.stages import stages_of
 from vision2.models.network import NetworkParts
 
 TIMM_NAMES = {"inception_v4": "inception_v4", "xception": "legacy_xception", "mobilenet_v1": "mobilenetv1_100"}
-LEAST_PX = 32  # timm publishes no smallest size; whether a size fits is found out when the network is built
+LEAST_PX = 32  # timm publishes no minimum; a size that a network cannot process is refused when it is built
 
 
 def build_timm(card: ModelCard, num_classes: int, *, stem: str, width: float, image_size_px: int) -> NetworkParts:
-    """A catalogue name in `TIMM_NAMES`, or any name of timm's; its head becomes a linear layer of ours.
+    """A network of `TIMM_NAMES`, or any other by its timm name, with a linear layer as its head.
 
     Raises:
-        UserError: for a network of timm that cannot take images of this size or returns no feature vector.
+        UserError: for a network that cannot process images of this size or does not return feature vectors.
     """
     if card.family == "mobilenet_v1":
         backbone = _mobilenet_v1(width)
@@ -44,13 +44,13 @@ def _created(name: str, image_size_px: int) -> nn.Module:
 
     config = timm.get_pretrained_cfg(name)
     if config is not None and config.fixed_input_size:
-        with suppress(TypeError):  # a few such families take no img_size
+        with suppress(TypeError):  # a few of these families do not accept img_size
             return timm.create_model(name, pretrained=False, num_classes=0, img_size=image_size_px)
     return timm.create_model(name, pretrained=False, num_classes=0)
 
 
 def _probed_width(card: ModelCard, image_size_px: int) -> int:
-    """The length of the feature vector, from a forward pass on the meta device: not all of timm's networks tell it."""
+    """The length of the feature vector, from a forward pass on the meta device: not every `num_features` is right."""
     try:
         with torch.device("meta"), torch.no_grad():
             backbone = _created(card.name, image_size_px).eval()
@@ -59,7 +59,7 @@ def _probed_width(card: ModelCard, image_size_px: int) -> int:
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise UserError(
             f"timm's {card.name} cannot take images of {image_size_px} px ({reason});"
-            f" its own size is dataset.image_size_px={card.image_size_px}"
+            f" set dataset.image_size_px={card.image_size_px}, its own size"
         ) from error
     if len(shape) != 2:
         raise UserError(
@@ -69,7 +69,7 @@ def _probed_width(card: ModelCard, image_size_px: int) -> int:
 
 
 def _mobilenet_v1(width: float) -> nn.Module:
-    """Padding and epsilon are those of TensorFlow's release."""
+    """MobileNet v1 with the padding and batch-norm epsilon of TensorFlow's release."""
     settings = {"num_classes": 0, "pad_type": "same", "bn_eps": 1e-3}
     if width == 1.0:
         import timm
@@ -85,10 +85,10 @@ def _mobilenet_v1(width: float) -> nn.Module:
 
 
 def timm_card(name: str) -> ModelCard:
-    """The card of any backbone of timm; `name` may carry a weight tag, as in `resnet50.a1_in1k`.
+    """The card of any timm backbone; `name` may include a weight tag, as in `resnet50.a1_in1k`.
 
     Raises:
-        UserError: for a name that timm does not have.
+        UserError: for a name or tag that timm does not have.
     """
     import timm
 
@@ -98,7 +98,8 @@ def timm_card(name: str) -> ModelCard:
         raise UserError(f"timm has no model '{base}'{suggest(base, timm.list_models())}")
     tags = [full.partition(".")[2] for full in timm.list_pretrained(f"{base}.*")]
     if tag and tag not in tags:
-        raise UserError(f"timm's {base} has no weights '{tag}'{suggest(tag, tags)}")
+        hint = suggest(tag, tags) or f"; use model.name={base}"
+        raise UserError(f"timm's {base} has no weights '{tag}'{hint}")
     config = timm.get_pretrained_cfg(name) or timm.get_pretrained_cfg(base)
     default = tag or (config.tag if config is not None else "") or ""
     tags = [t for t in tags if t != default] + [t for t in tags if t == default]
@@ -109,14 +110,14 @@ def timm_card(name: str) -> ModelCard:
         paper=("", ""),
         year=0,
         preprocessing=preprocessing_of(config),
-        source="timm; its published numbers are not listed here",
+        source="timm (its published numbers are not in the catalogue)",
         min_size_px=LEAST_PX,
         weights=tuple(tags),
     )
 
 
 def current_name(name: str) -> str:
-    """What timm calls a model today: `vit_base_patch16_224_in21k` is `vit_base_patch16_224.augreg_in21k`.
+    """timm's current name for a model: `vit_base_patch16_224_in21k` is now `vit_base_patch16_224.augreg_in21k`.
 
     Raises:
         UserError: for a model that timm has removed.
@@ -125,12 +126,12 @@ def current_name(name: str) -> str:
 
     renamed = get_deprecated_models()
     if name in renamed and renamed[name] is None:
-        raise UserError(f"timm has removed {name}; choose another model, `timm.list_models()` lists them")
+        raise UserError(f"timm has removed {name}; choose another model from `timm.list_models()`")
     return renamed.get(name, name)
 
 
 def preprocessing_of(config) -> Preprocessing:
-    """timm's pretrained configuration as our `Preprocessing`; where it has none, ImageNet's at 224 px."""
+    """timm's pretrained configuration as a `Preprocessing`; ImageNet's at 224 px if there is none."""
     if config is None:
         return Preprocessing(224, 256)
     size = config.input_size[-1]

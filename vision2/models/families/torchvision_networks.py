@@ -1,4 +1,4 @@
-"""Networks of torchvision: built without weights, their classifier removed, their modules sorted into stages."""
+"""torchvision networks, built without weights, with the classifier removed and the modules grouped into stages."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from vision2.models.network import NetworkParts, take_linear
 
 
 def build_torchvision(card: ModelCard, num_classes: int, *, aux: bool, stem: str) -> NetworkParts:
-    """The network `card.name` of torchvision with random weights."""
+    """torchvision's network `card.name` with random weights."""
     listed, extra = listed_parts()[card.family], {}
     if card.has_aux:
-        # `transform_input` stays off: those statistics are part of the preprocessing and must be applied once.
+        # `transform_input` stays off: those statistics are part of the preprocessing and must be applied only once.
         extra = {"aux_logits": aux, "init_weights": True, "transform_input": False}
     backbone = torchvision_models().get_model(card.name, weights=None, num_classes=num_classes, **extra)
     head_key, aux_linears = listed["head_key"], listed["aux_linears"] if aux else {}

@@ -1,1 +1,1 @@
-"""Pretrained weights: finding, downloading, reading and loading them."""
+"""Find, download, read and load pretrained weights."""

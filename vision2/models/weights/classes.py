@@ -1,4 +1,4 @@
-"""Which classes the head in a file is for: only what the file itself, or the user, says."""
+"""Which classes a file's head is for: only what the file itself or the user states, never a guess."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from vision2.models.families.light_torchvision import torchvision_models
 from vision2.models.weights.read import HEADER
 
 IMAGENET_CLASSES = 1000
-IMAGENET = re.compile(r"imagenet(?!.?(?:2[12]k|v2|a\b|r\b))|in.?1k|ilsvrc", re.IGNORECASE)  # in a file's name or remarks
+IMAGENET = re.compile(r"imagenet(?!.?(?:2[12]k|v2|a\b|r\b))|in.?1k|ilsvrc", re.IGNORECASE)  # in a file's name or metadata
 NAME_KEYS = ("classes", "class_names", "categories", "labels", "class_to_idx")
 
 
 def imagenet_classes() -> tuple[str, ...]:
-    """The 1000 class names, in order, as torchvision has them."""
+    """ImageNet's 1000 class names in order, as in torchvision."""
     return tuple(torchvision_models().ResNet18_Weights.IMAGENET1K_V1.meta["categories"])
 
 
 def named_classes(content: dict[str, Any]) -> tuple[str, ...] | None:
-    """The class names that a training script saved beside the tensors."""
+    """The class names that a training script saved with the tensors."""
     for value in (content.get(key) for key in NAME_KEYS):
         names = _in_order(value) if isinstance(value, dict | list | tuple) and len(value) > 1 else None
         if names:
@@ -32,7 +32,7 @@ def named_classes(content: dict[str, Any]) -> tuple[str, ...] | None:
 
 
 def _in_order(value: dict | Sequence) -> tuple[str, ...] | None:
-    """Of a list of names, {number: name} or {name: number}; None for anything else."""
+    """The names in a list, {number: name} or {name: number}, in order; None for anything else."""
     if isinstance(value, dict):
         numbers = [str(number) for number in range(len(value))]
         by_number = {str(key): name for key, name in value.items()}
@@ -45,17 +45,17 @@ def _in_order(value: dict | Sequence) -> tuple[str, ...] | None:
 
 
 def says_imagenet(path: Path, content: dict[str, Any]) -> bool:
-    """Whether the file's name, its header or a remark beside its tensors names ImageNet's 1000 classes."""
+    """Whether the file's name, header or saved settings mention ImageNet's 1000 classes."""
     settings = [vars(value) for value in content.values() if hasattr(value, "__dict__")]  # an argparse.Namespace
-    remarks = [value for part in (content, content.get(HEADER, {}), *settings) for value in part.values()]
-    return any(isinstance(text, str) and IMAGENET.search(text) for text in (path.name, *remarks))
+    texts = [value for part in (content, content.get(HEADER, {}), *settings) for value in part.values()]
+    return any(isinstance(text, str) and IMAGENET.search(text) for text in (path.name, *texts))
 
 
 def read_classes(file: str) -> tuple[str, ...]:
-    """The names in `weights.classes=FILE`: one per line, or a JSON list or dict; `imagenet` stands for its 1000.
+    """The names in `weights.classes=FILE`: one per line, or a JSON list or dict; `imagenet` means its 1000.
 
     Raises:
-        UserError: for a file without class names.
+        UserError: for a file that cannot be read or has no class names.
     """
     if file == "imagenet":
         return imagenet_classes()
@@ -66,5 +66,5 @@ def read_classes(file: str) -> tuple[str, ...]:
     except (OSError, ValueError) as error:
         raise UserError(f"weights.classes={file} cannot be read ({error}); give a text file with one class per line") from error
     if not names:
-        raise UserError(f"weights.classes={file} holds no list of different class names; write one class per line")
+        raise UserError(f"weights.classes={file} does not list distinct class names; write one class per line")
     return tuple(name.strip() for name in names)

@@ -1,4 +1,4 @@
-"""How much of a network was loaded, said in full, and when that is too little."""
+"""Report how much of a network was loaded, and refuse weights that leave too much of it random."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from vision2.models.weights.shapes import first_kernel
 if TYPE_CHECKING:
     from vision2.models.weights.load import WeightsSource
 
-SHOWN = 3  # names in a message
+SHOWN = 3  # names listed in a message
 STATISTICS = ("running_mean", "running_var")
 
 
 @dataclass(frozen=True)
 class WeightsReport:
-    """What was loaded. Totals are of the backbone: all but the head, the auxiliary classifiers and batch counters."""
+    """What was loaded. Totals are those of the backbone, without auxiliary classifiers and batch counters."""
 
     source: str
     sha256: str
@@ -30,18 +30,18 @@ class WeightsReport:
     tensors_total: int
     parameters_loaded: int
     parameters_total: int
-    layers_loaded: int  # modules of which every tensor was loaded, running statistics included
+    layers_loaded: int  # modules with all their tensors loaded, including running statistics
     layers_total: int
     adapted: tuple[str, ...]  # changed to fit
-    dropped: tuple[str, ...]  # in the file, not used
-    kept: tuple[str, ...]  # in the network, not in the file: they keep their random start
+    dropped: tuple[str, ...]  # in the file but not used
+    kept: tuple[str, ...]  # in the network but not loaded: they keep their random initial values
     head: str  # begins with `kept` or `new`
-    notes: tuple[str, ...]  # which set of the file, by which names, by which rules
+    notes: tuple[str, ...]  # which of the file's tensors were used, and how they were matched and adapted
     preprocessing: Preprocessing
 
     @property
     def coverage(self) -> float:
-        """The smaller of the shares of parameters and of layers."""
+        """The share of parameters or the share of layers that was loaded, whichever is smaller."""
         return min(self.parameters_loaded / self.parameters_total, self.layers_loaded / self.layers_total)
 
     @property
@@ -49,14 +49,14 @@ class WeightsReport:
         return self.head.startswith("new")
 
     def describe(self) -> str:
-        """One line for the terminal, one about the head, more when something did not fit as it was."""
+        """A summary line, a line on the head, and more lines if anything was not loaded unchanged."""
         lines = [
             f"weights: {self.source} (sha256 {self.sha256[:12]}), {self.tensors_loaded} of {self.tensors_total} backbone"
             f" tensors, {self.parameters_loaded:,} of {self.parameters_total:,} parameters",
             f"  head: {self.head}",
             *(f"  {note}" for note in self.notes),
         ]
-        for text, names in (("adapted", self.adapted), ("dropped", self.dropped), ("new, random", self.kept)):
+        for text, names in (("adapted", self.adapted), ("dropped", self.dropped), ("randomly initialised", self.kept)):
             if names:
                 lines.append(f"  {text}: {_some(names)}")
         return "\n".join(lines)
@@ -72,7 +72,7 @@ def report_of(
     head: str,
     notes: Sequence[str],
 ) -> WeightsReport:
-    """Args: `given` are all tensors of the file by our names, `fitting` those that are used, `adapted` the rules applied."""
+    """Report on using `fitting` of the file's tensors `given` (both by our names); `adapted` holds the rules applied."""
     aside = tuple(p for stage in ("head", "aux") for p in network.stages.get(stage, ()))
     parameters = dict(network.named_parameters())
     counted = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
@@ -98,18 +98,18 @@ def report_of(
 
 
 def check_complete(network: Network, report: WeightsReport, min_coverage: float) -> None:
-    """Raises UserError when too little would be loaded, or the first layer or statistics of loaded layers would not."""
+    """Raise UserError if coverage is too low, or the first layer or running statistics of loaded layers are missing."""
     if report.coverage < min_coverage or report.parameters_loaded == 0:
         raise UserError(
-            f"{report.source} fills {report.coverage:.1%} of the backbone of {network.name}, {min_coverage:.0%} is required"
-            f" (missing: {_some(report.kept)}; not used: {_some(report.dropped)});"
-            " if the file is for this model, lower weights.min_coverage"
+            f"{report.source} fills {report.coverage:.1%} of the backbone of {network.name}, which is not enough"
+            f" (weights.min_coverage={min_coverage:g}; missing: {_some(report.kept)}; not used: {_some(report.dropped)});"
+            " choose the model that the file was made for, or give another file with weights.path=FILE"
         )
     first = first_kernel(dict(network.named_parameters()))
     if first in report.kept:
         raise UserError(
-            f"{report.source} has no first layer that fits {network.name} ({first}; kernels for 1, 3 or 4 channels do);"
-            " with a random one the other layers would be useless: give another file with weights.path=FILE"
+            f"{report.source} has no first layer that fits {network.name} ({first}; it may have 1, 3 or 4 input channels),"
+            " and the other layers are useless behind a random one; give another file with weights.path=FILE"
         )
     missing = set(report.kept)
     without = [
@@ -119,8 +119,8 @@ def check_complete(network: Network, report: WeightsReport, min_coverage: float)
     ]
     if without:
         raise UserError(
-            f"{report.source} lacks running statistics of {network.name} ({_some(without)}), without which its layers give"
-            " other values than in training: save model.state_dict(), which holds them, and name that with weights.path=FILE"
+            f"{report.source} lacks batch-norm running statistics of {network.name} ({_some(without)}), so its outputs would"
+            " be wrong; give a file that holds the whole model.state_dict() with weights.path=FILE"
         )
 
 

@@ -1,9 +1,9 @@
-"""Files of `torch.save` that hold more than tensors, read without importing or calling anything that they name.
+"""Read `torch.save` files that hold more than tensors, without importing or calling anything that they refer to.
 
-Lightning, timm and torchvision save their settings beside the tensors: an `argparse.Namespace`, NumPy scalars, objects of
-their own classes. torch's restricted reader meets a stand-in for each of these classes: it keeps items and attributes and
-does nothing. Names from Python's standard library are refused unless they are plain data, because that is how a pickle runs
-code.
+Lightning, timm and torchvision save their settings with the tensors: an `argparse.Namespace`, NumPy scalars, objects of
+their own classes. For each of these classes, torch's restricted unpickler is given an inert placeholder that only stores
+items and attributes. Anything from Python's standard library that is not plain data is refused, because malicious pickles
+use it to run code.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ PLAIN_DATA = {  # of the standard library: module -> classes that only hold valu
     "typing": ("Any",),
     "uuid": ("UUID",),
 }
-OLD_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # as Python 2, and so pickle protocol 2, calls them
-WITH_TUPLE_STATE = ("numpy.", "functools.partial")  # restored from a tuple, which a dict cannot take
-LEGACY_PICKLES = 4  # before its tensors, a file from before torch 1.6 holds a magic number, a version, facts, the object
+OLD_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # their names in Python 2, and so in pickle protocol 2
+WITH_TUPLE_STATE = ("numpy.", "functools.partial")  # their state is a tuple, which `_Items` cannot restore
+LEGACY_PICKLES = 4  # a file from before torch 1.6 begins with a magic number, a version, system information, the object
 
 
 class _Items:
-    """Stands for an instance of any class: a dict that keeps its items, and its attributes in `vars`.
+    """Placeholder for an instance of any class: a dict with its items, and with its attributes in `vars`.
 
-    A Counter, because of the three dicts that torch's reader fills it is the one that takes the state of `__slots__` too.
+    A Counter, because it is the only dict that torch's unpickler fills and that also accepts the state of `__slots__`.
     """
 
     def __new__(cls, *_arguments: Any) -> Counter:
@@ -64,7 +64,7 @@ class _Items:
 
 
 class _Opaque:
-    """Stands for an instance whose state is not a dict; nothing of it is kept."""
+    """Placeholder for an instance whose state is not a dict; it keeps nothing."""
 
     def __new__(cls, *_arguments: Any) -> _Opaque:
         return object.__new__(cls)
@@ -74,21 +74,21 @@ class _Opaque:
 
 
 def load_inert(path: Path) -> Any:
-    """The content of the file on the CPU; objects other than tensors, containers and plain values are stand-ins.
+    """The content of the file on the CPU; placeholders replace all but tensors, containers and plain values.
 
     Raises:
-        pickle.UnpicklingError: for a file that names code.
+        pickle.UnpicklingError: for a file that refers to code.
     """
     names = set(_global_names(path))
     code = sorted(name for name in names if _is_code(name))
     if code:
-        raise pickle.UnpicklingError(f"names {code[0]}")
+        raise pickle.UnpicklingError(f"refers to {code[0]}")
     foreign = [name for name in names if not name.startswith(WITH_TUPLE_STATE)]
     opaque = [(_Opaque, name) for name in names if name.startswith(WITH_TUPLE_STATE)]
     try:
         with torch.serialization.safe_globals([*opaque, *((_Items, name) for name in foreign)]):
             return torch.load(path, map_location="cpu", weights_only=True)
-    except (ValueError, TypeError, AttributeError):  # a class with another kind of state than a dict
+    except (ValueError, TypeError, AttributeError):  # a class whose state is not a dict
         pass
     try:
         with torch.serialization.safe_globals([(_Opaque, name) for name in names]):
@@ -103,7 +103,7 @@ def _is_code(name: str) -> bool:
 
 
 def _global_names(path: Path) -> Iterator[str]:
-    """Every class and function that the file's pickles name, as `module.name`."""
+    """All classes and functions that the file's pickles refer to, as `module.name`."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             data = [archive.read(name) for name in archive.namelist() if name.endswith("data.pkl")]

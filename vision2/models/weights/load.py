@@ -1,6 +1,6 @@
-"""Pretrained weights: found before anything else happens, loaded by name and shape, every tensor accounted for.
+"""Find pretrained weights, load them by name and shape, and account for every tensor.
 
-Weights that are not available, or do not fit, are an error, never a silent random start.
+Weights that are unavailable or do not fit are an error; a network is never silently left at its random initialisation.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from vision2.models.weights.published import published_file
 from vision2.models.weights.read import checked_sha256, file_at, read_file, tensors_of
 from vision2.models.weights.shapes import first_kernel, fitted
 
-OUR_SETTINGS = ("name", "library", "shortcut", "width")  # those that decide which tensors a network has
+OUR_SETTINGS = ("name", "library", "shortcut", "width")  # the settings that decide which tensors a network has
 
 
 @dataclass(frozen=True, eq=False)
 class WeightsSource:
-    """Weights in memory: the tensors as the file names them, and how images are prepared for them."""
+    """Weights in memory: the tensors under the file's own names, and the preprocessing they expect."""
 
     name: str
     path: Path
@@ -45,11 +45,11 @@ class WeightsSource:
 
     @property
     def classes(self) -> tuple[str, ...] | None:
-        """Known classes of the head in the file; None when nothing says which they are."""
+        """The classes of the file's head; None if unknown."""
         return self.own_classes or (imagenet_classes() if self.is_imagenet else None)
 
     def classes_of(self, outputs: int) -> tuple[str, ...] | None:
-        """The known classes of a head with so many outputs."""
+        """The classes of a head with this many outputs; None if unknown."""
         if self.own_classes is not None and len(self.own_classes) == outputs:
             return self.own_classes
         return imagenet_classes() if self.is_imagenet and outputs == IMAGENET_CLASSES else None
@@ -59,7 +59,7 @@ def find_weights(config: WeightsConfig, model: ModelConfig) -> WeightsSource | N
     """The weights that the configuration names (None for `weights.name=none`), read into memory.
 
     Raises:
-        UserError: when they are not available, are damaged, or belong to another model of ours.
+        UserError: if they are unavailable or damaged, or a checkpoint is for another model.
     """
     card = card_for(model)
     if config.path:
@@ -90,20 +90,21 @@ def _local(config: WeightsConfig, model: ModelConfig, card: ModelCard) -> Weight
 
 
 def _own(path: Path, sha256: str, content: dict[str, Any], model: ModelConfig) -> WeightsSource:
-    """A checkpoint of ours. A classifier fitted on features is left out: it needs more than a linear layer."""
+    """A vision2 checkpoint. Its classifier is left out unless it is a plain linear layer."""
     saved = content["model_config"]
-    other = [f"model.{key}={saved.get(key)}" for key in OUR_SETTINGS if saved.get(key) != getattr(model, key)]
+    other = {key: saved.get(key) for key in OUR_SETTINGS if saved.get(key) != getattr(model, key)}
     if other:
-        raise UserError(f"{path} holds another model; to use it type {' '.join(other)}")
+        words = (f"model.{key}={'null' if value is None else value}" for key, value in other.items())
+        raise UserError(f"{path} holds another model; to use it, type {' '.join(words)}")
     tensors = tensors_of({"model": content["model"]}, path)
     if (content.get("classifier") or {}).get("kind", LINEAR) != LINEAR:
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("model.head.")}
     preprocessing = Preprocessing.from_dict(content["preprocessing"])
-    return WeightsSource(f"our checkpoint {path}", path, sha256, preprocessing, tensors, tuple(content["classes"]))
+    return WeightsSource(f"vision2 checkpoint {path}", path, sha256, preprocessing, tensors, tuple(content["classes"]))
 
 
 def outputs_of(source: WeightsSource, model: ModelConfig) -> int | None:
-    """How many classes the head in the file has; None when it has no head for this model."""
+    """The number of outputs of the file's head; None if it has no head for this model."""
     head = name_tensors(meta_network(model), source.tensors, source.key).tensors.get("head.weight")
     return None if head is None else len(head)
 
@@ -114,12 +115,12 @@ def load_weights(
     """Copy what fits by name and shape, and adopt the source's preprocessing.
 
     Args:
-        classes: those of the data: the head is kept only when it is known to be for the same ones (in any order). Without
-            them it is kept whenever it fits.
+        classes: those of the data; the head is kept only if it is known to be for the same ones (in any order). With None
+            it is kept whenever it fits.
 
     Raises:
-        UserError: when less than `min_coverage` of the backbone would be loaded, or the first layer or running statistics
-            would stay as they are; then nothing is copied.
+        UserError: if less than `min_coverage` of the backbone would be loaded, or the first layer or running statistics
+            are missing; nothing is copied then.
     """
     own = network.state_dict()
     named = name_tensors(network, source.tensors, source.key)
@@ -146,30 +147,30 @@ def load_weights(
 def _head_for(
     network: Network, source: WeightsSource, named: Named, classes: Sequence[str] | None
 ) -> tuple[str, dict[str, Tensor]]:
-    """What happens to the head, in words that begin with `kept` or `new`; and the tensors, its rows in order of `classes`."""
+    """A note on the head that begins with `kept` or `new`, and the tensors, with its rows in the order of `classes`."""
     weight = named.tensors.get("head.weight")
     if weight is None:
-        return "new: the file has none on these features", named.tensors
+        return "new: the file has no head for these features", named.tensors
     outputs, known = len(weight), source.classes_of(len(weight))
     if classes is None:
         fits = outputs == network.num_classes
-        return ("kept" if fits else f"new: the file's is for {outputs} classes"), named.tensors
+        return ("kept" if fits else f"new: the file's head is for {outputs} classes"), named.tensors
     if known is None and outputs == len(classes):
         return (
-            f"new: nothing says which {outputs} classes the file's is for; weights.classes=FILE names them, one per line",
+            f"new: the file does not name the {outputs} classes of its head; list them, one per line, in weights.classes=FILE",
             named.tensors,
         )
     if known is None or sorted(known) != sorted(classes):
-        return f"new: the file's is for {outputs} {'' if outputs != len(classes) else 'other '}classes", named.tensors
+        return f"new: the file's head is for {outputs} {'' if outputs != len(classes) else 'other '}classes", named.tensors
     rows = torch.tensor([known.index(name) for name in classes])
     ordered = {name: named.tensors[name][rows] for name in ("head.weight", "head.bias")}
     return f"kept: its {outputs} classes are those of the data", named.tensors | ordered
 
 
 def _unusable(network: Network, source: WeightsSource, *, kept_head: bool) -> tuple[str, ...]:
-    """Prefixes of tensors that must not be used although they may fit."""
+    """Prefixes of tensors that must not be used even if they fit."""
     prefixes = [] if kept_head else ["head.", *(f"{linear}." for linear in network.aux_linears.values())]
     own_layout = any(name.startswith(("backbone.", "model.backbone.")) for name in source.tensors)
     if network.card.family == "googlenet" and not own_layout:
-        prefixes.append("backbone.aux")  # torchvision's file has them, untrained
+        prefixes.append("backbone.aux")  # torchvision's file has them untrained
     return tuple(prefixes)

@@ -1,7 +1,7 @@
-"""The tensors of a file under the names of a network, whatever wrappers, prefixes and names the file has.
+"""Match the tensors of a file to those of a network, whatever wrappers, prefixes and names the file has.
 
-First by name: the prefix is taken under which most of the network's own names are found. Where that leaves some out, the
-names are converted as timm does, and then, if the shapes and kinds come in the network's order, matched by their order.
+They are matched by name first, under the prefix where most of the network's own names are found. If some are missing, the
+names are converted as timm does; if some still are, but all shapes and kinds come in the network's order, order decides.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from vision2.basics.errors import UserError
 from vision2.models.network import Network
 from vision2.models.weights.shapes import first_kernel, fitted
 
-AVERAGED = re.compile(r"ema|averag|swa|teacher|(^|[._])avg([._]|$)")  # of training scripts, for the averaged weights
+AVERAGED = re.compile(r"ema|averag|swa|teacher|(^|[._])avg([._]|$)")  # in training scripts' names for averaged weights
 WRAPPERS = {"module", "_orig_mod", "model", "net", "network", "backbone", "encoder", "state_dict", "model_state_dict"}
-RIVAL = 0.9  # a prefix under which this share of the most matches are found names another set of weights
-HEADS = ("head", "fc", "linear", "classifier", "_fc", "last_linear", "output", "logits")  # usual names of a classifier
+RIVAL = 0.9  # a prefix with this share of the best prefix's matches is another set of weights
+HEADS = ("head", "fc", "linear", "classifier", "_fc", "last_linear", "output", "logits")  # usual names for a classifier
 KINDS = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
 COUNTER = "num_batches_tracked"
 OLD_DENSENET = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)")  # torchvision's files: norm.1 for norm1
@@ -29,25 +29,25 @@ CONVERSION_ERRORS = (KeyError, IndexError, AttributeError, TypeError, ValueError
 
 
 class Named(NamedTuple):
-    """`tensors` under our names (`backbone.*`, `head.*`), those that the network lacks included; facts for the report."""
+    """`tensors` under our names (`backbone.*`, `head.*`), including those that the network lacks; `notes` for the report."""
 
     tensors: dict[str, Tensor]
     notes: tuple[str, ...] = ()
 
 
 class _Match(NamedTuple):
-    """Which tensor of the file (by the file's name) stands for which of the backbone, and where they were found."""
+    """Which tensor of the file (by its name there) is which of the backbone, and where they were found."""
 
     names: dict[str, str]  # the backbone's name -> the file's
     prefix: str = ""
-    others: tuple[str, ...] = ()  # prefixes of further sets
+    others: tuple[str, ...] = ()  # prefixes of other sets of weights
 
 
 def name_tensors(network: Network, tensors: dict[str, Tensor], key: str | None = None) -> Named:
     """All tensors of a file, the backbone's and the head's under our names.
 
     Args:
-        key: `weights.key`: the set to take where the file holds several.
+        key: `weights.key`: the set to use if the file holds several.
 
     Raises:
         UserError: for a key that the file lacks.
@@ -62,7 +62,7 @@ def name_tensors(network: Network, tensors: dict[str, Tensor], key: str | None =
             tensors, match = converted, again
     if len(match.names) < len(wanted) and (ordered := _by_order(tensors, wanted)):
         match = ordered
-        notes.append("the names are of another library; matched by their order, in which all shapes fit")
+        notes.append("the file uses other names; its tensors were matched by order, and all shapes fit")
     if match.others or (match.prefix and AVERAGED.search(match.prefix.lower())):
         notes.append(_described(match))
     head = _head(tensors, match, network)
@@ -75,12 +75,12 @@ def _below(tensors: dict[str, Tensor], key: str | None) -> dict[str, Tensor]:
     found = {name: tensor for name, tensor in tensors.items() if name.startswith(key.rstrip(".") + ".")}
     if not found:
         keys = list(dict.fromkeys(name.split(".")[0] for name in tensors))
-        raise UserError(f"weights.key={key} is not in the file; its keys are {', '.join(keys[:8])}")
+        raise UserError(f"weights.key={key} is not in the file; give one of its keys ({', '.join(keys[:8])}) or leave it out")
     return found
 
 
 def _by_name(tensors: dict[str, Tensor], wanted: dict[str, Tensor]) -> _Match:
-    """The prefix under which most of the wanted names are found in a shape that fits."""
+    """Match by name, under the prefix where most of the wanted names have a shape that fits."""
     first, found = first_kernel(wanted), {}
     for name, tensor in tensors.items():
         for start in [0, *(dot.end() for dot in re.finditer(r"\.", name))]:
@@ -95,7 +95,7 @@ def _by_name(tensors: dict[str, Tensor], wanted: dict[str, Tensor]) -> _Match:
 
 
 def _chosen(prefixes: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """Averaged weights before raw ones, as timm and torchvision evaluate them; else the first. With the others."""
+    """The prefix to use and the others: averaged weights if there are any, as in timm's and torchvision's evaluation."""
     prefix = next((prefix for prefix in prefixes if AVERAGED.search(prefix.lower())), prefixes[0])
     return prefix, tuple(other for other in prefixes if other != prefix)
 
@@ -110,19 +110,19 @@ def _known_wrapper(tensors: Iterable[str]) -> str:
 
 
 def _converted(network: Network, tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Old names of torchvision's DenseNets, and timm's own conversion of old layouts and of other image sizes."""
+    """`tensors` with torchvision's old DenseNet names renamed, and old layouts and image sizes converted as by timm."""
     inside = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     inside = {(f"{m[1]}{m[2]}" if (m := OLD_DENSENET.fullmatch(name)) else name): tensor for name, tensor in inside.items()}
     convert = getattr(sys.modules[type(network.backbone).__module__], "checkpoint_filter_fn", None)
     if convert is not None and network.card.family == "timm":
-        with suppress(*CONVERSION_ERRORS):  # a file that is nothing that timm knows
+        with suppress(*CONVERSION_ERRORS):  # a file in a layout that timm does not know
             inside = convert(dict(inside), network.backbone)
     outside = {name: tensor for name, tensor in tensors.items() if not name.startswith(prefix)}
     return outside | {prefix + name: tensor for name, tensor in inside.items()}
 
 
 def _by_order(tensors: dict[str, Tensor], wanted: dict[str, Tensor]) -> _Match | None:
-    """All wanted tensors by position: a run of the file's tensors of the same kinds and shapes."""
+    """Match all wanted tensors by position, to consecutive tensors of the same kinds and shapes."""
     scopes = [name[: dot.end()] for name in tensors for dot in list(re.finditer(r"\.", name))[:2]]
     found: dict[str, list[str]] = {}
     for scope in dict.fromkeys([*scopes, ""]):
@@ -159,7 +159,7 @@ def _described(match: _Match) -> str:
 
 
 def _head(tensors: dict[str, Tensor], match: _Match, network: Network) -> str | None:
-    """The file's name of the classifier, searched beside the backbone and then around it; None where it has none."""
+    """The file's name for the classifier, searched for next to the backbone and then around it; None if there is none."""
     used, scope = set(match.names.values()), match.prefix
     while True:
         rest = {
@@ -174,7 +174,7 @@ def _head(tensors: dict[str, Tensor], match: _Match, network: Network) -> str | 
 
 
 def _linear_on_features(rest: dict[str, Tensor], network: Network) -> str | None:
-    """A linear layer that reads the network's features and that no other layer reads."""
+    """The linear layer that takes the network's features and feeds no other layer."""
     layers = {name.removesuffix(".weight"): t for name, t in rest.items() if name.endswith(".weight") and t.ndim in (2, 4)}
 
     def is_last(name: str) -> bool:
@@ -199,6 +199,6 @@ def _renamed(tensors: dict[str, Tensor], match: _Match, head: str | None) -> dic
         elif tensor.ndim > 0 or COUNTER in name:
             inside = name.startswith(match.prefix)
             renamed[f"backbone.{name.removeprefix(match.prefix)}" if inside else name] = tensor
-    if "head.weight" in renamed and "head.bias" not in renamed:  # a layer without a bias adds nothing
+    if "head.weight" in renamed and "head.bias" not in renamed:  # a layer without a bias adds zero
         renamed["head.bias"] = renamed["head.weight"].new_zeros(len(renamed["head.weight"]))
     return renamed

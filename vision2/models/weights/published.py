@@ -1,4 +1,4 @@
-"""Published weights by name: from the libraries' own cache folders, else downloaded; the hash is checked either way."""
+"""Published weights by name, from the libraries' own caches or downloaded; the hash is checked either way."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from vision2.models.cards import ModelCard
 from vision2.models.families.light_torchvision import torchvision_models
 from vision2.models.weights.read import checked_sha256
 
-ANSWER_WITHIN_S = 10  # a server that takes longer counts as unreachable: without a network a run must fail at once
+ANSWER_WITHIN_S = 10  # a slower server counts as unreachable, so that a run without internet fails at once
 INPUT_TRANSFORMED = ("googlenet", "inception_v3")  # torchvision re-normalises inside the network; see `published_file`
 
 
 class Published(NamedTuple):
-    """A file of published weights, and how images are prepared for them."""
+    """A file of published weights, and the preprocessing they expect."""
 
     name: str  # e.g. "torchvision resnet50 IMAGENET1K_V2"
     path: Path
@@ -33,14 +33,14 @@ def published_file(card: ModelCard, name: str) -> Published:
     """The file of one published set; `name` is one of `card.weights` or "default".
 
     torchvision's GoogLeNet and Inception v3 turn ImageNet-normalised input into (x - 0.5) / 0.5 inside the network. Here
-    the preprocessing does that, once, and the network's own switch stays off.
+    the preprocessing does so, and `transform_input` stays off.
 
     Raises:
         UserError: for a set that does not exist or is not available, and for a damaged file.
     """
     if not card.weights:
         note = f" ({card.note})" if card.note else ""
-        hint = "name a file with weights.path=FILE or use strategy=scratch"
+        hint = "give a file with weights.path=FILE, or train from scratch with strategy=scratch"
         raise UserError(f"{card.name} has no published weights{note}; {hint}")
     wanted = card.weights[-1] if name == "default" else name
     if wanted not in card.weights:
@@ -79,7 +79,7 @@ def _timm_file(card: ModelCard, tag: str) -> Published:
 
 
 def _from_hub(url: str, model: str) -> tuple[Path, str]:
-    """A file in `hub/checkpoints` under TORCH_HOME; torchvision puts the beginning of its sha256 into its name."""
+    """A file in `hub/checkpoints` under TORCH_HOME; torchvision's file names contain the first digits of the sha256."""
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     path = folder / url.rpartition("/")[2]
     prefix = re.search(r"-([a-f0-9]{8,})\.", path.name)
@@ -105,7 +105,7 @@ def _from_hugging_face(repository: str, file: str | None, model: str) -> tuple[P
                 raise OSError("HF_HUB_OFFLINE is set")
             _check_reachable(
                 f"{constants.ENDPOINT}/{repository}/resolve/main/{names[0]}"
-            )  # the hub's client would try for 46 s
+            )  # the hub's client would retry for 46 s
             found = hf_hub_download(repository, names[0])
         except (OSError, ValueError) as error:
             raise _unavailable(model, f"{repository}/{names[0]}", Path(constants.HF_HUB_CACHE), error) from error
@@ -121,6 +121,6 @@ def _check_reachable(url: str) -> None:
 def _unavailable(model: str, file: str, folder: Path, error: Exception) -> UserError:
     reason = str(getattr(error, "reason", "") or error).splitlines()[0][:120]
     return UserError(
-        f"the weights of {model} ({file}) are not in {folder} and cannot be downloaded ({reason}); put the file there,"
-        " name another with weights.path=FILE, or train from scratch with strategy=scratch"
+        f"the weights of {model} ({file}) are not in {folder} and cannot be downloaded ({reason}); copy them there"
+        " from another machine's cache, give a file with weights.path=FILE, or train from scratch with strategy=scratch"
     )

@@ -1,4 +1,4 @@
-"""When a tensor of a file can stand for one of the network although the shapes differ, and by which rule."""
+"""Rules for using a tensor of a file in a network although their shapes differ."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-RGB, GREY, RGB_AND_MORE = 3, 1, 4  # channels of a first layer
-GREY_RULE = "the kernel for grey images serves each colour with a third of its weight: it sees the mean of the colours"
-FOUR_RULE = "of the kernels for four channels the first three are used, as red, green and blue; the fourth is left out"
+RGB, GREY, RGB_AND_MORE = 3, 1, 4  # input channels of a first layer
+GREY_RULE = "the greyscale kernel is used for each colour with a third of its weight, so it sees the mean of the colours"
+FOUR_RULE = "the first three of four input channels are used as red, green and blue; the fourth is left out"
 CROP_RULE = "the centre of the larger kernel is used"
 
 
 def first_kernel(tensors: Mapping[str, Tensor]) -> str | None:
-    """The name of the first convolution's kernel, whose input channels are the image's; None without one."""
+    """The name of the first convolution's kernel, whose input channels are the image's; None if there is none."""
     return next((name for name, tensor in tensors.items() if tensor.ndim == 4), None)
 
 
 def fitted(tensor: Tensor, wanted: Tensor, *, first: bool) -> tuple[Tensor, str] | None:
-    """The tensor in the shape of `wanted` and the rule that made it so ("" for none), or None where no rule applies.
+    """The tensor in the shape of `wanted` and the rule applied ("" for none); None if no rule applies.
 
     Args:
-        first: whether it is the kernel of the first layer, whose channels are the image's.
+        first: whether it is the kernel of the first layer, whose input channels are the image's.
     """
     if tensor.shape == wanted.shape:
         return tensor, ""
@@ -45,7 +45,7 @@ def _rows(tensor: Tensor) -> tuple[int, int]:
 
 
 def centre_crop(kernel: Tensor, wanted: Tensor) -> Tensor | None:
-    """The centre of a larger convolution kernel (7x7 to 3x3), or None where the shapes differ in another way."""
+    """The centre of a larger convolution kernel (7x7 to 3x3), or None if the shapes differ in another way."""
     if kernel.shape[:2] != wanted.shape[:2]:
         return None
     margins = [(have - want) for have, want in zip(kernel.shape[2:], wanted.shape[2:], strict=True)]
