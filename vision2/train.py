@@ -42,7 +42,7 @@ def main() -> int:
     except UserError as error:
         return fail(error)
     except KeyboardInterrupt as stop:  # before or after a run; the run itself records how it was stopped
-        print("stopped by the user", file=sys.stderr)
+        print("stopped", file=sys.stderr)
         return 128 + getattr(stop, "number", signal.SIGINT)
 
 
@@ -124,7 +124,7 @@ def _sweep(overrides: Sequence[str], node: DictConfig, *, typed_m: bool) -> int:
     """
     plan = plan_sweep(overrides, node)
 
-    from vision2.jobs.signals import Stopped, stopping_on_signals
+    from vision2.basics.signals import Stopped, stopping_on_signals
     from vision2.jobs.sweep import finish_sweep, run_before
     from vision2.jobs.sweep_progress import printing_ends
 

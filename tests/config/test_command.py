@@ -49,7 +49,7 @@ def test_what_is_no_option_is_a_setting_of_the_configuration(capsys):
     [
         (UserError("a", "b"), 2, "error: a\nerror: b\n"),
         (PermissionError(13, "Permission denied", "/x/y"), 2, "error: /x/y: Permission denied\n"),
-        (KeyboardInterrupt(), 130, "stopped by the user\n"),
+        (KeyboardInterrupt(), 130, "stopped\n"),
         (BrokenPipeError(), 0, ""),
     ],
     ids=lambda value: type(value).__name__,

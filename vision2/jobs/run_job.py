@@ -9,12 +9,12 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from vision2.basics.signals import Stopped, stopping_on_signals
 from vision2.config.command import USER_MISTAKE
 from vision2.config.schema import Config
 from vision2.experiment import run
 from vision2.jobs.evaluate import evaluate
 from vision2.jobs.failures import explain, internal_error, no_traces_of_threads
-from vision2.jobs.signals import Stopped, stopping_on_signals
 from vision2.runs.records import RunRecord
 from vision2.runs.run_folder import check_can_write, create_run_dir, lock_run
 from vision2.runs.status import record_end

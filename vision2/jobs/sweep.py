@@ -11,13 +11,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from vision2.basics.errors import UserError
+from vision2.basics.signals import Stopped
 from vision2.config.command import USER_MISTAKE
 from vision2.config.compose import load_config
 from vision2.config.schema import Config
 from vision2.config.sweep_plan import SweepPlan
 from vision2.data.dataset import data_digest
 from vision2.jobs.run_job import Outcome, run_recorded, stop_if_interrupted
-from vision2.jobs.signals import Stopped
 from vision2.jobs.sweep_progress import output_to
 from vision2.models.weights.load import find_weights
 from vision2.preparation import wanted_weights
