@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from vision2 import train
-from vision2.basics.signals import Stopped
 from vision2.config.compose import load_config
 from vision2.jobs.sweep import sweep_job
 from vision2.jobs.sweep_progress import printing_ends
