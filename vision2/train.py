@@ -136,6 +136,7 @@ def _sweep(overrides: Sequence[str], node: DictConfig, *, typed_m: bool) -> int:
         command = _command(["-m", *overrides] if typed_m else overrides)  # an experiment is a sweep without -m
         folder.describe(command, asdict(plan.first.experiment), source, jobs=plan.jobs)
         print(f"{plan.jobs} jobs; their table and report go to {folder.path}", flush=True)
+        print(f"to follow their curves: tensorboard --logdir {shlex.quote(str(folder.path))}", flush=True)
         places = [f"hydra.sweep.dir={folder.path}", "hydra.sweep.subdir=.", "hydra.sweeper.params=null"]
         words = ["--multirun", *plan.overrides, *quote_overrides(places)]
         try:

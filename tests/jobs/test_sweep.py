@@ -47,6 +47,21 @@ def test_jobs_are_numbered_by_their_sweep(failing, tmp_path, monkeypatch, capsys
     assert [job["number"] for job in SweepFolder(sweep).jobs()] == [1, 2, 3]
 
 
+def test_the_run_of_a_job_is_linked_into_its_sweep_before_the_training_begins(tmp_path, monkeypatch):
+    linked = []
+
+    def run(config, create_run_dir, command):
+        run_dir = create_run_dir()
+        linked.extend((link.name, link.resolve() == run_dir.resolve()) for link in (tmp_path / "sweep").glob("*seed*"))
+        raise MemoryError
+
+    monkeypatch.setattr("vision2.jobs.run_job.run", run)
+    (tmp_path / "sweep").mkdir()
+    config = load_config([f"output_dir={tmp_path}", "seed=3"])
+    sweep_job(config, "the command", SweepFolder(tmp_path / "sweep"), number=2)
+    assert linked == [("02-resnet20-scratch-seed3", True)]
+
+
 def test_under_a_launcher_each_job_is_one_line_and_its_output_a_log(failing, tmp_path, capsys):
     folder = SweepFolder(tmp_path)
     with printing_ends(folder, 2):

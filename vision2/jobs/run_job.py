@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class _Job:
 
     config: Config
     command: str
+    created: Callable[[Path], None]
     run_dir: Path | None = None
     lock: FileLock | None = None
 
@@ -53,6 +55,7 @@ class _Job:
         else:
             self.run_dir = create_run_dir(config.output_dir, config.dataset.name, config.model.name, config.strategy.name)
             self.lock = lock_run(self.run_dir)
+        self.created(self.run_dir)
         return self.run_dir
 
     def _resumed(self) -> Path:
@@ -83,9 +86,13 @@ class _Job:
         record_end(RunRecord(self.run_dir), status, asdict(self.config), self.command, error)
 
 
-def run_recorded(config: Config, command: str) -> Outcome:
-    """Run one job; whatever happens to it is one sentence, and is recorded in the run's own summary."""
-    job = _Job(config, command)
+def run_recorded(config: Config, command: str, created: Callable[[Path], None] = lambda run_dir: None) -> Outcome:
+    """Run one job; whatever happens to it is one sentence, and is recorded in the run's own summary.
+
+    Args:
+        created: called with the run folder as soon as it exists.
+    """
+    job = _Job(config, command, created)
     try:
         with stopping_on_signals(), no_traces_of_threads():
             if config.mode == "eval":
