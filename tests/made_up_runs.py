@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vision2.basics.atomic_write import write_json
 from vision2.runs.records import RunRecord
 from vision2.stats.metrics import summarise_predictions
 
@@ -69,6 +70,12 @@ def make_run(folder: Path, name: str, config: dict, *, accuracy: float | None = 
         ]
     record.write_summary(summary | more)
     return record.run_dir
+
+
+def with_split(run: Path, fingerprint: str, test_ids) -> None:
+    """What a run leaves about its split."""
+    write_json(run / "split.json", {"dataset": "digits", "fingerprint": fingerprint, "splits": {}})
+    np.savez_compressed(run / "predictions.npz", ids=np.array([str(name) for name in test_ids], dtype=np.str_))
 
 
 def break_run(run_dir: Path, text: str = '{"status": "comp') -> None:

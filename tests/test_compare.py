@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+from made_up_runs import configuration, make_run, with_split
 
 from vision2.compare import main
 from vision2.config.compose import load_config
 from vision2.experiment import run
 from vision2.jobs.strategy_comparison import HELPS, HURTS, NOT_SHOWN, effects
+from vision2.runs.read import Run, read_runs
 
 TINY = ["dataset=digits", "dataset.fraction=0.1", "device=cpu", "dataset.image_size_px=16", "train.epochs=1"]
 
@@ -17,8 +20,16 @@ def no_pictures(monkeypatch):
     monkeypatch.setattr("vision2.experiment._picture", lambda *_: None)
 
 
+def runs(accuracies):
+    """A run in memory for each seed."""
+    return {
+        seed: Run(Path(), {"config": {"seed": seed}, "metrics": {"test": {"accuracy": x}}}) for seed, x in accuracies.items()
+    }
+
+
 def verdict(a, b):
-    (effect,) = [e for e in effects({"scratch": dict(enumerate(b)), "finetune": dict(enumerate(a))}, "scratch") if e.verdict]
+    results = {"scratch": runs(dict(enumerate(b))), "finetune": runs(dict(enumerate(a)))}
+    (effect,) = [e for e in effects(results, "scratch") if e.verdict]
     return effect.verdict
 
 
@@ -38,9 +49,28 @@ def test_a_single_seed_or_seeds_that_change_nothing_show_no_difference():
 
 
 def test_only_seeds_of_both_strategies_are_paired():
-    found = effects({"scratch": {0: 0.5, 1: 0.6, 2: 0.7}, "finetune": {1: 0.8, 2: 0.95, 3: 0.1}}, "scratch")
+    results = {"scratch": runs({0: 0.5, 1: 0.6, 2: 0.7}), "finetune": runs({1: 0.8, 2: 0.95, 3: 0.1})}
+    found = effects(results, "scratch")
     assert found[1].difference.n == 2
     assert found[1].difference.mean == pytest.approx(0.225)
+
+
+def test_where_the_seed_draws_the_split_the_interval_is_the_corrected_one_and_the_table_says_so(tmp_path):
+    splits = [("f", "abc"), ("g", "bcd"), ("h", "cde")]
+    results = {}
+    for name, accuracies in {"scratch": [0.70, 0.72, 0.74], "finetune": [0.72, 0.75, 0.78]}.items():
+        for seed, accuracy in enumerate(accuracies):
+            counts = {"counts": {"train": {"cat": 240}}}
+            place = make_run(tmp_path, f"{name}-{seed}", configuration(seed=seed), accuracy=accuracy, data=counts)
+            with_split(place, *splits[seed])
+        found, _ = read_runs(tmp_path)
+        results[name] = {run.seed: run for run in found if run.path.name.startswith(name)}
+    _, effect = effects(results, "scratch")
+    # Differences 2, 3, 4 points; 60 test and 240 training images; t(0.975, 2) = 4.302653 (Nadeau and Bengio 2003)
+    half = 4.302653 * 0.01 * (1 / 3 + 60 / 240) ** 0.5
+    assert effect.difference.low == pytest.approx(0.03 - half, abs=1e-6)
+    assert effect.covers == "3 seeds: start, order and split (corrected)"
+    assert effect.verdict == NOT_SHOWN  # the uncorrected interval, 0.52 to 5.48 points, would say that it helps
 
 
 def test_a_comparison_from_an_earlier_run_prints_and_writes_its_verdict(tmp_path, capsys):

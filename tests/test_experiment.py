@@ -14,11 +14,11 @@ import torch
 import yaml
 
 from vision2.basics.errors import UserError
+from vision2.basics.signals import Stopped
 from vision2.config.compose import load_config
 from vision2.config.saved import config_of_run
 from vision2.experiment import run
 from vision2.jobs.run_job import run_recorded
-from vision2.jobs.signals import Stopped
 from vision2.runs.records import RunRecord
 from vision2.training.checkpoint import load_checkpoint
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 import base64
 import csv
+import errno
 import io
+import os
 import re
+import signal
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -150,6 +153,28 @@ def test_a_second_report_replaces_the_first_and_is_not_read_as_a_run(folder):
         picture.unlink()
     second = write_report(folder)
     assert second.text == first.text and not (first.page.parent / "mistakes-confident-0.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("stop", "code"),
+    [
+        (lambda: os.kill(os.getpid(), signal.SIGTERM), 143),
+        (lambda: os.kill(os.getpid(), signal.SIGINT), 130),
+        (lambda: _raise(OSError(errno.ENOSPC, "No space left on device")), 2),
+    ],
+    ids=["SIGTERM", "Ctrl-C", "full disk"],
+)
+def test_a_report_that_cannot_be_finished_leaves_the_previous_one_unchanged(stop, code, folder, monkeypatch, capsys):
+    write_report(folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    monkeypatch.setattr("vision2.report.sections.add_pictures", lambda document, material: stop())
+    assert main([str(folder)]) == code
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def _raise(error):
+    raise error
 
 
 def test_the_users_files_are_neither_deleted_nor_overwritten(folder):

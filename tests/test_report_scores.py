@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from made_up_runs import configuration, make_run
+from made_up_runs import configuration, make_run, with_split
 
-from vision2.basics.atomic_write import write_json
 from vision2.report import scores
 from vision2.report.seeds import seed_effect
 from vision2.report.tables import COLUMNS, RANKED_BY, ranking
@@ -24,12 +23,6 @@ ACCURACY = "metrics.test.accuracy"
 def group_of(folder):
     (group,) = group_runs(read_runs(folder)[0])
     return group
-
-
-def with_split(run, fingerprint: str, test_ids) -> None:
-    """Write the files in which a run records its split."""
-    write_json(run / "split.json", {"dataset": "digits", "fingerprint": fingerprint, "splits": {}})
-    np.savez_compressed(run / "predictions.npz", ids=np.array([str(name) for name in test_ids], dtype=np.str_))
 
 
 def seeds(folder, accuracies, *, splits=None, n_train=240, **changes):

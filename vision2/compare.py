@@ -5,7 +5,8 @@
     python -m vision2.compare dataset=digits strategies=scratch,feature_extraction,finetune strategy.source=RUN_FOLDER
 
 The first strategy is the baseline; all runs use the same data, epochs and batch size. Differences in test accuracy are
-paired by seed; the verdict (helps | hurts | no difference shown) depends on their 95 % interval. Finished runs are reused.
+paired by seed; the verdict (helps | hurts | no difference shown) depends on their 95 % interval, which is corrected if the
+seed also draws the split. Finished runs are reused.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def main() -> int:
     except UserError as error:
         return fail(error)
     except KeyboardInterrupt as stop:  # before or after a run; the run itself records how it was stopped
-        print("stopped by the user", file=sys.stderr)
+        print("stopped", file=sys.stderr)
         return 128 + getattr(stop, "number", signal.SIGINT)
 
 
@@ -124,7 +124,7 @@ def _sweep(overrides: Sequence[str], node: DictConfig, *, typed_m: bool) -> int:
     """
     plan = plan_sweep(overrides, node)
 
-    from vision2.jobs.signals import Stopped, stopping_on_signals
+    from vision2.basics.signals import Stopped, stopping_on_signals
     from vision2.jobs.sweep import finish_sweep, run_before
     from vision2.jobs.sweep_progress import printing_ends
 
@@ -136,6 +136,7 @@ def _sweep(overrides: Sequence[str], node: DictConfig, *, typed_m: bool) -> int:
         command = _command(["-m", *overrides] if typed_m else overrides)  # an experiment is a sweep without -m
         folder.describe(command, asdict(plan.first.experiment), source, jobs=plan.jobs)
         print(f"{plan.jobs} jobs; their table and report will be written to {folder.path}", flush=True)
+        print(f"to watch their curves: tensorboard --logdir {shlex.quote(str(folder.path))}", flush=True)
         places = [f"hydra.sweep.dir={folder.path}", "hydra.sweep.subdir=.", "hydra.sweeper.params=null"]
         words = ["--multirun", *plan.overrides, *quote_overrides(places)]
         try:

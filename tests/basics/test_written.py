@@ -46,6 +46,39 @@ def test_clearing_removes_what_was_written_and_nothing_else(tmp_path):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["maps", "mine.png", "mine.png"]
 
 
+def test_renewed_files_replace_all_that_was_written_before_and_nothing_else(tmp_path):
+    write(tmp_path, "a.png", "old.png")
+    (tmp_path / "mine.png").write_text("mine")
+    with WrittenFiles(tmp_path).renewed() as new:
+        new.path("a.png").write_text("newer")
+        new.path("b.png").write_text("newer")
+        assert (tmp_path / "a.png").read_text() == "ours"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [LIST, "a.png", "b.png", "mine.png"]
+    assert (tmp_path / "a.png").read_text() == "newer"
+    assert (tmp_path / LIST).read_text().split() == ['"a.png"', '"b.png"']
+
+
+@pytest.mark.parametrize("existed", [True, False])
+def test_what_ends_a_renewal_early_leaves_the_folder_as_it_was(existed, tmp_path):
+    if existed:
+        write(tmp_path / "folder", "a.png")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(KeyboardInterrupt), WrittenFiles(tmp_path / "folder").renewed() as new:
+        new.path("a.png").write_text("half")
+        raise KeyboardInterrupt
+    assert sorted(tmp_path.rglob("*")) == before
+    assert not existed or (tmp_path / "folder" / "a.png").read_text() == "ours"
+
+
+def test_a_file_of_the_users_is_not_replaced_by_a_renewed_one(tmp_path):
+    write(tmp_path, "a.png")
+    (tmp_path / "b.png").write_text("mine")
+    with pytest.raises(UserError, match=r"b\.png"), WrittenFiles(tmp_path).renewed() as new:
+        new.path("a.png").write_text("newer")
+        new.path("b.png").write_text("newer")
+    assert [(tmp_path / name).read_text() for name in ("a.png", "b.png")] == ["ours", "mine"]
+
+
 def test_a_file_that_the_user_puts_in_place_of_a_cleared_one_is_not_ours(tmp_path):
     write(tmp_path, "a.png")
     WrittenFiles(tmp_path).clear()

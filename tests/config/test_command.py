@@ -49,7 +49,7 @@ def test_other_arguments_are_settings_of_the_configuration(capsys):
     [
         (UserError("a", "b"), 2, "error: a\nerror: b\n"),
         (PermissionError(13, "Permission denied", "/x/y"), 2, "error: /x/y: Permission denied; change its permissions\n"),
-        (KeyboardInterrupt(), 130, "stopped by the user\n"),
+        (KeyboardInterrupt(), 130, "stopped\n"),
         (BrokenPipeError(), 0, ""),
     ],
     ids=lambda value: type(value).__name__,

@@ -14,10 +14,10 @@ import torch
 
 from vision2 import train
 from vision2.basics.errors import UserError
+from vision2.basics.signals import Stopped
 from vision2.config.compose import load_config
 from vision2.config.saved import config_of_run
 from vision2.jobs.run_job import run_recorded
-from vision2.jobs.signals import Stopped
 from vision2.runs.read import read_runs
 from vision2.runs.records import RunRecord
 from vision2.runs.run_folder import LOCK, is_locked, lock_run

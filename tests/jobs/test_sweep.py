@@ -11,7 +11,6 @@ import pytest
 
 from vision2 import train
 from vision2.config.compose import load_config
-from vision2.jobs.signals import Stopped
 from vision2.jobs.sweep import sweep_job
 from vision2.jobs.sweep_progress import printing_ends
 from vision2.runs.sweep_folder import SweepFolder
@@ -46,6 +45,21 @@ def test_jobs_are_numbered_within_their_sweep(failing, tmp_path, monkeypatch, ca
     ]
     (sweep,) = (tmp_path / "outputs" / "sweeps").iterdir()
     assert [job["number"] for job in SweepFolder(sweep).jobs()] == [1, 2, 3]
+
+
+def test_the_run_of_a_job_is_linked_into_its_sweep_before_the_training_begins(tmp_path, monkeypatch):
+    linked = []
+
+    def run(config, create_run_dir, command):
+        run_dir = create_run_dir()
+        linked.extend((link.name, link.resolve() == run_dir.resolve()) for link in (tmp_path / "sweep").glob("*seed*"))
+        raise MemoryError
+
+    monkeypatch.setattr("vision2.jobs.run_job.run", run)
+    (tmp_path / "sweep").mkdir()
+    config = load_config([f"output_dir={tmp_path}", "seed=3"])
+    sweep_job(config, "the command", SweepFolder(tmp_path / "sweep"), number=2)
+    assert linked == [("02-resnet20-scratch-seed3", True)]
 
 
 def test_under_a_launcher_each_job_prints_one_line_and_writes_a_log(failing, tmp_path, capsys):
@@ -86,22 +100,11 @@ def test_a_sweep_stopped_while_it_writes_its_report_says_so_and_leaves_no_part_o
 
     monkeypatch.setattr(sections, "add_curves", kill)
     assert typed(monkeypatch, tmp_path, "-m", "seed=0", *TINY) == code
-    report = written[0].parent
-    assert not [path for path in report.rglob("*") if path.is_file()]
+    sweep = written[0].parents[2]
+    assert not (sweep / "report").exists()
     errors = capsys.readouterr().err
     assert "stopped while the report was being written" in errors
-    assert f"python -m vision2.report {report.parent}" in errors
-
-
-def test_a_report_that_fails_leaves_no_partial_files(tmp_path, monkeypatch):
-    from vision2.basics.written import WrittenFiles
-
-    files = WrittenFiles(tmp_path)
-    (tmp_path / "mine.png").touch()
-    with pytest.raises(Stopped), files.all_or_none():
-        files.path("a.png").touch()
-        raise Stopped(signal.SIGTERM)
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.png"]
+    assert f"python -m vision2.report {sweep}" in errors
 
 
 @pytest.mark.parametrize("words", [[], ["-m", "seed=0,1"], ["experiment=smoke"]], ids=" ".join)

@@ -9,7 +9,7 @@ from made_up_runs import configuration, make_run, write_json_lines
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 
 from vision2.runs.read import read_runs
-from vision2.runs.sweep_curves import link_curves
+from vision2.runs.sweep_curves import link_curves, link_started
 from vision2.runs.tensorboard import TensorBoardTracker
 
 
@@ -53,6 +53,22 @@ def test_a_sweeps_folder_shows_exactly_its_runs_by_model_strategy_and_seed(sweep
     found = shown(sweep)
     assert sorted(found) == NAMES
     assert all({"loss/train", "loss/val"} <= set(tags) for tags in found.values())
+
+
+def test_a_run_is_shown_from_its_start_and_has_its_final_name_when_the_sweep_ends(sweep):
+    runs, _ = read_runs(sweep)
+    link_started(sweep, "01-plain20-scratch-seed0", runs[0].path)
+    assert sorted(shown(sweep)) == ["01-plain20-scratch-seed0"]
+    link_curves(sweep, runs)
+    assert sorted(shown(sweep)) == NAMES
+
+
+def test_a_name_that_is_taken_is_left_alone(sweep, tmp_path):
+    other = tmp_path / "digits" / "x" / "other"
+    (sweep / NAMES[0]).symlink_to(other, target_is_directory=True)
+    before = sorted(other.iterdir())
+    link_curves(sweep, read_runs(sweep)[0])
+    assert sorted(other.iterdir()) == before
 
 
 def test_the_links_survive_a_move_and_make_no_run_count_twice(sweep, tmp_path):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from vision2.basics.atomic_write import append_line, writing
+from vision2.basics.atomic_write import append_line, write_text, writing
 from vision2.basics.errors import UserError
 
 LIST = ".vision2.jsonl"  # names of the files we wrote, one JSON string per line, relative to the folder
@@ -64,22 +66,42 @@ class WrittenFiles:
             self._note([name for name in names if (self.folder / name).exists()])
 
     @contextmanager
-    def all_or_none(self) -> Iterator[None]:
-        """Delete what was written if the block ends early (an error, a full disk, a signal)."""
+    def renewed(self) -> Iterator[WrittenFiles]:
+        """Write new files aside; they replace all of ours when the block ends.
+
+        If the block ends early (an error, a full disk, a signal), nothing changes.
+        """
+        created = not self.folder.exists()
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            aside = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=self.folder))
         try:
-            yield
-        except BaseException:
-            self.clear()
-            raise
+            new = WrittenFiles(aside)
+            yield new
+            before, names = self._listed(), new._listed()
+            self._check(names)
+            self._note(names)
+            for name in names:
+                (aside / name).replace(self.folder / name)
+            self._delete(name for name in before if name not in names)
+            write_text(self._list, "".join(f"{json.dumps(name)}\n" for name in names))
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+            if created:
+                with suppress(OSError):  # not empty: the new files are there
+                    self.folder.rmdir()
 
     def clear(self) -> None:
         """Delete every file we wrote, and the list; folders and the user's files are kept."""
-        for name in self._listed():
+        self._delete(self._listed())
+        self._list.unlink(missing_ok=True)
+
+    def _delete(self, names: Iterable[str]) -> None:
+        for name in names:
             path = self.folder / name
             if path.parent.resolve().is_relative_to(self.folder.resolve()):  # someone else may have written the list
                 with suppress(OSError):
                     path.unlink()
-        self._list.unlink(missing_ok=True)
 
     def _check(self, names: Iterable[str]) -> None:
         listed = self._listed()

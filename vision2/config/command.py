@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vision2.basics.errors import UserError, is_disk_full, suggest
+from vision2.basics.signals import stopping_on_signals
 from vision2.config.checks import unknown_key
 from vision2.config.location import GROUPS
 
@@ -91,7 +92,7 @@ def run_command(
 
     Returns:
         The exit code: what `run` returns (None means 0), 2 for a `UserError` and for files that cannot be read or
-        written, 130 for Ctrl-C.
+        written, 130 for Ctrl-C, 143 for SIGTERM.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -99,17 +100,18 @@ def run_command(
             print(_help(doc, options, composes), flush=True)
             return 0
         values, overrides = split_options(arguments, options)
-        if composes:
-            from vision2.config.compose import load_config
+        with stopping_on_signals():
+            if composes:
+                from vision2.config.compose import load_config
 
-            return run((load_config if composes is True else composes)(overrides), values) or 0
-        if overrides:
-            raise UserError(*(f"unknown setting '{o}'{suggest(o.partition('=')[0], options)}" for o in overrides))
-        return run(values) or 0
+                return run((load_config if composes is True else composes)(overrides), values) or 0
+            if overrides:
+                raise UserError(*(f"unknown setting '{o}'{suggest(o.partition('=')[0], options)}" for o in overrides))
+            return run(values) or 0
     except UserError as error:
         return fail(error)
     except KeyboardInterrupt as stop:
-        print("stopped by the user", file=sys.stderr)
+        print("stopped", file=sys.stderr)
         return 128 + getattr(stop, "number", signal.SIGINT)
     except BrokenPipeError:
         return 0

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
+from vision2.basics.signals import Stopped, stopping_on_signals
 from vision2.config.command import USER_MISTAKE
 from vision2.config.schema import Config
 from vision2.experiment import run
 from vision2.jobs.evaluate import evaluate
 from vision2.jobs.failures import explain, internal_error, no_thread_tracebacks
-from vision2.jobs.signals import Stopped, stopping_on_signals
 from vision2.runs.records import RunRecord
 from vision2.runs.run_folder import check_can_write, create_run_dir, lock_run
 from vision2.runs.status import record_end
@@ -36,6 +37,7 @@ class _Job:
 
     config: Config
     command: str
+    created: Callable[[Path], None]
     run_dir: Path | None = None
     lock: FileLock | None = None
 
@@ -53,6 +55,7 @@ class _Job:
         else:
             self.run_dir = create_run_dir(config.output_dir, config.dataset.name, config.model.name, config.strategy.name)
             self.lock = lock_run(self.run_dir)
+        self.created(self.run_dir)
         return self.run_dir
 
     def _resumed(self) -> Path:
@@ -83,9 +86,13 @@ class _Job:
         record_end(RunRecord(self.run_dir), status, asdict(self.config), self.command, error)
 
 
-def run_recorded(config: Config, command: str) -> Outcome:
-    """Run one job and return how it ended, which is also recorded in the run's summary."""
-    job = _Job(config, command)
+def run_recorded(config: Config, command: str, created: Callable[[Path], None] = lambda run_dir: None) -> Outcome:
+    """Run one job and return how it ended, which is also recorded in the run's summary.
+
+    Args:
+        created: called with the run folder as soon as it exists.
+    """
+    job = _Job(config, command, created)
     try:
         with stopping_on_signals(), no_thread_tracebacks():
             if config.mode == "eval":

@@ -13,6 +13,9 @@ from vision2.basics.atomic_write import write_json
 from vision2.basics.errors import UserError, suggest, try_all
 from vision2.basics.text_table import as_text
 from vision2.config.compose import load_config
+from vision2.report.comparisons import TEST_ACCURACY
+from vision2.report.seeds import WHAT_VARIES, seed_effect, seed_effect_on_pairs
+from vision2.runs.read import Run
 from vision2.runs.records import RunRecord, plain
 from vision2.runs.sweep_folder import SweepFolder, create_sweep_dir
 from vision2.stats.intervals import Estimate, mean_interval
@@ -45,6 +48,7 @@ class Effect:
 
     name: str
     accuracy: Estimate
+    covers: str  # what varies between the seeds
     difference: Estimate | None  # None for the baseline itself, or without a common seed
     verdict: str | None
 
@@ -104,7 +108,7 @@ def compare(jobs: Sequence[Job]) -> int:
     for number, job in enumerate(jobs, start=1):
         sweep_job(job.config, shlex.join(["python", "-m", "vision2.train", *job.overrides]), folder, number=number)
     done, baseline = folder.jobs(), jobs[0].strategy
-    results = _accuracies(jobs, done)
+    results = _finished_runs(jobs, done)
     if not results[baseline]:
         raise UserError(f"no run of {baseline} finished, so there is nothing to compare with; see the errors above")
     found = effects(results, baseline)
@@ -113,7 +117,8 @@ def compare(jobs: Sequence[Job]) -> int:
     for row in failed:
         print(f"failed, and left out of the comparison: {row['command']}: {row['error']}", file=sys.stderr)
     record = [
-        {"strategy": e.name, "verdict": e.verdict, "accuracy": e.accuracy._asdict(), "by_seed": results[e.name]}
+        {"strategy": e.name, "verdict": e.verdict, "accuracy": e.accuracy._asdict(), "seeds": e.covers}
+        | {"by_seed": {seed: run.get(TEST_ACCURACY) for seed, run in results[e.name].items()}}
         | {"difference": e.difference._asdict() if e.difference else None}
         for e in found
     ]
@@ -131,36 +136,45 @@ def _check_sources(jobs: Sequence[Job]) -> None:
         find_weights(wanted_weights(config), config.model)
 
 
-def _accuracies(jobs: Sequence[Job], done: Sequence[dict]) -> dict[str, dict[int, float]]:
-    """Test accuracy by strategy and seed."""
-    results: dict[str, dict[int, float]] = {}
+def _finished_runs(jobs: Sequence[Job], done: Sequence[dict]) -> dict[str, dict[int, Run]]:
+    """The completed runs by strategy and seed."""
+    results: dict[str, dict[int, Run]] = {}
     for job, row in zip(jobs, done, strict=True):
         by_seed = results.setdefault(job.strategy, {})
         if row["status"] in ("completed", "skipped"):
-            by_seed[job.config.seed] = RunRecord(row["run"]).summary()["metrics"]["test"]["accuracy"]
+            by_seed[job.config.seed] = Run(Path(row["run"]), RunRecord(row["run"]).summary())
     return results
 
 
-def effects(results: Mapping[str, Mapping[int, float]], baseline: str) -> list[Effect]:
-    """The effect of every strategy in `results` (test accuracy by name and seed) compared with `baseline`."""
+def effects(results: Mapping[str, Mapping[int, Run]], baseline: str) -> list[Effect]:
+    """The effect on test accuracy of every strategy in `results` (runs by name and seed) compared with `baseline`."""
     found = []
     for name, by_seed in results.items():
         if not by_seed:
             continue
-        accuracy = mean_interval(list(by_seed.values()))
+        runs = [*by_seed.values()]
+        effect = seed_effect(runs)
+        accuracy = mean_interval(_accuracies(runs), test_to_train=effect.test_to_train)
+        covers = WHAT_VARIES[effect.what].format(count=len(runs))
         if name == baseline:
-            found.append(Effect(name, accuracy, None, None))
+            found.append(Effect(name, accuracy, covers, None, None))
             continue
         seeds = sorted(set(by_seed) & set(results[baseline]))
-        judgement = judge_pairs([by_seed[seed] for seed in seeds], [results[baseline][seed] for seed in seeds])
-        found.append(Effect(name, accuracy, judgement.difference, WORDS[judgement.verdict]))
+        sides = [[results[side][seed] for seed in seeds] for side in (name, baseline)]
+        correction = seed_effect_on_pairs(sides, TEST_ACCURACY).test_to_train
+        judgement = judge_pairs(*map(_accuracies, sides), test_to_train=correction)
+        found.append(Effect(name, accuracy, covers, judgement.difference, WORDS[judgement.verdict]))
     return found
+
+
+def _accuracies(runs: Sequence[Run]) -> list[float]:
+    return [run.get(TEST_ACCURACY) for run in runs]
 
 
 def _text(found: Sequence[Effect], baseline: str) -> str:
     """The table and a sentence for each strategy."""
-    headings = ["strategy", "test accuracy", f"difference from {baseline} (points)", "seeds", "verdict"]
-    rows = [[e.name, _percent(e.accuracy), _points(e.difference), str(e.accuracy.n), e.verdict or "baseline"] for e in found]
+    headings = ["strategy", "test accuracy", f"difference from {baseline} (points)", "what varies", "verdict"]
+    rows = [[e.name, _percent(e.accuracy), _points(e.difference), e.covers, e.verdict or "baseline"] for e in found]
     sentences = [f"{e.name} {SENTENCES[e.verdict].format(baseline=baseline)}" for e in found if e.verdict]
     return "\n".join([as_text(headings, rows), *sentences])
 

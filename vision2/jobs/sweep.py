@@ -8,23 +8,24 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from vision2.basics.errors import UserError
+from vision2.basics.signals import Stopped
 from vision2.config.command import USER_MISTAKE
 from vision2.config.compose import load_config
 from vision2.config.schema import Config
 from vision2.config.sweep_plan import SweepPlan
 from vision2.data.dataset import data_digest
 from vision2.jobs.run_job import Outcome, run_recorded, stop_if_interrupted
-from vision2.jobs.signals import Stopped
 from vision2.jobs.sweep_progress import output_to
 from vision2.models.weights.load import find_weights
 from vision2.preparation import wanted_weights
 from vision2.runs.groups import group_runs
 from vision2.runs.identity import finished_run
 from vision2.runs.read import read_run_folders, read_runs
-from vision2.runs.sweep_curves import link_curves
+from vision2.runs.sweep_curves import link_curves, link_started
 from vision2.runs.sweep_folder import SweepFolder
 
 SHARED_WITH_BEFORE = ("model", "device", "dataset.cache", "dataset.workers", "train.precision")
@@ -79,6 +80,8 @@ def sweep_job(config: Config, command: str, folder: SweepFolder, *, number: int,
     Raises:
         Stopped: to end the sweep if the user stopped the job.
     """
+    name = f"{number:02}-{config.model.name}-{config.strategy.name}-seed{config.seed}"
+    created = partial(link_started, folder.path, name)
     done = already_finished(config)
     if done is not None:
         outcome = Outcome("skipped", done, 0)
@@ -86,10 +89,10 @@ def sweep_job(config: Config, command: str, folder: SweepFolder, *, number: int,
         error = f"cannot write its log in {folder.path}; free some space or set output_dir=FOLDER"
         outcome = Outcome("failed", None, USER_MISTAKE, error)
         with suppress(OSError), output_to(folder.path / f"job-{number}.log"):
-            outcome = run_recorded(config, command)
+            outcome = run_recorded(config, command, created)
     else:
         print(f"\njob {number} of {folder.description().get('jobs')}: {command}", flush=True)
-        outcome = run_recorded(config, command)
+        outcome = run_recorded(config, command, created)
     run_dir = str(outcome.run_dir) if outcome.run_dir else None
     folder.add({"number": number, "command": command, "status": outcome.status, "error": outcome.error, "run": run_dir})
     if outcome.error and not own_log:

@@ -20,7 +20,7 @@ from vision2.report.settings import ExperimentConfig
 from vision2.report.tables import TABLE_FILES, write_table
 from vision2.report.texts import translator
 from vision2.runs.groups import group_runs
-from vision2.runs.read import Run, read_runs
+from vision2.runs.read import Problem, Run, read_runs
 
 NAMED_IN_TITLE = 4
 HTML, MARKDOWN = "report.html", "report.md"
@@ -42,12 +42,15 @@ def write_report(folder: str | Path, *, language: str = "en") -> Report:
     Raises:
         UserError: when there is no run to report, a comparison cannot be read, or a file of the user's is in the way.
     """
-    material = _gather(Path(folder).expanduser(), language)
-    with material.files.all_or_none():
-        return _write(material)
+    folder, say = Path(folder).expanduser(), translator(language)
+    runs, problems = _runs_below(folder)
+    own = _own_files(folder / "report")
+    with own.renewed() as files:
+        material = Material(folder, files, runs, problems, group_runs(runs), language, say)
+        return _write(material, page=own.folder / HTML)
 
 
-def _write(material: Material) -> Report:
+def _write(material: Material, page: Path) -> Report:
     say, files, language = material.say, material.files, material.language
     experiment = experiment_of(material)
     document = Document(_title(material, experiment), _subtitle(material), language)
@@ -64,7 +67,6 @@ def _write(material: Material) -> Report:
     text = write_table(files, material.groups, say, metric=material.metric)
     for name in (MARKDOWN, HTML):
         write_text(files.path(name), render(name, **vars(document)))
-    page = files.folder / HTML
     lines = [text, *(f"{problem.path}: {problem.reason}" for problem in material.problems)]
     lines += [f"{say('verdict')}: {say(verdict.overall)}"] if verdict else []
     lines += refusals(verdict, say)
@@ -72,25 +74,23 @@ def _write(material: Material) -> Report:
     return Report(page, "\n".join(lines), verdict.overall if verdict else None)
 
 
-def _gather(folder: Path, language: str) -> Material:
-    say = translator(language)
+def _runs_below(folder: Path) -> tuple[list[Run], list[Problem]]:
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; name one with runs, e.g. python -m vision2.report outputs")
     runs, problems = read_runs(folder)
     if not runs:
         found = "".join(f"; {problem.path}: {problem.reason}" for problem in problems[:5])
         raise UserError(f"no run in {folder} can be reported{found}")
-    return Material(folder, _own_files(folder / "report"), runs, problems, group_runs(runs), language, say)
+    return runs, problems
 
 
 def _own_files(out: Path) -> WrittenFiles:
-    """The report's folder, without what an earlier report left there; it may have had other figures."""
-    files, names = WrittenFiles(out), (HTML, MARKDOWN, *TABLE_FILES)
+    """The files of an earlier report, which may have had other figures, and the check that no other file is in the way."""
+    names = (HTML, MARKDOWN, *TABLE_FILES)
     if (out / HTML).is_file() and (out / MARKDOWN).is_file() and MARK in (out / HTML).read_text(errors="replace"):
         pictures = re.findall(r"^!\[.*\]\(([\w-]+\.png)\)$", (out / MARKDOWN).read_text(errors="replace"), re.MULTILINE)
-        files.adopt([*names, *pictures])
-    WrittenFiles(out, *names).clear()
-    return files
+        WrittenFiles(out).adopt([*names, *pictures])
+    return WrittenFiles(out, *names)
 
 
 def _title(material: Material, experiment: ExperimentConfig | None) -> str:

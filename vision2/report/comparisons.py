@@ -22,7 +22,7 @@ from statistics import fmean
 from typing import Any
 
 from vision2.basics.errors import UserError, suggest
-from vision2.report.seeds import SeedEffect, seed_effect, split_of
+from vision2.report.seeds import SeedEffect, seed_effect_on_pairs
 from vision2.runs.groups import configuration, group_runs
 from vision2.runs.read import Run, as_number
 from vision2.runs.records import look_up
@@ -106,7 +106,7 @@ def _find(runs: Sequence[Run], comparison: Comparison, comparisons: int) -> Find
     keys = [key for key in sides[0] if key in sides[1]]
     unpaired = tuple(run.path.name for side in sides for key in side if key not in keys for run in side[key])
     a, b = compared = tuple([side[key][0] for key in keys] for side in sides)
-    effect = max((_effect(side, comparison.metric) for side in compared), key=lambda effect: effect.test_to_train)
+    effect = seed_effect_on_pairs(compared, comparison.metric)
     judgement = judge_pairs(
         *(_by_seed(keys, side, comparison.metric) for side in compared),
         better=comparison.better,
@@ -120,10 +120,6 @@ def _find(runs: Sequence[Run], comparison: Comparison, comparisons: int) -> Find
     means = [fmean(_by_seed(keys, side, comparison.metric)) for side in compared]
     noise = _test_noise(comparison, [*a, *b] if len(keys) == 1 else [])
     return Finding(comparison, judgement, *means, noise, unpaired, runs=compared, effect=effect)
-
-
-def _effect(runs: Sequence[Run], metric: str) -> SeedEffect:
-    return seed_effect(list({run.seed: run for run in runs}.values()), split_of(metric))
 
 
 def _by_pair(runs: Sequence[Run], chosen: dict[str, Any], comparison: Comparison) -> dict[tuple, list[Run]]:

@@ -54,6 +54,12 @@ def seed_effect(runs: Sequence[Run], split: str | None = "test") -> SeedEffect:
     return SeedEffect(SPLITS, _test_to_train(runs, tested, split))
 
 
+def seed_effect_on_pairs(sides: Sequence[Sequence[Run]], metric: str) -> SeedEffect:
+    """What differs between pairs of runs besides their seeds: of both sides, the effect that needs the larger correction."""
+    one_per_seed = ([*{run.seed: run for run in side}.values()] for side in sides)
+    return max((seed_effect(side, split_of(metric)) for side in one_per_seed), key=lambda effect: effect.test_to_train)
+
+
 def split_of(metric: str) -> str | None:
     """The split a metric was measured on, by its dotted key: "test" or "val"; None for the training images and for facts."""
     return next((split for split in ("test", "val") if re.search(rf"\b{split}[._]", metric)), None)

@@ -5,6 +5,7 @@ from made_up_images import write_images
 
 from vision2.basics.errors import UserError
 from vision2.data.files.layouts import read_layout
+from vision2.data.files.unused import describe_unused
 from vision2.data.settings import DatasetConfig
 
 
@@ -98,3 +99,13 @@ def test_a_list_in_another_encoding_says_what_to_do(photos):
     (photos / "l.csv").write_bytes("path,label\nx/1.jpg,niño\n".encode("cp1252"))
     with pytest.raises(UserError, match="save it as UTF-8"):
         read_layout(photos / "l.csv")
+
+
+def test_images_beside_the_listed_ones_are_counted_as_not_used(photos):
+    (photos / "notes.txt").touch()
+    (photos / "l.csv").write_text("path,label\nx/1.jpg,oak\n3.jpg,ash\n")
+    notes = read_layout(photos / "l.csv", DatasetConfig(name="folder")).notes
+    assert describe_unused(notes["unused"]) == "1 .jpg (not in the list)"
+    assert notes["unused"][0]["examples"] == ["a, b.jpg"]
+    (photos / "l.csv").write_text('path,label\nx/1.jpg,oak\n3.jpg,ash\n"a, b.jpg",ash\n')
+    assert "unused" not in read_layout(photos / "l.csv", DatasetConfig(name="folder")).notes

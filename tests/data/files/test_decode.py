@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
+import zlib
 
 import numpy as np
 import pytest
@@ -192,6 +194,34 @@ def test_twelve_bits_in_sixteen_are_rescaled_by_their_own_white(kind):
     assert decode_image(saved(Image.fromarray(values), kind))[0, :, 1].tolist() == [0, 1, 128, 255]
     brighter = np.array([[0, 4096]], dtype=np.uint16)
     assert decode_image(saved(Image.fromarray(brighter), kind))[0, :, 1].tolist() == [0, 16]
+
+
+def sixteen_bit_png(values: np.ndarray) -> bytes:
+    """A colour PNG of uint16 values (H, W, 3 or 4), which Pillow cannot write (PNG specification, sections 5 and 11.2.2)."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    height, width, channels = values.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    header = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def test_twelve_bits_per_colour_in_a_sixteen_bit_png_are_rescaled_too():
+    values = np.array([[[0, 16, 2048], [4095, 5, 9]]])
+    assert decode_image(sixteen_bit_png(values)).tolist() == [[[0, 1, 128], [255, 0, 1]]]
+    opaque = np.concatenate([values, np.full((1, 2, 1), 65_535)], axis=2)
+    assert decode_image(sixteen_bit_png(opaque)).tolist() == [[[0, 1, 128], [255, 0, 1]]]
+    brighter = np.array([[[0, 4096, 65_535]]])
+    assert decode_image(sixteen_bit_png(brighter)).tolist() == [[[0, 16, 255]]]
+
+
+def test_twelve_bits_per_colour_in_a_tiff_are_refused_with_the_way_out(monkeypatch):
+    monkeypatch.setattr("vision2.data.files.decode.has_sixteen_bits", lambda image: True)  # Pillow writes no such file
+    with pytest.raises(BadImage, match=r"12 bits per colour in a 16-bit TIFF.*save it with 8 bits, or as PNG"):
+        decode_image(saved(Image.new("RGB", (4, 4), (1, 2, 15)), "TIFF"))
 
 
 def test_a_line_is_refused_and_a_strip_is_read():

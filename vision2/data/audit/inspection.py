@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from vision2.data.audit.duplicates import difference_hash, small_grey
-from vision2.data.files.decode import ORIENTATION_TAG, TURNS, WHITE_12_BIT, BadImage, decode_image, white_value
+from vision2.data.files.decode import ORIENTATION_TAG, TURNS, BadImage, are_twelve_bits, decode_image, has_sixteen_bits
 from vision2.data.files.formats import IMAGE_EXTENSIONS, pillow_names
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ def inspect_file(entry: FileEntry) -> FileFacts:
     try:
         image = decode_image(data)
         with Image.open(io.BytesIO(data), formats=pillow_names()) as opened:
-            kinds = _odd_kinds(opened, data, PurePosixPath(entry.id).suffix.lower())
+            kinds = _odd_kinds(opened, PurePosixPath(entry.id).suffix.lower())
             form, mode = opened.format, opened.mode
-            kinds += _odd_content(opened, image)
+            kinds += _odd_content(opened, image, kinds)
     except BadImage as error:
         reason = str(error)
         kind = "truncated" if ENDS_EARLY.search(reason) else "undecodable"
@@ -94,12 +94,12 @@ def inspect_file(entry: FileEntry) -> FileFacts:
     return FileFacts(len(data), digest, form, mode, width, height, tuple(kinds), "", difference_hash(image), small_grey(image))
 
 
-def _odd_kinds(image: Image.Image, data: bytes, suffix: str) -> list[str]:
+def _odd_kinds(image: Image.Image, suffix: str) -> list[str]:
     """The kinds that show in the header."""
     mode = image.mode
     odd = {
         "animated": image.format != "MPO" and _or(1, lambda: getattr(image, "n_frames", 1)) > 1,
-        "16-bit": mode.startswith(("I", "F")) or (image.format == "PNG" and data[24] == 16),
+        "16-bit": mode == "F" or has_sixteen_bits(image),
         "cmyk": mode == "CMYK",
         "alpha": image.has_transparency_data,
         "grey": mode in ("1", "L", "LA", "La", "F") or mode.startswith("I"),
@@ -109,10 +109,10 @@ def _odd_kinds(image: Image.Image, data: bytes, suffix: str) -> list[str]:
     return [kind for kind, found in odd.items() if found]
 
 
-def _odd_content(opened: Image.Image, image: np.ndarray) -> list[str]:
+def _odd_content(opened: Image.Image, image: np.ndarray, header: list[str]) -> list[str]:
     """The kinds that show in the pixels: those in the file, and those of `image` (H, W, 3) decoded from it."""
     kinds = []
-    if opened.mode.startswith("I") and white_value(np.asarray(opened)) == WHITE_12_BIT:
+    if "16-bit" in header and opened.mode != "F" and are_twelve_bits(opened):
         kinds.append("12-bit")
     if opened.has_transparency_data and opened.convert("RGBA").getextrema()[3][1] == 0:
         kinds.append("blank")

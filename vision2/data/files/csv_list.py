@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from vision2.basics.errors import UserError, suggest
 from vision2.data.collection import Collection, collect
-from vision2.data.files.listing import FileEntry, readable_name
+from vision2.data.files.formats import IMAGE_EXTENSIONS
+from vision2.data.files.listing import FileEntry, is_hidden, readable_name
 from vision2.data.files.part_names import part_of
+from vision2.data.files.unused import count_unused
 
 if TYPE_CHECKING:
     from vision2.data.settings import DatasetConfig
@@ -57,7 +59,8 @@ def read_csv(path: Path, config: DatasetConfig) -> Collection:
         labels = [label.removesuffix(".0") for label in labels]
     order = sorted(range(len(files)), key=lambda index: files[index].id)
     files, labels, parts = ([column[index] for index in order] for column in (files, labels, parts))
-    return collect(files, labels, parts, notes={"layout": "CSV list"})
+    unlisted = _unlisted(files)
+    return collect(files, labels, parts, notes={"layout": "CSV list"} | ({"unused": unlisted} if unlisted else {}))
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -141,6 +144,15 @@ def _file_problems(path: Path, files: list[FileEntry]) -> list[str]:
     if twice:
         problems.append(f"{path.name} lists {len(twice)} files more than once, e.g. {twice[0]}; keep one line for each")
     return problems
+
+
+def _unlisted(files: list[FileEntry]) -> list[dict]:
+    """Images beside the listed ones, in the same folders, as notes on what is not used."""
+    listed = {os.path.abspath(entry.path) for entry in files}  # noqa: PTH100 - links stay as they are
+    folders = {os.path.dirname(place) for place in listed}  # noqa: PTH120
+    beside = (entry for folder in sorted(folders) for entry in os.scandir(folder) if not is_hidden(entry.name))
+    images = (entry for entry in beside if entry.path not in listed and entry.name.lower().endswith(tuple(IMAGE_EXTENSIONS)))
+    return count_unused((readable_name(entry.name), "not in the list") for entry in images if entry.is_file())
 
 
 def _refuse_several_labels(path: Path, names: list[str], labels: list[str]) -> None:

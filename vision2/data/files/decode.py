@@ -1,8 +1,9 @@
 """Decode image files to uint8 RGB, by the same rules in training, audit and prediction.
 
 - transparency is blended with white; palettes are resolved; grey is copied to three channels
-- 16-bit values v are rescaled to 8 bits (v * 255 / 65535); if no value is above 4095, they are treated as 12-bit data
-  from a camera or scanner (v * 255 / 4095); floating-point values are read as [0, 1] if none is larger, else as 0..255
+- 16-bit values v are rescaled to 8 bits (v * 255 / 65535; colours v / 256); if no value is above 4095, they are treated
+  as 12-bit data from a camera or scanner (v * 255 / 4095); floating-point values are read as [0, 1] if none is larger, else
+  as 0..255
 - CMYK and Lab are converted with the embedded colour profile if there is one, else by Pillow's rules
 - the EXIF orientation is applied; only the first frame of an animation is used
 - a truncated file is an error, never a half-grey picture
@@ -67,7 +68,7 @@ def decode_image(data: bytes, *, shorter_side_px: int | None = None) -> np.ndarr
         raise BadImage("empty file")
     try:
         with Image.open(io.BytesIO(data), formats=pillow_names()) as image:
-            return _decode(image, shorter_side_px)
+            return _decode(image, data, shorter_side_px)
     except BadImage:
         raise
     except Image.UnidentifiedImageError as error:
@@ -79,7 +80,7 @@ def decode_image(data: bytes, *, shorter_side_px: int | None = None) -> np.ndarr
         raise BadImage(" ".join(str(error).split())[:200] or type(error).__name__) from error
 
 
-def _decode(image: Image.Image, shorter_side_px: int | None) -> np.ndarray:
+def _decode(image: Image.Image, data: bytes, shorter_side_px: int | None) -> np.ndarray:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise BadImage(f"{width} x {height} pixels, more than the {MAX_PIXELS // 1_000_000} million allowed")
@@ -88,9 +89,40 @@ def _decode(image: Image.Image, shorter_side_px: int | None) -> np.ndarray:
     enough = DRAFT_GAP * shorter_side_px if shorter_side_px is not None else width + height
     if image.format == "JPEG" and min(image.size) > enough:  # libjpeg would enlarge smaller ones
         image.draft(None, (enough, enough))
+    colours = has_sixteen_bits(image) and not image.mode.startswith("I")
     image.load()
-    rgb = _scaled(_to_rgb(image), shorter_side_px)
+    rgb = _to_rgb(_twelve_bit_colours(image, data) if colours and are_twelve_bits(image) else image)
+    rgb = _scaled(rgb, shorter_side_px)
     return np.array(_upright(rgb, image))
+
+
+def has_sixteen_bits(image: Image.Image) -> bool:
+    """Whether the file stores 16-bit integers; asked before the image is loaded."""
+    return image.mode.startswith("I") or any(";16" in str(tile.args) for tile in image.tile)
+
+
+def are_twelve_bits(image: Image.Image) -> bool:
+    """Whether no value of a loaded 16-bit image is above 4095. Of colours and grey with alpha Pillow keeps the high byte."""
+    values = np.asarray(image)
+    if image.mode.startswith("I"):
+        return values.max(initial=0) <= WHITE_12_BIT
+    return values[..., : len(image.mode.removesuffix("A"))].max(initial=0) <= WHITE_12_BIT >> 8
+
+
+def _twelve_bit_colours(image: Image.Image, data: bytes) -> Image.Image:
+    """The 8-bit image with full contrast: torchvision reads all 16 bits of a PNG."""
+    if image.format != "PNG":
+        raise BadImage(
+            f"12 bits per colour in a 16-bit {image.format}, which Pillow cannot read; save it with 8 bits, or as PNG"
+        )
+    import torch
+    from torchvision.io import ImageReadMode, decode_image
+
+    values = decode_image(torch.frombuffer(bytearray(data), dtype=torch.uint8), ImageReadMode.UNCHANGED)
+    values = values.permute(1, 2, 0).numpy() * (255 / WHITE_12_BIT)
+    if image.mode.endswith("A"):
+        values[..., -1] *= WHITE_12_BIT / WHITE_16_BIT  # opacity has all 16 bits
+    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -128,14 +160,9 @@ def _eight_bit(image: Image.Image) -> Image.Image:
         values = np.nan_to_num(values)
         scale = 255.0 if values.max(initial=0.0) <= 1 else 1.0
     else:
-        scale = 255 / white_value(values)
+        scale = 255 / (WHITE_12_BIT if are_twelve_bits(image) else WHITE_16_BIT)
     grey = np.clip(np.rint(values * scale), 0, 255).astype(np.uint8)
     return Image.fromarray(grey).convert("RGB")
-
-
-def white_value(values: np.ndarray) -> int:
-    """The value that represents white in an image stored in 16 bits or more."""
-    return WHITE_12_BIT if values.max(initial=0) <= WHITE_12_BIT else WHITE_16_BIT
 
 
 def _scaled(image: Image.Image, shorter_side_px: int | None) -> Image.Image:

@@ -34,7 +34,7 @@ from vision2.data.store.store_folder import (
 if TYPE_CHECKING:
     from vision2.data.settings import DatasetConfig
 
-VERSION = 3  # of the store's layout and of the decoding rules; a new version rebuilds every store
+VERSION = 4  # of the store's layout and of the decoding rules; a new version rebuilds every store
 IN_MEMORY_PX = 96  # squares of one size up to this are kept in memory as one tensor
 IN_MEMORY_BYTES = 2 * 10**9
 ROOM_STEP_BYTES = 16 * 2**20  # how often a growing store checks that it still fits

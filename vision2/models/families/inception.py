@@ -78,7 +78,7 @@ AUX_AFTER = {"aux1": "4a", "aux2": "4d"}  # as in the paper
 
 
 def auxiliary(in_channels: int, num_classes: int) -> nn.Sequential:
-    """Pooling to 4x4, 1x1 convolution, hidden layer and classifier: the paper's auxiliary classifier at a quarter of its width."""
+    """Pool to 4x4, 1x1 convolution, hidden layer and classifier: the paper's auxiliary classifier at a quarter width."""
     return nn.Sequential(
         nn.AdaptiveAvgPool2d(4),
         *conv(in_channels, 32, 1),

@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from vision2.jobs.signals import Stopped, stopping_on_signals
+from vision2.basics.signals import Stopped, stopping_on_signals
 
 
 class Thing:
