@@ -10,6 +10,9 @@ from vision2.basics.errors import UserError
 from vision2.data.files.formats import FORMATS
 from vision2.data.files.layouts import read_layout
 from vision2.data.settings import DatasetConfig
+from vision2.models.build import build_model
+from vision2.models.settings import ModelConfig
+from vision2.models.weights.names import name_tensors
 
 ROOT = Path(__file__).resolve().parent.parent
 spec = importlib.util.spec_from_file_location("document_inputs", ROOT / "scripts" / "document_inputs.py")
@@ -19,13 +22,16 @@ spec.loader.exec_module(script)
 
 def test_the_page_matches_the_code():
     before = script.PAGE.read_text(encoding="utf-8")
-    assert before == script.page(before), "run: python scripts/document_inputs.py"
+    assert before == script.page(), "run: python scripts/document_inputs.py"
     assert all(extension in before for kind in FORMATS for extension in kind.extensions)
 
 
-def test_the_section_on_weights_is_kept():
-    kept = f"{script.WEIGHTS}\n| wrapper | read as |\n{script.END}"
-    assert kept in script.page(f"# before\n\n{kept}\n")
+@pytest.mark.parametrize("prefix", [prefix for prefix, _ in script.PREFIXES])
+def test_each_prefix_on_the_page_is_read(prefix):
+    network = build_model(ModelConfig(name="resnet20"), 10, seed=0)
+    saved = {prefix + name: tensor for name, tensor in network.backbone.state_dict().items()}
+    found = name_tensors(network, saved).tensors
+    assert {f"backbone.{name}" for name in network.backbone.state_dict()} <= found.keys()
 
 
 @pytest.mark.parametrize("layout", script.LAYOUTS, ids=lambda layout: layout[0])
