@@ -1,17 +1,24 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from vision2.advise import main
+from vision2.basics.errors import UserError
 from vision2.config.compose import load_config
 from vision2.data.dataset import Split
+from vision2.data.settings import DatasetConfig
 from vision2.data.store.image_sources import ArrayImages
 from vision2.experiment import run
 from vision2.features.advice import Evidence, advise
-from vision2.features.evidence import sample_of
+from vision2.features.evidence import measure_evidence, sample_of
+from vision2.jobs.check_advice import check_advice
+from vision2.jobs.run_job import Outcome
+from vision2.models.build import build_model
+from vision2.models.settings import ModelConfig
 
 TINY = ["dataset=digits", "dataset.fraction=0.2", "device=cpu", "dataset.image_size_px=16"]
 
@@ -62,6 +69,16 @@ def test_the_sample_is_as_even_over_the_classes_as_possible():
     assert all(labels[int(name)] == label for name, label in zip(part.ids, part.labels, strict=True))
 
 
+def test_a_class_with_one_training_image_is_refused_with_its_name_and_the_settings_to_change():
+    labels = np.array([0] * 30 + [1])
+    images = ArrayImages([np.zeros((1, 1, 3), dtype=np.uint8)] * 31)
+    data = SimpleNamespace(train=Split("train", labels, tuple(map(str, range(31))), images), classes=("cat", "dog"))
+    network = build_model(ModelConfig("resnet20"), 2, seed=0)
+    sentence = r"at least 2 training images per class, but 'dog' has 1; use more .*dataset\.shots_per_class.*dataset\.classes"
+    with pytest.raises(UserError, match=sentence):
+        measure_evidence(data, network, network, model=ModelConfig("resnet20"), dataset=DatasetConfig(), sample=20, seed=0)
+
+
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     folder = tmp_path_factory.mktemp("source")
@@ -85,12 +102,21 @@ def test_advice_prints_the_command_and_the_check_reports_whether_it_was_right(so
     assert f"the advice ({record['advice']['strategy']}) was {record['check']['verdict']}" in printed
 
 
+def test_a_check_in_which_no_candidate_could_be_trained_says_why(monkeypatch, capsys):
+    outcome = Outcome("failed", None, 2, "out of memory; lower train.batch_size")
+    monkeypatch.setattr("vision2.jobs.check_advice.run_recorded", lambda *_: outcome)
+    measured = evidence(100, (0.6, 0.7, 0.95), untrained=0.4)
+    with pytest.raises(UserError, match=r"no candidate could be trained: out of memory; lower train\.batch_size"):
+        check_advice(["model=resnet18"], advise(measured), measured)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["strategy=finetune"], "strategy is chosen by this command; leave 'strategy=finetune' out"),
         (["sample=5"], "sample is 5; it must be at least 20"),
         ([], "has no published weights"),
+        (["model=resnet18", "strategy.pretrained=false"], "strategy.pretrained=false; leave out strategy.pretrained"),
     ],
 )
 def test_mistakes_are_reported_in_one_sentence(words, sentence, capsys):

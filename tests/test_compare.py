@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from made_up_runs import configuration, make_run, with_split
 
+from vision2.basics.errors import UserError
 from vision2.compare import main
 from vision2.config.compose import load_config
 from vision2.experiment import run
-from vision2.jobs.strategy_comparison import HELPS, HURTS, NOT_SHOWN, effects
+from vision2.jobs.strategy_comparison import HELPS, HURTS, NOT_SHOWN, Job, compare, effects
 from vision2.runs.read import Run, read_runs
 
 TINY = ["dataset=digits", "dataset.fraction=0.1", "device=cpu", "dataset.image_size_px=16", "train.epochs=1"]
@@ -99,11 +100,24 @@ def test_a_source_that_cannot_be_used_is_refused_before_anything_is_trained(tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+def test_without_a_finished_run_of_the_baseline_there_is_no_comparison(tmp_path, monkeypatch, capsys):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("vision2.jobs.run_job.run", fail)
+    jobs = [Job("scratch", [], load_config([*TINY, f"output_dir={tmp_path}"]))]
+    with pytest.raises(
+        UserError, match="no run of scratch finished, so there is nothing to compare with; see the errors above"
+    ):
+        compare(jobs)
+    assert "failed: out of memory" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["strategies=scratch"], "needs at least two strategies"),
-        (["strategies=scratch,finetun"], "did you mean 'finetune'"),
+        (["strategies=scratch,finetun"], "strategies: unknown strategy 'finetun', did you mean 'finetune'"),
         (["seeds=a,b"], "whole numbers separated by commas"),
         (["strategy=finetune"], "set by the comparison itself; leave it out"),
         (["model=resnet20"], "has no published weights"),

@@ -45,7 +45,12 @@ def test_markdown_and_json_are_written_to_a_folder(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("word", "sentence"),
-    [("size=0", "size is 0; it must be 1 or more"), ("size=big", "whole number"), ("sise=3", "did you mean 'size'")],
+    [
+        ("size=0", "size is 0; it must be 1 or more"),
+        ("size=big", "whole number"),
+        ("sise=3", "did you mean 'size'"),
+        ("format=xml", "format is 'xml'; it must be one of text, markdown, json"),
+    ],
 )
 def test_mistakes_give_one_line_and_exit_code_2(word, sentence, capsys):
     assert main([word]) == 2

@@ -50,9 +50,16 @@ def test_more_labels_help_and_the_interval_is_over_the_draws():
     assert one.accuracy.high - one.accuracy.mean == pytest.approx(half, rel=1e-3)
 
 
-def test_more_shots_than_a_class_has_images_are_refused():
-    with pytest.raises(UserError, match="shots includes 9, but class 'b' has 4 training images; give numbers up to 4"):
-        check_shots(np.array([0] * 9 + [1] * 4), ["a", "b"], [1, 9])
+@pytest.mark.parametrize(
+    ("shots", "sentence"),
+    [
+        ([1, 9], "shots includes 9, but class 'b' has 4 training images; give numbers up to 4"),
+        ([0, 1], "shots includes 0; every number must be at least 1"),
+    ],
+)
+def test_more_shots_than_a_class_has_images_or_none_are_refused(shots, sentence):
+    with pytest.raises(UserError, match=sentence):
+        check_shots(np.array([0] * 9 + [1] * 4), ["a", "b"], shots)
 
 
 def test_the_command_prints_and_writes_a_curve_for_each_kind_of_features(tmp_path, capsys, monkeypatch):
@@ -70,7 +77,17 @@ def test_the_command_prints_and_writes_a_curve_for_each_kind_of_features(tmp_pat
     assert (folder / "few_shot.png").stat().st_size > 5000
 
 
-def test_mistakes_are_reported_in_one_sentence(capsys):
-    assert main([*TINY, "shots=a"]) == 2
-    assert main([*TINY]) == 2
-    assert "has no published weights" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["model=resnet18", "shots=a"], "shots is 'a'; it must be whole numbers separated by commas, e.g. shots=1,5,20"),
+        (["model=resnet18", "draws=0"], "draws is 0; it must be at least 1"),
+        (["model=resnet18", "strategy.pretrained=false"], "strategy.pretrained=false; leave out strategy.pretrained"),
+        ([], "has no published weights"),
+    ],
+)
+def test_mistakes_are_reported_in_one_sentence(words, sentence, capsys):
+    assert main([*TINY, *words]) == 2
+    errors = capsys.readouterr().err
+    assert sentence in errors
+    assert errors.count("\n") == 1

@@ -314,6 +314,8 @@ def test_a_contact_sheet_has_a_row_for_every_six_tiles():
         (["images={folder}"], "predict with what?"),
         (["images={folder}", "checkpoint={checkpoint}", "model=resnet18"], "leave out model"),
         (["images={folder}", "checkpoint={checkpoint}", "top=0"], "top is 0"),
+        (["images={folder}", "checkpoint={checkpoint}", "shown=0"], "shown is 0; it must be 1 or more"),
+        (["images={folder}/latin.txt", "checkpoint={checkpoint}"], "; write one path per line, in UTF-8"),
         (["images={folder}", "checkpoint={checkpoint}", "format=xml"], "table, csv, json"),
         (["images={folder}", "checkpoint={checkpoint}", "gradcam=true"], "out=FOLDER"),
         (["images={picture}", "model=resnet20", "weights.name=none"], "predict at random"),
@@ -326,6 +328,7 @@ def test_mistakes_give_one_line_and_exit_code_2(words, sentence, checkpoint, pic
     folder.mkdir()
     (folder / "notes.txt").write_text("hello")
     (folder / "empty.txt").touch()
+    (folder / "latin.txt").write_bytes(b"ni\xf1o.jpg\n")
     given = {"checkpoint": checkpoint, "folder": folder, "picture": pictures / "red" / "a.png"}
     assert main([word.format(**given) for word in words]) == 2
     errors = capsys.readouterr().err

@@ -104,10 +104,7 @@ def open_for_transfer(config: Config) -> tuple[Dataset, Network, Network]:
     device = choose_device(config.device)
     source = find_weights(wanted_weights(config), config.model)
     if source is None:
-        raise UserError(
-            "this command needs pretrained weights; give weights.path=FILE, strategy.source=RUN_FOLDER, or a model with"
-            " published weights"
-        )
+        raise UserError("this command needs pretrained weights but strategy.pretrained=false; leave out strategy.pretrained")
     data, network = open_data_and_network(config)
     size = image_size_px(config)
     untrained = build_model(config.model, len(data.classes), seed=config.seed, image_size_px=size)
@@ -120,11 +117,7 @@ def open_for_transfer(config: Config) -> tuple[Dataset, Network, Network]:
 def open_batches(
     config: Config, data: Dataset, preprocessing: Preprocessing, *, device: torch.device, batch_size: int
 ) -> tuple[Batches, Batches, Batches]:
-    """Training batches (shuffled, augmented), validation and test batches (neither).
-
-    Raises:
-        UserError: if there are too few training images for a batch.
-    """
+    """Training batches (shuffled, augmented), validation and test batches (neither)."""
     shared = {
         "batch_size": batch_size,
         "device": device,
@@ -135,8 +128,6 @@ def open_batches(
     }
     augment, sampler = config.dataset.augment, config.train.sampler
     train = Batches(data.train, preprocessing, augment=augment, shuffle=True, sampler=sampler, **shared)
-    if len(train) == 0:
-        raise UserError(f"{len(data.train.labels)} training image is not enough; add images or raise dataset.fraction")
     return train, Batches(data.val, preprocessing, **shared), Batches(data.test, preprocessing, **shared)
 
 

@@ -7,7 +7,12 @@ import pytest
 from vision2.basics.errors import UserError
 from vision2.config.command import Option, run_command
 
-OPTIONS = {"images": Option(None, "a folder"), "top": Option(5, "classes", int), "gradcam": Option(False, "maps", bool)}
+OPTIONS = {"images": Option(None, "a folder"), "top": Option(5, "classes", int), "gradcam": Option(False, "maps", bool)} | {
+    "tolerance": Option(1e-4, "difference", float)
+}
+
+
+FULL = "No space left on device; free some space or write to another disk\n"
 
 
 def ended(capsys, *arguments, run=lambda config, options: None, composes=lambda overrides: overrides):
@@ -20,6 +25,7 @@ def ended(capsys, *arguments, run=lambda config, options: None, composes=lambda 
     [
         ("image=x", "unknown setting 'image', did you mean 'images'?"),
         ("top=many", "top is 'many'; it must be a whole number"),
+        ("tolerance=low", "tolerance is 'low'; it must be a number"),
         ("gradcam=yes", "gradcam is 'yes'; it must be true or false"),
         ("images", "settings are written key=value, did you mean 'images'?"),
     ],
@@ -41,7 +47,7 @@ def test_other_arguments_are_settings_of_the_configuration(capsys):
         run=lambda config, options: seen.update(options, overrides=config),
     )
     assert code == 0
-    assert seen == {"images": None, "top": 3, "gradcam": False, "overrides": ["model=resnet20", "mode=eval"]}
+    assert seen == {"images": None, "top": 3, "gradcam": False, "tolerance": 1e-4, "overrides": ["model=resnet20", "mode=eval"]}
 
 
 @pytest.mark.parametrize(
@@ -49,6 +55,8 @@ def test_other_arguments_are_settings_of_the_configuration(capsys):
     [
         (UserError("a", "b"), 2, "error: a\nerror: b\n"),
         (PermissionError(13, "Permission denied", "/x/y"), 2, "error: /x/y: Permission denied; change its permissions\n"),
+        (OSError(28, "No space left on device", "/x/y"), 2, f"error: /x/y: {FULL}"),
+        (OSError(28, "No space left on device"), 2, f"error: {FULL}"),
         (KeyboardInterrupt(), 130, "stopped\n"),
         (BrokenPipeError(), 0, ""),
     ],

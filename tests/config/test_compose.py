@@ -10,6 +10,8 @@ from vision2.config.compose import compose_config, from_dict, load_config, to_co
 from vision2.config.location import config_folder, options
 from vision2.models.settings import ModelConfig
 
+FROZEN = ["strategy=feature_extraction", "model=resnet18"]
+
 
 def problems(*overrides: str) -> tuple[str, ...]:
     with pytest.raises(UserError) as caught:
@@ -129,6 +131,25 @@ def test_a_sweep_over_data_sets_may_hold_digits_beside_a_root(tmp_path):
         (["resume=absent"], "resume=absent does not exist; set it to the folder of a run"),
         (["mode=eval", "checkpoint=absent.pt"], "checkpoint=absent.pt does not exist; set it to a checkpoint"),
         (["strategy.classifier=svm"], "applies only to strategy=feature_extraction"),
+        (
+            ["strategy.unfreeze_every_epochs=1", "strategy.unfreeze_from=layer2"],
+            "strategy.unfreeze_every_epochs and strategy.unfreeze_from contradict each other; set only one of them",
+        ),
+        ([*FROZEN, "strategy.unfreeze_from=layer4"], "strategy.unfreeze_from=layer4 has no effect on strategy=feature_extract"),
+        ([*FROZEN, "strategy.head_first_epochs=2"], "never trains the backbone; leave it out, or use strategy=finetune"),
+        (
+            [*FROZEN, "train.sampler=balanced"],
+            "train.sampler=balanced cannot be used with strategy.classifier=logistic, which is fitted to all images at once;"
+            " use train.sampler=shuffle, or strategy.classifier=linear",
+        ),
+        (
+            [*FROZEN, "strategy.classifier=knn", "train.class_weights=balanced"],
+            "train.class_weights=balanced cannot be used with strategy.classifier=knn; leave it out",
+        ),
+        (
+            [*FROZEN, "strategy.features=every_epoch"],
+            "strategy.classifier=logistic needs strategy.features=once (with features=every_epoch it must be linear)",
+        ),
     ],
 )
 def test_contradictory_values_are_found_before_anything_is_touched(overrides, text):

@@ -6,7 +6,7 @@ from made_up_images import class_folders, encoded, write_images, zip_of
 from PIL import Image
 
 from vision2.basics.errors import UserError
-from vision2.data.dataset import open_dataset
+from vision2.data.dataset import open_dataset, open_everything
 from vision2.data.settings import DatasetConfig
 
 
@@ -186,6 +186,14 @@ def test_missing_data_are_reported_in_one_sentence_with_place_and_remedy(tmp_pat
         opened(name, download=False, cache_dir=str(tmp_path))
     assert len(caught.value.problems) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_list_of_training_images_only_is_refused_for_an_evaluation(tmp_path):
+    write_images(tmp_path, ["a/1.jpg", "b/2.jpg"])
+    (tmp_path / "l.csv").write_text("path,label,split\na/1.jpg,a,train\nb/2.jpg,b,train\n")
+    config = DatasetConfig(name="folder", root=str(tmp_path / "l.csv"))
+    with pytest.raises(UserError, match=r"l\.csv has training images only; set dataset\.root to the folder of the images to"):
+        open_everything(config, store_px=32)
 
 
 @pytest.mark.parametrize("name", ["cats_vs_dogs", "plants"])

@@ -91,6 +91,13 @@ def test_more_neighbours_than_images_are_refused(digits):
         fit_classifier("knn", few, digits[1], num_classes=10, seed=0, neighbours=21)
 
 
+@pytest.mark.parametrize("name", ["knn", "mlp"])
+def test_class_weights_are_refused_for_a_classifier_that_has_none(name, digits):
+    sentence = rf"train\.class_weights=balanced cannot be used with strategy\.classifier={name}; leave it out"
+    with pytest.raises(UserError, match=sentence):
+        fit_classifier(name, *digits[:2], num_classes=10, seed=0, balanced=True)
+
+
 def test_a_checkpoint_of_an_unknown_kind_or_without_tensors_is_refused():
     with pytest.raises(UserError, match=r"kind 'afine' \(known: affine, perceptron, neighbours, linear\); use the version"):
         empty_head("afine", {})

@@ -141,6 +141,12 @@ def test_a_store_that_cannot_be_written_is_reported_with_a_remedy(tmp_path):
         store.add([b"a" * 16], np.ones((1, 2), dtype=np.float32))
 
 
+def test_features_that_would_not_fit_in_memory_are_refused_with_ways_to_need_less(monkeypatch):
+    monkeypatch.setattr("vision2.features.compute.MAX_BYTES", 12 * 64 * 4 - 1)
+    with pytest.raises(UserError, match=r"12 images with 64 features each need .*; use strategy\.pooling=pooled, a smaller"):
+        made(maker(None), split())
+
+
 def test_the_same_image_twice_has_one_row(tmp_path):
     store = FeatureStore(tmp_path / "s.sqlite")
     store.add([b"a" * 16, b"b" * 16, b"a" * 16], np.array([[1.0], [2.0], [1.0]], dtype=np.float32))

@@ -136,6 +136,16 @@ def test_training_works_where_files_cannot_be_locked(tmp_path, monkeypatch):
     assert is_locked(tmp_path) is None
 
 
+@pytest.mark.parametrize("content", [b"seed: [0", b"seed: \xff"], ids=["bracket", "encoding"])
+def test_a_damaged_configuration_and_a_file_are_refused_on_resume(content, tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=r"config\.yaml is not valid YAML \(.*\); correct it or start a new run"):
+        config_of_run(str(tmp_path), [])
+    with pytest.raises(UserError, match=r"config\.yaml is not a folder; give a run folder, e\.g\. outputs/digits"):
+        config_of_run(str(file), [])
+
+
 @pytest.mark.parametrize("value", ["${oc.env:HOME}", "${seed}", "a ${model.name} b"])
 def test_an_interpolation_in_a_saved_configuration_is_refused_on_resume(value, straight, tmp_path):
     copy = tmp_path / "copy"

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from vision2 import train
+from vision2.basics.errors import UserError
 from vision2.config.compose import load_config
-from vision2.jobs.sweep import sweep_job
+from vision2.jobs.sweep import run_before, sweep_job
 from vision2.jobs.sweep_progress import printing_ends
 from vision2.runs.sweep_folder import SweepFolder
 
@@ -73,6 +74,13 @@ def test_under_a_launcher_each_job_prints_one_line_and_writes_a_log(failing, tmp
     assert lines[0].startswith("1 of 2 jobs ended: job 2 failed: out of memory")
     assert output.err == ""
     assert (tmp_path / "job-1.log").read_text() == "a line of the job\n"
+
+
+def test_an_experiment_ends_if_the_run_it_transfers_from_does_not_finish(failing, tmp_path):
+    config = load_config([f"output_dir={tmp_path}"])
+    config.experiment.before = ["strategy=scratch"]
+    with pytest.raises(UserError, match=r"the run to transfer from did not finish: out of memory .*train\.batch_size"):
+        run_before(config, [])
 
 
 def test_a_log_that_cannot_be_written_fails_only_its_own_job(failing, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from types import ModuleType
 
 import pytest
@@ -92,6 +93,13 @@ def test_one_pixel_less_is_refused_with_model_and_smallest_size(option):
         check_size(config, size - 1, training=True)
 
 
+def test_a_size_that_is_too_small_only_for_the_auxiliary_classifiers_may_be_kept_without_them():
+    config = ModelConfig("inception_v3", aux=True)
+    with pytest.raises(UserError, match=r"inception_v3, .*set dataset\.image_size_px=299 or more \(or model\.aux=false\)$"):
+        check_size(config, 96, training=True)
+    check_size(replace(config, aux=False), 96, training=True)
+
+
 UNBOUND = (
     "timm",
     "mobilenet_v1_timm",
@@ -134,10 +142,16 @@ def test_the_initial_weights_depend_only_on_the_seed():
         ),
         ({"name": "alexnet", "stem": "small"}, "alexnet does not accept model.stem=small; allowed: imagenet"),
         ({"name": "plain20", "shortcut": "A"}, "type model.name=resnet20 model.shortcut=A"),
+        ({"name": "plain20", "shortcut": "C"}, "leave it out, or use a ResNet with A, B or none"),
+        ({"name": "resnet18", "shortcut": "C"}, "resnet18 does not accept model.shortcut=C; allowed: B, A, none"),
         ({"name": "vgg16", "shortcut": "A"}, "leave it out, or use a ResNet with A, B or none"),
         ({"name": "mobilenet_v2", "width": 0.5}, "mobilenet_v2 has no width multiplier"),
         ({"name": "resnet51", "library": "timm"}, "timm has no model 'resnet51', did you mean 'resnet51q'?"),
         ({"name": "resnet50.imagenet", "library": "timm"}, "timm's resnet50 has no weights 'imagenet'"),
+        (
+            {"name": "botnet50ts_256.a1", "library": "timm"},
+            "timm's botnet50ts_256 has no weights 'a1'; use model.name=botnet50ts_256",
+        ),
     ],
 )
 def test_settings_that_a_model_does_not_have_are_refused_with_what_it_has(settings, sentence):
@@ -158,6 +172,20 @@ def test_a_size_that_a_timm_network_cannot_process_is_refused_with_its_own_size(
         UserError, match=r"inception_v3 cannot take images of 64 px .*set dataset\.image_size_px=299, its own size"
     ):
         build_model(ModelConfig(name="inception_v3", library="timm"), 5, seed=0, image_size_px=64)
+
+
+def test_a_timm_network_that_returns_maps_is_refused(monkeypatch):
+    backbone = torch.nn.Conv2d(3, 4, 1)
+    backbone.num_features = 4
+    monkeypatch.setattr("vision2.models.families.timm_networks._created", lambda *_: backbone.to("meta"))
+    with pytest.raises(UserError, match=r"returns features of shape \(4, 32, 32\), not one vector per image; choose another"):
+        meta_network(ModelConfig("resnet18", library="timm"), 5, image_size_px=32)
+
+
+def test_a_model_that_timm_has_removed_is_refused(monkeypatch):
+    monkeypatch.setattr("timm.models._registry.get_deprecated_models", lambda: {"gone50": None})
+    with pytest.raises(UserError, match=r"timm has removed gone50; choose another model from `timm\.list_models\(\)`"):
+        card_for(ModelConfig("gone50", library="timm"))
 
 
 def test_mobilenet_v1_needs_timms_private_builder_only_for_other_widths(monkeypatch):

@@ -52,6 +52,13 @@ def test_several_layers_come_in_the_requested_order_and_nothing_after_them_runs(
     assert not ran
 
 
+def test_an_empty_layer_is_refused_with_the_names_to_give():
+    with pytest.raises(
+        UserError, match=r"strategy\.layer is empty; give last or a stage of resnet20 \(stem, layer1, layer2, layer3"
+    ):
+        parse_layers(" + ", network())
+
+
 def test_an_unknown_layer_is_refused_with_the_closest_name_and_the_stages():
     with pytest.raises(UserError, match=r"no layer 'layer33', did you mean 'layer3'\? .*layer1, layer2, layer3"):
         parse_layers("layer33", network())

@@ -37,6 +37,16 @@ def test_a_name_that_is_taken_is_replaced_by_another(tmp_path, monkeypatch):
     assert (first.name, second.name) == ("20250102-030405-aaaa", "20250102-030405-bbbb")
 
 
+def test_when_every_name_is_taken_the_sentence_gives_another_place(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder.secrets, "token_hex", lambda _: "aaaa")
+    monkeypatch.setattr(folder, "datetime", FixedTime)
+    create_run_dir(tmp_path, "d", "m", "s")
+    with pytest.raises(
+        UserError, match=r"cannot create a run folder in .*: 100 names were taken; set output_dir=FOLDER to anot"
+    ):
+        create_run_dir(tmp_path, "d", "m", "s")
+
+
 class FixedTime:
     @staticmethod
     def now():
@@ -56,9 +66,14 @@ def test_an_output_dir_that_is_a_file_is_refused_in_one_sentence(tmp_path):
         create_run_dir(tmp_path / "file", "d", "m", "s")
 
 
-def test_a_place_that_cannot_be_written_is_refused_in_advance_and_nothing_is_created(tmp_path):
+def test_a_place_that_cannot_be_written_is_refused_in_advance_and_nothing_is_created(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="file is not a folder; set output_dir=FOLDER"):
         check_can_write(tmp_path / "file" / "outputs")
     check_can_write(tmp_path / "a" / "b")
     assert not (tmp_path / "a").exists()
+    monkeypatch.setattr(folder.os, "access", lambda *_: False)
+    with pytest.raises(
+        UserError, match=rf"{tmp_path.name} is not writable; set output_dir=FOLDER to a folder you can write to"
+    ):
+        check_can_write(tmp_path / "a" / "b")

@@ -41,6 +41,12 @@ def test_one_run_has_no_spread():
     assert math.isnan(found.std) and math.isnan(found.low) and math.isnan(found.high)
 
 
+def test_no_values_have_no_mean():
+    for mean in (lambda: mean_interval([]), lambda: paired_difference([], [])):
+        with pytest.raises(ValueError, match="a mean needs at least one value"):
+            mean()
+
+
 def test_paired_difference_agrees_with_scipys_paired_test():
     a, b = [0.90, 0.85, 0.95, 0.80], [0.88, 0.80, 0.94, 0.79]
     low, high = stats.ttest_rel(a, b).confidence_interval(0.95)

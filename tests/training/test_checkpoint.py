@@ -45,6 +45,13 @@ def test_a_damaged_or_harmful_file_is_refused(tmp_path, content, capsys):
     assert "executed" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("content", [{"w": torch.ones(1)}, [1]], ids=["weights", "list"])
+def test_a_torch_file_that_is_not_a_checkpoint_is_refused_with_what_to_type(content, tmp_path):
+    torch.save(content, tmp_path / "x.pt")
+    with pytest.raises(UserError, match=r"x\.pt is not a vision2 checkpoint; to load a file of weights .*weights\.path=FILE"):
+        load_checkpoint(tmp_path / "x.pt")
+
+
 def test_a_harmful_object_inside_a_torch_file_is_not_executed(tmp_path, capsys):
     torch.save({"format": 1, "model": Harmful()}, tmp_path / "x.pt")
     with pytest.raises(UserError, match="more than tensors"):

@@ -13,7 +13,7 @@ from vision2.models.cards import catalogue
 from vision2.models.settings import ModelConfig
 from vision2.strategies.settings import RuleConfig, StrategyConfig
 from vision2.training.learner import Learner
-from vision2.training.parameter_plan import apply_phase, set_training_mode, stage_of, trainable_map
+from vision2.training.parameter_plan import Rule, apply_phase, plan_parameters, set_training_mode, stage_of, trainable_map
 from vision2.training.settings import TrainConfig
 
 STAGES = ("stem", "layer1", "layer2", "layer3")  # resnet20, from input to output
@@ -127,6 +127,11 @@ def test_custom_rules_take_precedence_and_must_match_something():
     assert rates(finetune(rules=rules), 1) == {"stem": 1.0, "layer1": 7.0, "head": 1.0}
     with pytest.raises(UserError, match=r"'backbone\.layer9\.\*' matches no parameter"):
         plan_for(resnet20(), finetune(rules=[RuleConfig("backbone.layer9.*")]))
+
+
+def test_a_parameter_that_no_rule_covers_is_an_error_that_names_it():
+    with pytest.raises(ValueError, match=r"no rule covers parameter backbone\.conv1\.weight"):
+        plan_parameters(resnet20(), [Rule("head.*", 1.0, 1)], finetune())
 
 
 def test_a_rule_shadowed_by_an_earlier_one_is_refused_and_both_are_named():

@@ -39,7 +39,7 @@ def config_of_run(folder: str, overrides: Sequence[str]) -> Config:
         raise UserError(f"resume={folder} is a completed run whose last.pt is missing; start a new run (this result is kept)")
     try:
         saved = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{file} is not valid YAML ({str(error).splitlines()[0]}); correct it or start a new run") from error
     if not isinstance(saved, dict):
         raise UserError(f"{file} contains no settings, so the run cannot be resumed; start a new run")

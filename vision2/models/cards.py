@@ -115,11 +115,12 @@ def _with_shortcut(card: ModelCard, wanted: str | None) -> ModelCard:
         return card
     if wanted not in card.shortcuts:
         twin = card.name.replace("plain", "resnet")
-        hint = (
-            f"type model.name={twin} model.shortcut={wanted}"
-            if card.family == "plain" and wanted in ("A", "B")
-            else "leave it out, or use a ResNet with A, B or none"
-        )
+        if len(card.shortcuts) > 1:
+            hint = f"allowed: {', '.join(card.shortcuts)}"
+        elif card.family == "plain" and wanted in ("A", "B"):
+            hint = f"type model.name={twin} model.shortcut={wanted}"
+        else:
+            hint = "leave it out, or use a ResNet with A, B or none"
         raise UserError(f"{card.name} does not accept model.shortcut={wanted}; {hint}")
     if wanted == "none":
         return catalogue()[card.name.replace("resnet", "plain")]

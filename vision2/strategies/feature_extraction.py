@@ -18,8 +18,12 @@ TRAINS_BACKBONE = False
 
 def problems(strategy: StrategyConfig, train: TrainConfig) -> list[str]:
     found, classifier = [], strategy.classifier
-    if strategy.unfreeze_from or strategy.head_first_epochs:
-        found.append("strategy=feature_extraction does not train the backbone; use strategy=finetune to unfreeze part of it")
+    for key in ("unfreeze_from", "head_first_epochs"):
+        if value := getattr(strategy, key):
+            found.append(
+                f"strategy.{key}={value} has no effect on strategy=feature_extraction, which never trains the backbone;"
+                " leave it out, or use strategy=finetune"
+            )
     if strategy.features == "every_epoch":
         why = "needs strategy.features=once (with features=every_epoch it must be {default})"
         found += stored_features_settings(strategy, why)

@@ -32,6 +32,21 @@ def test_a_source_is_refused_where_there_is_none_to_choose(name):
     assert found == [f"dataset.source=kaggle: dataset={name} has no archives to choose from; leave it out"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (
+            {"shots_per_class": 5, "imbalance": 10},
+            "dataset.shots_per_class balances the classes and dataset.imbalance un",
+        ),
+        ({"val_fraction": 0.5, "test_fraction": 0.5}, "leave no training images; their sum must be below 1"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(settings, sentence):
+    (found,) = problems(DatasetConfig(name="digits", **settings))
+    assert sentence in found
+
+
 def test_a_data_set_is_a_module_and_a_line_in_the_table(tmp_path, monkeypatch):
     from made_up_images import class_folders
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from vision2.basics.errors import UserError
 from vision2.data.dataset import open_dataset
-from vision2.data.datasets import cifar10
+from vision2.data.datasets import cifar10, find_collection
 from vision2.data.datasets.cats_vs_dogs import find as find_cats_and_dogs
 from vision2.data.datasets.plants import find as find_plants
 from vision2.data.files.download import Published
@@ -136,6 +136,12 @@ def test_the_official_archive_is_unpacked_in_its_folder(official, monkeypatch):
     digest = hashlib.md5(archive.read_bytes()).hexdigest()
     monkeypatch.setattr(cifar10, "ARCHIVE", replace(cifar10.ARCHIVE, md5=digest, addresses=()))
     assert len(opened(official, download=False).train) == 90
+
+
+def test_the_official_files_cannot_be_audited_and_the_sentence_says_what_can(official):
+    config = DatasetConfig(name="cifar10", root=str(official))
+    with pytest.raises(UserError, match=r"no image files found .*; set dataset\.root to an export with these folders, because"):
+        find_collection(config, files_only=True)
 
 
 def test_damaged_official_files_are_refused_in_one_sentence(official, monkeypatch):

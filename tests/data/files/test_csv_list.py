@@ -95,10 +95,29 @@ def test_a_short_row_is_named_by_its_line(photos):
         read(photos, "path,label\nx/1.jpg,oak\n3.jpg\n")
 
 
-def test_a_list_in_another_encoding_says_what_to_do(photos):
-    (photos / "l.csv").write_bytes("path,label\nx/1.jpg,niño\n".encode("cp1252"))
-    with pytest.raises(UserError, match="save it as UTF-8"):
+@pytest.mark.parametrize(
+    ("content", "remedy"),
+    [
+        ("path,label\nx/1.jpg,niño\n".encode("cp1252"), "save it as UTF-8"),
+        (b'path,label\n"x/1.jpg,oak\n' + b"3.jpg,ash\n" * 14_000, "field larger than .*; close its quotes, or save it again"),
+        (None, r"l\.csv: Permission denied; check its permissions"),
+    ],
+    ids=["encoding", "quotes", "permissions"],
+)
+def test_a_list_that_cannot_be_read_says_what_to_do(photos, content, remedy, monkeypatch):
+    def refuse(path, **_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (photos / "l.csv").write_bytes(content or b"path,label\n")
+    if content is None:
+        monkeypatch.setattr("pathlib.Path.read_text", refuse)
+    with pytest.raises(UserError, match=f"cannot read the list .*{remedy}"):
         read_layout(photos / "l.csv")
+
+
+def test_a_file_listed_twice_with_one_label_is_refused_with_what_to_keep(photos):
+    with pytest.raises(UserError, match=r"l\.csv lists files more than once \(1, e\.g\. 3\.jpg\); keep one line for each"):
+        read(photos, "path,label\nx/1.jpg,oak\n3.jpg,ash\n3.jpg,ash\n")
 
 
 def test_images_beside_the_listed_ones_are_counted_as_not_used(photos):

@@ -149,6 +149,15 @@ def test_a_missing_file_is_an_error_with_a_reason(tmp_path):
         decode_entry(FileEntry(tmp_path / "none.jpg", "none.jpg"))
 
 
+def test_an_image_too_large_for_the_memory_is_an_error_with_a_reason(monkeypatch):
+    def refuse(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("vision2.data.files.decode._scaled", refuse)
+    with pytest.raises(BadImage, match="out of memory"):
+        decode_image(encoded())
+
+
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked():
     side = int(MAX_PIXELS**0.5) + 1
     with warnings.catch_warnings(), pytest.raises(BadImage, match="million allowed"):

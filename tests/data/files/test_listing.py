@@ -8,7 +8,8 @@ from made_up_images import class_folders, encoded, pixels, write_images
 from PIL import Image
 
 from vision2.basics.errors import UserError
-from vision2.data.files import formats
+from vision2.data.files import formats, listing
+from vision2.data.files.decode import BadImage, decode_entry
 from vision2.data.files.listing import list_place
 from vision2.data.files.unused import describe_unused
 
@@ -39,8 +40,6 @@ def test_heic_is_read_if_its_decoder_is_installed(tmp_path):
     pytest.importorskip("pillow_heif").register_heif_opener()
     Image.fromarray(pixels(1)).save(tmp_path / "a.heic", "HEIF")
     (entry,) = list_place(tmp_path).images
-    from vision2.data.files.decode import decode_entry
-
     assert decode_entry(entry).shape == (36, 48, 3)
 
 
@@ -64,6 +63,15 @@ def test_files_that_are_never_read_are_described(tmp_path):
     assert "1 .jxl (JPEG XL: convert to JPEG or PNG)" in said
     assert "1 .nef (camera raw: convert to JPEG or PNG)" in said
     assert "1 .zip (archive: unpack it)" in said
+
+
+def test_a_file_that_cannot_be_read_and_one_without_its_decoder_are_counted_with_the_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, "decodable", lambda: frozenset({"JPEG", "PNG"}))
+    (tmp_path / "gone").symlink_to(tmp_path / "moved away")
+    (tmp_path / "a.jp2").write_bytes(b"\xff\x4f\xff\x51" + bytes(40))
+    said = describe_unused(list_place(tmp_path).notes["unused"])
+    assert "1 with no extension (cannot be read: No such file or directory)" in said
+    assert "1 .jp2 (JPEG 2000: not supported by this Pillow, convert to JPEG or PNG)" in said
 
 
 def test_the_first_names_of_each_kind_are_kept(tmp_path):
@@ -149,6 +157,13 @@ def test_an_encrypted_zip_is_refused_in_one_sentence(tmp_path):
     packed.write_bytes(content)
     with pytest.raises(UserError, match=r"is encrypted \(1 of 1 files\): unpack it with its password"):
         list_place(packed)
+
+
+def test_a_zip_member_that_would_be_too_large_unpacked_is_not_read(tmp_path, monkeypatch):
+    packed = written_zip(tmp_path / "x.zip", b"cat/1.jp")
+    monkeypatch.setattr(listing, "MAX_IMAGE_BYTES", 0)
+    with pytest.raises(BadImage, match="cannot be read: larger than 0 MiB unpacked"):
+        decode_entry(list_place(packed).images[0])
 
 
 def test_a_zip64_is_read(tmp_path):

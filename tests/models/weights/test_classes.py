@@ -14,6 +14,7 @@ from weight_files import RESNET20, library_state, loaded, saved
 from vision2.basics.errors import UserError
 from vision2.models.build import build_model
 from vision2.models.settings import WeightsConfig
+from vision2.models.weights.classes import read_classes
 from vision2.models.weights.load import find_weights
 
 NAMES = [f"class{i}" for i in range(10)]
@@ -69,6 +70,15 @@ def test_class_names_are_read_from_every_usual_form_of_json(tmp_path, resnet20, 
     (tmp_path / "names.json").write_text(content)
     config = replace(saved(tmp_path / "w.pth", library_state(resnet20)), classes=str(tmp_path / "names.json"))
     assert find_weights(config, RESNET20).classes == ("b", "a")
+
+
+@pytest.mark.parametrize(("name", "content"), [("names.txt", b"ni\xf1o\n"), ("names.json", b"[oak")])
+def test_a_file_of_class_names_that_cannot_be_read_is_refused_with_what_to_give(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(
+        UserError, match=rf"weights\.classes=.*{name} cannot be read .*; give a text file with one class per line"
+    ):
+        read_classes(str(tmp_path / name))
 
 
 def test_a_file_without_class_names_is_refused_with_what_to_write(tmp_path, resnet20):

@@ -12,6 +12,7 @@ from weight_files import RESNET20, library_state, saved
 
 from vision2.basics.errors import UserError
 from vision2.basics.preprocessing import Preprocessing
+from vision2.config.compose import load_config
 from vision2.models.build import build_model, meta_network
 from vision2.models.cards import card_for
 from vision2.models.settings import ModelConfig, WeightsConfig
@@ -76,10 +77,20 @@ def test_a_head_for_other_classes_is_not_kept_even_if_it_fits(tmp_path, resnet20
     assert report.dropped == ("head.weight", "head.bias")
 
 
-def test_a_checkpoint_of_another_model_of_ours_is_refused_with_what_to_type(tmp_path, resnet20):
+@pytest.mark.parametrize(
+    ("model", "typed"),
+    [
+        (ModelConfig("resnet32"), "model.name=resnet20"),
+        (ModelConfig("resnet20", shortcut="B"), "model.shortcut=null"),
+        (ModelConfig("resnet32", shortcut="B"), "model.name=resnet20 model.shortcut=null"),
+    ],
+)
+def test_a_checkpoint_of_another_model_of_ours_is_refused_with_what_to_type(tmp_path, resnet20, model, typed):
     config = saved(tmp_path / "best.pt", checkpoint(resnet20))
-    with pytest.raises(UserError, match=r"holds another model; to use it, type model.name=resnet20"):
-        find_weights(config, ModelConfig(name="resnet32"))
+    with pytest.raises(UserError, match=f"holds another model; to use it, type {typed}$"):
+        find_weights(config, model)
+    asked = [f"model={model.name}", f"model.shortcut={model.shortcut or 'null'}"]
+    assert find_weights(config, load_config([*asked, *typed.split()]).model).classes
 
 
 def test_another_sha256_is_refused(tmp_path, resnet20):

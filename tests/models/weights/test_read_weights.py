@@ -88,6 +88,19 @@ def test_standard_library_functions_in_a_pickle_are_refused(tmp_path, monkeypatc
     assert not (tmp_path / "exploded").exists()
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ([torch.ones(1)], r"contains a list, not a dict of tensors; save model\.state_dict\(\) instead"),
+        ({"epoch": 3, "rate": 0.1}, r"contains no tensors \(its keys: epoch, rate\); save model\.state_dict\(\) instead"),
+    ],
+    ids=["list", "no tensors"],
+)
+def test_a_file_without_a_dict_of_tensors_is_refused_with_what_to_save(content, said, tmp_path):
+    with pytest.raises(UserError, match=said):
+        find_weights(saved(tmp_path / "w.pth", content), RESNET20)
+
+
 def test_functions_of_other_packages_are_never_called(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"w": torch.ones(1), "evil": Calls(np.save, "exploded", [1])}, tmp_path / "w.pth")

@@ -77,8 +77,10 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
             skipinitialspace=True,
         )
         rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        remedy = "save it as UTF-8" if isinstance(error, UnicodeDecodeError) else "check its permissions and save it as CSV"
+    except OSError as error:
+        raise UserError(f"cannot read the list {path}: {error.strerror or error}; check its permissions") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        remedy = "save it as UTF-8" if isinstance(error, UnicodeDecodeError) else "close its quotes, or save it again as CSV"
         raise UserError(f"cannot read the list {path}: {error}; {remedy}") from error
     if not rows:
         return [], []
@@ -142,7 +144,7 @@ def _file_problems(path: Path, files: list[FileEntry]) -> list[str]:
         )
     twice = [name for name, times in Counter(entry.id for entry in files).items() if times > 1]
     if twice:
-        problems.append(f"{path.name} lists {len(twice)} files more than once, e.g. {twice[0]}; keep one line for each")
+        problems.append(f"{path.name} lists files more than once ({len(twice)}, e.g. {twice[0]}); keep one line for each")
     return problems
 
 
