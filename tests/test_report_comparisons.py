@@ -163,10 +163,20 @@ def test_a_side_of_several_configurations_per_seed_is_refused_with_the_keys_that
     assert (verdict.overall, finding.judgement.reason) == ("inconclusive", "ambiguous")
     assert finding.ambiguous == ("dataset.fraction (1.0 | 0.1)", "train.epochs (182 | 3)")
     report = write_report(tmp_path)
-    sentence = "refused: one side matches several configurations per seed, which differ in dataset.fraction (1.0 | 0.1)"
+    sentence = "refused: one side matches several configurations, which differ in dataset.fraction (1.0 | 0.1)"
     for text in (report.text, (report.page.parent / "report.md").read_text().replace("\\", "")):
         assert sentence in text and "pair_on" in text
     assert write_report(tmp_path, language="es").verdict == "inconclusive"
+
+
+def test_unlike_runs_with_different_seeds_are_refused_too(tmp_path):
+    for model in ("resnet56", "plain56"):
+        for seed, epochs in ((0, 3), (1, 3), (2, 50), (3, 50)):
+            config = configuration(**{"model.name": model, "seed": seed, "train.epochs": epochs})
+            make_run(tmp_path, f"{model}-{seed}", config, accuracy=0.5 + 0.01 * seed + 0.1 * (model == "resnet56"))
+    (finding,) = judge_runs(read_runs(tmp_path)[0], parse_comparisons([CLAIM])).findings
+    assert finding.judgement.reason == "ambiguous"
+    assert finding.ambiguous == ("train.epochs (3 | 50)",)
 
 
 def test_the_rows_of_a_claim_name_the_networks_weights_and_data_that_ran(tmp_path):

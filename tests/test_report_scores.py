@@ -73,7 +73,7 @@ def test_identical_collapsed_runs_have_an_interval_over_images_not_over_seeds(tm
     text = scores.cell(group, ACCURACY, untranslated)
     low, high = wilson_interval(20, 60)
     assert text == f"33.33 % [{100 * low:.2f}, {100 * high:.2f}] (at chance: 33.3 %)"
-    assert scores.covers(group, ACCURACY, untranslated) == "60 images; the 3 runs are identical"
+    assert scores.covers(group, ACCURACY, untranslated) == "60 images; all 3 runs score the same"
     assert math.isnan(scores.estimate(group, ACCURACY).low), "no interval over seeds in table.csv either"
 
 

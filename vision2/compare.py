@@ -11,6 +11,7 @@ seed also draws the split. Finished runs are reused.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -32,8 +33,10 @@ def run(overrides: list[str], options: dict) -> int:
     seeds = whole_numbers("seeds", options["seeds"], "seeds=0,1,2")
     from vision2.jobs.strategy_comparison import compare, plan
 
+    words = [*overrides, *(f"{name}={value}" for name, value in options.items() if value is not None)]
     names = [name.strip() for name in options["strategies"].split(",")]
-    return compare(plan(overrides, strategies=names, source=options["source"], seeds=seeds))
+    jobs = plan(overrides, strategies=names, source=options["source"], seeds=seeds)
+    return compare(jobs, shlex.join(["python", "-m", "vision2.compare", *words]))
 
 
 if __name__ == "__main__":

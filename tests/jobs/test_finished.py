@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -90,3 +91,11 @@ def test_the_run_to_transfer_from_is_trained_once_and_again_after_its_data_chang
     assert run_before(job, []) == first
     next((photos / "bee").iterdir()).unlink()
     assert run_before(job, []) != first
+
+
+def test_a_run_in_another_number_format_is_not_the_result_of_this_machine(photos):
+    done = run_recorded(config(photos), "").run_dir
+    summary = json.loads((done / "summary.json").read_text())
+    summary["identity"]["precision"] = "bfloat16"
+    (done / "summary.json").write_text(json.dumps(summary))
+    assert already_finished(config(photos)) is None

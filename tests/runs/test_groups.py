@@ -94,3 +94,20 @@ def test_a_single_configuration_is_named_by_model_and_strategy(tmp_path, groups_
 
 def test_a_bar_in_a_cell_does_not_break_the_markdown_table():
     assert as_markdown(["a"], [["x|y"]]).splitlines()[-1] == "| x\\|y |"
+
+
+def with_identity(data="a" * 64, precision="float32"):
+    return {"identity": {"data": data, "precision": precision, "lengths": [3]}}
+
+
+def test_a_run_that_ended_before_it_read_its_data_belongs_to_the_runs_of_the_same_settings(tmp_path, groups_of):
+    make_run(tmp_path, "1-ok", configuration(seed=0), **with_identity())
+    make_run(tmp_path, "2-died", configuration(seed=1), status="failed", error="out of memory")
+    (group,) = groups_of()
+    assert [run.path.name for run in group.failed] == ["2-died"]
+
+
+def test_runs_on_changed_data_are_told_apart_by_a_short_digest(tmp_path, groups_of):
+    make_run(tmp_path, "1", configuration(), **with_identity("1234567890ab"))
+    make_run(tmp_path, "2", configuration(), **with_identity("fedcba098765"))
+    assert [group.label for group in groups_of()] == ["data=123456", "data=fedcba"]

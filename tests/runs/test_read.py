@@ -65,3 +65,12 @@ def test_a_job_list_that_a_kill_left_incomplete_is_read_up_to_there(tmp_path):
     with (sweep / "jobs.jsonl").open("a") as stream:
         stream.write('{"command": "b", "sta')
     assert [run.path for run in read_runs(sweep)[0]] == [mine]
+
+
+def test_a_failure_that_the_full_disk_kept_from_the_run_is_read_from_its_sweep(tmp_path):
+    run = make_run(tmp_path / "digits" / "a-scratch", "1", configuration(), status="running")
+    folder = SweepFolder(tmp_path / "sweeps" / "s")
+    folder.path.mkdir(parents=True)
+    folder.add({"command": "a", "status": "failed", "error": "the disk is full", "run": str(run)})
+    (found,), _ = read_runs(folder.path)
+    assert (found.summary["status"], found.summary["error"]) == ("failed", "the disk is full")

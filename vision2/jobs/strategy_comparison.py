@@ -13,8 +13,11 @@ from vision2.basics.atomic_write import write_json
 from vision2.basics.errors import UserError, suggest, try_all
 from vision2.basics.text_table import as_text
 from vision2.config.compose import load_config
+from vision2.report import scores
 from vision2.report.comparisons import TEST_ACCURACY
-from vision2.report.seeds import WHAT_VARIES, seed_effect, seed_effect_on_pairs
+from vision2.report.seeds import seed_effect, seed_effect_on_pairs
+from vision2.report.texts import untranslated
+from vision2.runs.groups import Group
 from vision2.runs.read import Run
 from vision2.runs.records import RunRecord, plain
 from vision2.runs.sweep_folder import SweepFolder, create_sweep_dir
@@ -48,7 +51,6 @@ class Effect:
 
     name: str
     accuracy: Estimate
-    covers: str  # what varies between the seeds
     difference: Estimate | None  # None for the baseline itself, or without a common seed
     verdict: str | None
 
@@ -94,8 +96,8 @@ def _has_weights(overrides: Sequence[str]) -> bool:
     return bool(card_for(load_config([word for word in overrides if word.startswith("model")]).model).weights)
 
 
-def compare(jobs: Sequence[Job]) -> int:
-    """Run the jobs, then print and write the comparison; return 1 if a job failed.
+def compare(jobs: Sequence[Job], command: str) -> int:
+    """Run the jobs, then print and write the comparison; return 1 if a job failed. `command` repeats it.
 
     Raises:
         UserError: if weights or a source run cannot be used (before anything is trained), or no baseline run finished.
@@ -104,6 +106,7 @@ def compare(jobs: Sequence[Job]) -> int:
 
     _check_sources(jobs)
     folder = SweepFolder(create_sweep_dir(Path(jobs[0].config.output_dir)))
+    folder.describe(command, {}, jobs=len(jobs))
     print(f"{len(jobs)} jobs; the comparison will be written to {folder.path}", flush=True)
     for number, job in enumerate(jobs, start=1):
         sweep_job(job.config, shlex.join(["python", "-m", "vision2.train", *job.overrides]), folder, number=number)
@@ -112,12 +115,12 @@ def compare(jobs: Sequence[Job]) -> int:
     if not results[baseline]:
         raise UserError(f"no run of {baseline} finished, so there is nothing to compare with; see the errors above")
     found = effects(results, baseline)
-    print("\n" + _text(found, baseline))
+    print("\n" + _text(found, results, baseline))
     failed = [row for row in done if row["status"] == "failed"]
     for row in failed:
         print(f"failed, and left out of the comparison: {row['command']}: {row['error']}", file=sys.stderr)
     record = [
-        {"strategy": e.name, "verdict": e.verdict, "accuracy": e.accuracy._asdict(), "seeds": e.covers}
+        {"strategy": e.name, "verdict": e.verdict, "accuracy": e.accuracy._asdict()}
         | {"by_seed": {seed: run.get(TEST_ACCURACY) for seed, run in results[e.name].items()}}
         | {"difference": e.difference._asdict() if e.difference else None}
         for e in found
@@ -153,17 +156,15 @@ def effects(results: Mapping[str, Mapping[int, Run]], baseline: str) -> list[Eff
         if not by_seed:
             continue
         runs = [*by_seed.values()]
-        effect = seed_effect(runs)
-        accuracy = mean_interval(_accuracies(runs), test_to_train=effect.test_to_train)
-        covers = WHAT_VARIES[effect.what].format(count=len(runs))
+        accuracy = mean_interval(_accuracies(runs), test_to_train=seed_effect(runs).test_to_train)
         if name == baseline:
-            found.append(Effect(name, accuracy, covers, None, None))
+            found.append(Effect(name, accuracy, None, None))
             continue
         seeds = sorted(set(by_seed) & set(results[baseline]))
         sides = [[results[side][seed] for seed in seeds] for side in (name, baseline)]
         correction = seed_effect_on_pairs(sides, TEST_ACCURACY).test_to_train
         judgement = judge_pairs(*map(_accuracies, sides), test_to_train=correction)
-        found.append(Effect(name, accuracy, covers, judgement.difference, WORDS[judgement.verdict]))
+        found.append(Effect(name, accuracy, judgement.difference, WORDS[judgement.verdict]))
     return found
 
 
@@ -171,18 +172,16 @@ def _accuracies(runs: Sequence[Run]) -> list[float]:
     return [run.get(TEST_ACCURACY) for run in runs]
 
 
-def _text(found: Sequence[Effect], baseline: str) -> str:
-    """The table and a sentence for each strategy."""
-    headings = ["strategy", "test accuracy", f"difference from {baseline} (points)", "what varies", "verdict"]
-    rows = [[e.name, _percent(e.accuracy), _points(e.difference), e.covers, e.verdict or "baseline"] for e in found]
+def _text(found: Sequence[Effect], results: Mapping[str, Mapping[int, Run]], baseline: str) -> str:
+    """The table, with accuracies as in reports, and a sentence for each strategy."""
+    headings = ["strategy", "test accuracy", f"difference from {baseline} (points)", "interval covers", "verdict"]
+    rows = []
+    for effect in found:
+        runs = Group({}, [*results[effect.name].values()])
+        accuracy, covers = (show(runs, TEST_ACCURACY, untranslated) for show in (scores.cell, scores.covers))
+        rows.append([effect.name, accuracy, _points(effect.difference), covers, effect.verdict or "baseline"])
     sentences = [f"{e.name} {SENTENCES[e.verdict].format(baseline=baseline)}" for e in found if e.verdict]
     return "\n".join([as_text(headings, rows), *sentences])
-
-
-def _percent(estimate: Estimate) -> str:
-    if estimate.n < 2:
-        return f"{estimate.mean:.2%}"
-    return f"{100 * estimate.mean:.2f} +- {100 * estimate.std:.2f} %"
 
 
 def _points(estimate: Estimate | None) -> str:

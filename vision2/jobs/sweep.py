@@ -13,6 +13,7 @@ from pathlib import Path
 
 from vision2.basics.errors import UserError
 from vision2.basics.signals import Stopped
+from vision2.config.checks import image_size_px
 from vision2.config.command import USER_MISTAKE
 from vision2.config.compose import load_config
 from vision2.config.schema import Config
@@ -27,6 +28,8 @@ from vision2.runs.identity import finished_run
 from vision2.runs.read import read_run_folders, read_runs
 from vision2.runs.sweep_curves import link_curves, link_started
 from vision2.runs.sweep_folder import SweepFolder
+from vision2.strategies import STRATEGIES
+from vision2.training.precision import choose_device, possible_precisions
 
 SHARED_WITH_BEFORE = ("model", "device", "dataset.cache", "dataset.workers", "train.precision")
 
@@ -67,7 +70,10 @@ def already_finished(config: Config) -> Path | None:
         source = find_weights(wanted_weights(config), config.model)
         return data_digest(config.dataset), source.sha256 if source else None
 
-    return finished_run(Path(config.output_dir).expanduser() / config.dataset.name, asdict(config), current)
+    formats = {*possible_precisions(config.train.precision, choose_device(config.device), image_size_px(config))}
+    if not STRATEGIES[config.strategy.name].TRAINS_BACKBONE:
+        formats.add("float32")  # classifiers are fitted in float32 on every device
+    return finished_run(Path(config.output_dir).expanduser() / config.dataset.name, asdict(config), current, formats)
 
 
 def sweep_job(config: Config, command: str, folder: SweepFolder, *, number: int, own_log: bool = False) -> float | None:

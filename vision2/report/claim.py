@@ -27,7 +27,7 @@ REASONS = {
     "one_pair": "only one pair: another seed could reverse the result",
     "no_pairs": "no pairs of runs to compare",
     "no_spread": "the seed changed nothing, so the pairs count as one observation",
-    "ambiguous": "refused: one side matches several configurations per seed",
+    "ambiguous": "refused: one side matches several configurations",
 }
 HOW_TO_READ = (
     "How to read this: runs are paired by seed, and the interval is Student's 95 % confidence interval for the mean paired "

@@ -100,7 +100,7 @@ def judge_runs(runs: Iterable[Run], comparisons: Sequence[Comparison]) -> Verdic
 
 def _find(runs: Sequence[Run], comparison: Comparison, comparisons: int) -> Finding:
     sides = [_by_pair(runs, chosen, comparison) for chosen in (comparison.a, comparison.b)]
-    ambiguous = tuple(dict.fromkeys(key for side in sides for same in side.values() for key in _differences(same)))
+    ambiguous = tuple(dict.fromkeys(key for side in sides for key in _ambiguities(side)))
     if ambiguous:
         return Finding(comparison, Judgement(INCONCLUSIVE, "ambiguous"), ambiguous=ambiguous)
     keys = [key for key in sides[0] if key in sides[1]]
@@ -132,14 +132,24 @@ def _by_pair(runs: Sequence[Run], chosen: dict[str, Any], comparison: Comparison
     return side
 
 
+def _ambiguities(side: dict[tuple, list[Run]]) -> list[str]:
+    """What differs between runs of one side that are taken for repetitions: within a seed, and from seed to seed."""
+    within = [key for runs in side.values() for key in _differences(runs) or _sources(runs)]
+    repeated: dict[tuple, list[Run]] = {}
+    for (_, *paired_on), runs in side.items():
+        repeated.setdefault(tuple(paired_on), []).extend(runs)
+    return within + [key for runs in repeated.values() for key in _differences(runs)]
+
+
+def _sources(runs: Sequence[Run]) -> list[str]:
+    """Several runs of one seed with the same settings were transferred from different runs."""
+    return ["strategy.source"] if len(runs) > 1 else []
+
+
 def _differences(runs: Sequence[Run]) -> list[str]:
-    """The keys that differ between these runs, each as `key (value | value)`; [] for a single run."""
-    if len(runs) < 2:
-        return []
+    """The keys that differ between these runs, each as `key (value | value)`."""
     configs = [configuration(run) for run in runs]
     keys = [key for key in configs[0] if len({repr(config.get(key)) for config in configs}) > 1]
-    if not keys:  # same settings, but transferred from different runs
-        return ["strategy.source"]
     return [f"{key} ({' | '.join(dict.fromkeys(str(config.get(key)) for config in configs))})" for key in keys]
 
 

@@ -17,7 +17,7 @@ from vision2.runs.read import Run
 
 def add_data_notes(document: Document, material: Material) -> None:
     say = material.say
-    changed = "The data in {root} have changed since these runs (images, classes or labels); run them again."
+    changed = "The data in {root} have changed since some of these runs (images, classes or labels); run those again."
     notes = [say(changed, root=root) for root in changed_data(material.runs)]
     copied = "{count} {split} images of {root} are also in the training split, so the accuracy is overestimated."
     for root, split, count in sorted({found for run in material.runs for found in _copies(run)}):
@@ -39,10 +39,12 @@ def changed_data(runs: Iterable[Run]) -> list[str]:
         digest = (run.summary.get("data") or {}).get("digest")
         if digest and run.config["dataset"].get("root"):
             digests.setdefault(json.dumps(run.config["dataset"], sort_keys=True), set()).add(digest)
-    changed = {
-        json.loads(settings)["root"]: None for settings, found in digests.items() if _now(settings) not in (None, *found)
-    }
-    return list(changed)
+    roots = (json.loads(settings)["root"] for settings, found in digests.items() if _others(found, _now(settings)))
+    return list(dict.fromkeys(roots))
+
+
+def _others(found: set[str], now: str | None) -> set[str]:
+    return found - {now} if now is not None else set()
 
 
 def _now(settings: str) -> str | None:

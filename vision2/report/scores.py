@@ -54,7 +54,7 @@ def covers(group: Group, key: str, say: Say) -> str:
         return say(WHAT_VARIES[seed_effect(group.runs, split_of(key)).what], count=found.n)
     images = group.runs[0].get(f"metrics.{split_of(key)}.n", "?")
     if found.n > 1:
-        return say("{images} images; the {count} runs are identical", images=images, count=found.n)
+        return say("{images} images; all {count} runs score the same", images=images, count=found.n)
     return say("{images} images of one run", images=images)
 
 

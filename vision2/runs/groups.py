@@ -13,6 +13,7 @@ from vision2.runs.read import Run
 from vision2.runs.records import flatten
 
 # Keys in which runs of one configuration may differ: the seed, and where and how the run was done.
+DIGEST_SHOWN = 6  # hexadecimal digits
 NOT_THE_CONFIGURATION = (*NOT_PART_OF_IT, "seed")
 
 
@@ -74,13 +75,26 @@ def group_runs(runs: Iterable[Run]) -> list[Group]:
         older = [other for other in group.runs if other.seed == run.seed]
         group.superseded += older
         group.runs = [other for other in group.runs if other not in older] + [run]
-    found = list(groups.values())
+    found = _join_unfinished(list(groups.values()))
     for group in found:
         group.runs.sort(key=lambda run: (run.seed is None, run.seed))
         done = {run.seed for run in group.runs}
         group.failed = [run for run in group.failed if run.seed not in done]
     _name_groups(found)
     return found
+
+
+def _join_unfinished(groups: list[Group]) -> list[Group]:
+    """Add runs that ended before they knew their data to the finished runs of the same settings."""
+    joined = []
+    for group in groups:
+        same = (other for other in groups if other.runs and group.config.items() <= other.config.items())
+        home = next(same, None) if "data" not in group.config and not group.runs else None
+        if home is None:
+            joined.append(group)
+        else:
+            home.failed += group.failed
+    return joined
 
 
 def varying_keys(groups: Sequence[Group]) -> list[str]:
@@ -120,4 +134,6 @@ def label_of(group: Group, keys: Iterable[str]) -> str:
 
 def setting_in_words(key: str, value: Any) -> str:
     """`fraction=0.1`; for a name, the value alone."""
+    if key == "data":  # a long digest
+        value = str(value).strip('"')[:DIGEST_SHOWN]
     return str(value) if key.endswith(".name") else f"{key.rsplit('.', 1)[-1]}={value}"

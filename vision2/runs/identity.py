@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,9 @@ def identity_of(config: dict, *, data: str, weights: str | None, precision: str,
     }
 
 
-def finished_run(parent: Path, config: dict, current: Callable[[], tuple[str, str | None]]) -> Path | None:
+def finished_run(
+    parent: Path, config: dict, current: Callable[[], tuple[str, str | None]], precisions: Collection[str]
+) -> Path | None:
     """The newest completed run below `parent` with this configuration and the current data and weights.
 
     Args:
@@ -62,6 +64,7 @@ def finished_run(parent: Path, config: dict, current: Callable[[], tuple[str, st
     runs, _ = read_runs(parent) if parent.is_dir() else ([], [])
     wanted = {"config": config_hash(config), "arithmetic": ARITHMETIC, "lengths": [config["train"]["epochs"]]}
     same = [run for run in runs if run.completed and _agrees(run.summary.get("identity"), wanted)]
+    same = [run for run in same if run.summary["identity"].get("precision") in precisions]
     if same:
         wanted |= dict(zip(("data", "weights"), current(), strict=True))
         same = [run for run in same if _agrees(run.summary["identity"], wanted)]

@@ -76,7 +76,11 @@ def read_runs(folder: str | Path) -> tuple[list[Run], list[Problem]]:
     if not (folder / JOBS).exists():
         return read_run_folders(run_folders(folder))
     jobs = SweepFolder(folder).jobs()
-    runs, problems = read_run_folders(dict.fromkeys(_moved(folder, Path(job["run"])) for job in jobs if job["run"]))
+    ended = {_moved(folder, Path(job["run"])): job for job in jobs if job["run"]}
+    runs, problems = read_run_folders(ended)
+    for run in runs:
+        if run.summary["status"] == DIED and (job := ended[run.path])["status"] in STATUSES:  # the disk was full
+            run.summary.update(status=job["status"], error=job["error"])
     for job in jobs:
         if not job["run"]:
             problems.append(Problem(Path(job["command"]), f"{job['status']} before it began: {job['error']}"))

@@ -56,23 +56,31 @@ def choose_precision(
     """
     if wanted == "float16" and device.type == "cpu":
         raise UserError("train.precision=float16 cannot be used for training on a CPU; use auto, bfloat16 or float32")
-    if wanted != "auto":
-        return wanted
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
-    if device.type != "cpu" or image_size_px < PROBE_FROM_PX or not cpu_has_bfloat16():
-        return "float32"
+    possible = possible_precisions(wanted, device, image_size_px)
+    if len(possible) == 1:
+        return possible[0]
     known = _remembered(memory)
     shapes = [(name, tuple(value.shape)) for name, value in network.state_dict().items()]
     facts = [processor_name(), torch.__version__, torch.get_num_threads(), image_size_px, shapes]
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
     if known.get(key) not in DTYPES:
-        seconds = {name: _seconds_per_step(network, device, name, image_size_px) for name in ("float32", "bfloat16")}
+        seconds = {name: _seconds_per_step(network, device, name, image_size_px) for name in possible}
         known = _remembered(memory) | {key: min(seconds, key=seconds.__getitem__)}
         if memory is not None:
             with suppress(UserError):  # if the cache cannot be written, the formats are simply timed again
                 write_json(memory, known)
     return known[key]
+
+
+def possible_precisions(wanted: str, device: torch.device, image_size_px: int) -> tuple[str, ...]:
+    """The number formats that `choose_precision` may return here; only if there are several, they are timed."""
+    if wanted != "auto":
+        return (wanted,)
+    if device.type == "cuda":
+        return ("bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16",)
+    if device.type != "cpu" or image_size_px < PROBE_FROM_PX or not cpu_has_bfloat16():
+        return ("float32",)
+    return ("float32", "bfloat16")
 
 
 def _remembered(memory: Path | None) -> dict[str, str]:
