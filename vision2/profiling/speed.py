@@ -21,6 +21,7 @@ from vision2.basics.errors import UserError
 from vision2.models.build import build_model
 from vision2.models.settings import ModelConfig
 from vision2.profiling.memory import peak_tensor_mb
+from vision2.training.optimizer import Optimizer
 from vision2.training.precision import autocast, choose_device, choose_precision
 
 SMALL_IMAGE_PX = 64
@@ -123,7 +124,8 @@ def _inference(network: nn.Module, images: Tensor) -> Callable[[], None]:
 
 
 def _training(network: nn.Module, images: Tensor, labels: Tensor, *, precision: str, aux_weight: float) -> Callable[[], None]:
-    optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
+    groups = [{"params": list(network.parameters()), "lr": 1e-4, "weight_decay": 0.0}]
+    optimizer = Optimizer("sgd", groups, momentum=0.9)
 
     def step() -> None:
         network.train()
@@ -133,7 +135,7 @@ def _training(network: nn.Module, images: Tensor, labels: Tensor, *, precision: 
             loss = loss + sum(aux_weight * cross_entropy(aux.float(), labels) for aux in output.aux.values())
         loss.backward()
         optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
 
     return step
 
