@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from vision2.basics.errors import UserError
+from vision2.basics.process import keep_freed_memory
 from vision2.models.build import build_model
 from vision2.models.settings import ModelConfig
 from vision2.profiling.memory import peak_tensor_mb
@@ -97,6 +98,7 @@ def measure(workload: Workload) -> Measured:
 
 def measure_here(workload: Workload) -> Measured:
     """Measure in this process: inference, then training, on random images."""
+    keep_freed_memory()
     device, size = torch.device(workload.device), workload.image_size_px
     network = build_model(workload.model, workload.num_classes, seed=0, image_size_px=size)
     network = network.to(device, memory_format=torch.channels_last)
