@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "training": {"models", "data", "stats", "runs", "profiling.count"},
     "features": {"models", "data", "runs", "stats", "training", "profiling"},
     "strategies": {"training", "features"},
-    "profiling": {"models", "runs", "pictures", "training.precision"},
+    "profiling": {"models", "runs", "pictures", "training.precision", "training.optimizer"},
     "inference": {"models", "data", "runs", "pictures", "features", "training"},
     "config": {"models", "data", "strategies"},
     "jobs": {

@@ -23,6 +23,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from vision2.basics.errors import UserError
+from vision2.basics.process import prepare_process
 from vision2.config.command import fail
 from vision2.config.compose import compose_config, register, to_config
 from vision2.config.location import config_folder
@@ -37,6 +38,7 @@ ANSWERED_BY_HYDRA = ("help", "hydra_help", "version", "info", "shell_completion"
 
 def main() -> int:
     """Entry point of `python -m vision2.train` and `vision2-train`; returns the exit code."""
+    prepare_process()
     try:
         return _run(_parse_arguments())
     except UserError as error:
@@ -156,6 +158,7 @@ def _has_launcher(hydra: DictConfig) -> bool:
 
 def _sweep_job(node: DictConfig, folder: SweepFolder) -> float | None:
     """Run one job, in this process or another: all it needs is in its configuration and in the sweep's folder."""
+    prepare_process()
     from vision2.jobs.sweep import sweep_job
 
     hydra = HydraConfig.get()

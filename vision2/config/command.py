@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vision2.basics.errors import UserError, is_disk_full, suggest
+from vision2.basics.process import prepare_process
 from vision2.basics.signals import stopping_on_signals
 from vision2.config.checks import unknown_key
 from vision2.config.location import GROUPS
@@ -100,6 +101,7 @@ def run_command(
             print(_help(doc, options, composes), flush=True)
             return 0
         values, overrides = split_options(arguments, options)
+        prepare_process()
         with stopping_on_signals():
             if composes:
                 from vision2.config.compose import load_config

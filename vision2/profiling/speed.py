@@ -18,9 +18,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from vision2.basics.errors import UserError
+from vision2.basics.process import keep_freed_memory
 from vision2.models.build import build_model
 from vision2.models.settings import ModelConfig
 from vision2.profiling.memory import peak_tensor_mb
+from vision2.training.optimizer import Optimizer
 from vision2.training.precision import autocast, choose_device, choose_precision
 
 SMALL_IMAGE_PX = 64
@@ -96,6 +98,7 @@ def measure(workload: Workload) -> Measured:
 
 def measure_here(workload: Workload) -> Measured:
     """Measure in this process: inference, then training, on random images."""
+    keep_freed_memory()
     device, size = torch.device(workload.device), workload.image_size_px
     network = build_model(workload.model, workload.num_classes, seed=0, image_size_px=size)
     network = network.to(device, memory_format=torch.channels_last)
@@ -123,7 +126,8 @@ def _inference(network: nn.Module, images: Tensor) -> Callable[[], None]:
 
 
 def _training(network: nn.Module, images: Tensor, labels: Tensor, *, precision: str, aux_weight: float) -> Callable[[], None]:
-    optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
+    groups = [{"params": list(network.parameters()), "lr": 1e-4, "weight_decay": 0.0}]
+    optimizer = Optimizer("sgd", groups, momentum=0.9)
 
     def step() -> None:
         network.train()
@@ -133,7 +137,7 @@ def _training(network: nn.Module, images: Tensor, labels: Tensor, *, precision: 
             loss = loss + sum(aux_weight * cross_entropy(aux.float(), labels) for aux in output.aux.values())
         loss.backward()
         optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
 
     return step
 

@@ -10,6 +10,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from vision2.basics.process import process_settings
 from vision2.basics.threads import usable_cpus
 
 PACKAGES = (
@@ -19,7 +20,7 @@ PACKAGES = (
 
 
 def environment(arguments: list[str] | None = None) -> dict:
-    """What a reader needs to judge a result: {"versions", "platform", "processor", "cpus", "git", "command"}.
+    """What a reader needs to judge a result: {"versions", "platform", "processor", "cpus", "process", "git", "command"}.
 
     Args:
         arguments: those after `python -m vision2.train`; None uses the arguments of this process.
@@ -29,6 +30,7 @@ def environment(arguments: list[str] | None = None) -> dict:
         "platform": platform.platform(),
         "processor": processor_name(),
         "cpus": usable_cpus(),
+        "process": process_settings(),
         "git": git_state(),
         "command": command_line(arguments),
     }

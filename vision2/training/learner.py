@@ -16,6 +16,7 @@ from vision2.basics.errors import TrainingDiverged
 from vision2.basics.randomness import derive_seed
 from vision2.strategies.settings import StrategyConfig
 from vision2.training.losses import Losses, Objective, hits, zero
+from vision2.training.optimizer import build_optimizer
 from vision2.training.parameter_plan import ParameterPlan, apply_phase, set_training_mode
 from vision2.training.precision import autocast
 from vision2.training.schedule import rate_factor
@@ -137,7 +138,7 @@ class Learner:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.train.clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         if self.averaged is not None:
             self.averaged.update_parameters(self.network)
 
@@ -168,23 +169,6 @@ class Learner:
             self.averaged.load_state_dict(state["averaged"])
         for (_, start), saved in zip(self.reference, state["reference"], strict=True):
             start.copy_(saved)
-
-
-def build_optimizer(network: nn.Module, plan: list[ParameterPlan], strategy: StrategyConfig) -> torch.optim.Optimizer:
-    """SGD (with Nesterov momentum unless it is 0) or AdamW, with a group per learning-rate scale and weight decay in use."""
-    parameters, groups = dict(network.named_parameters()), {}
-    for entry in plan:
-        if entry.learns_from is not None:
-            decays = entry.decays and not (strategy.l2_sp and entry.name.startswith("backbone."))  # L2-SP replaces it
-            groups.setdefault((entry.lr_scale, decays), []).append(parameters[entry.name])
-    settings = [
-        {"params": members, "lr_scale": scale, "weight_decay": strategy.weight_decay if decays else 0.0}
-        for (scale, decays), members in groups.items()
-    ]
-    if strategy.optimizer == "adamw":
-        return torch.optim.AdamW(settings, lr=strategy.lr)
-    nesterov = strategy.momentum > 0
-    return torch.optim.SGD(settings, lr=strategy.lr, momentum=strategy.momentum, nesterov=nesterov)
 
 
 def _averaged(network: nn.Module, decay: float) -> AveragedModel:

@@ -13,6 +13,7 @@ from torch import nn
 
 from vision2.basics.atomic_write import write_json
 from vision2.basics.errors import UserError
+from vision2.basics.threads import usable_cores
 from vision2.runs.environment import processor_name
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -22,13 +23,15 @@ PROBE_IMAGES = 8
 
 
 def choose_device(wanted: str) -> torch.device:
-    """Return the device; `auto` takes CUDA, else MPS, else the CPU.
+    """Return the device; `auto` takes CUDA, else MPS, else the CPU, with no more threads than physical cores.
 
     Raises:
         UserError: when the device is not available.
     """
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if torch.get_num_threads() > usable_cores():
+        torch.set_num_threads(usable_cores())
     try:
         device = torch.device(wanted)
         torch.empty(1, device=device)

@@ -63,3 +63,12 @@ def test_a_data_set_is_a_module_and_a_line_in_the_table(tmp_path, monkeypatch):
     assert np.bincount(data.train.labels).tolist() == [7, 7]
     with pytest.raises(UserError, match=r"unknown archive 'surve', did you mean 'survey'\?"):
         find_collection(DatasetConfig(name="stars", source="surve"))
+
+
+def test_the_digits_are_those_that_scikit_learn_loads():
+    from sklearn.datasets import load_digits
+
+    from vision2.data.datasets.digits import _read
+
+    for ours, theirs in zip(_read(), load_digits(return_X_y=True), strict=True):
+        np.testing.assert_array_equal(ours, theirs)

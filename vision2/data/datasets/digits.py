@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,11 +23,10 @@ def find(config: DatasetConfig) -> Collection:
     Source: the test part of Alpaydin & Kaynak, Optical Recognition of Handwritten Digits, UCI 1998.
     """
     import torch
-    from sklearn.datasets import load_digits
 
     from vision2.data.store.image_sources import TensorImages
 
-    grey, labels = load_digits(return_X_y=True)
+    grey, labels = _read()
     small = torch.from_numpy(grey.reshape(-1, 1, 8, 8)).float() * (255 / 16)
     large = torch.nn.functional.interpolate(small, (SIZE_PX, SIZE_PX), mode="bilinear", align_corners=False)
     images = large.round().to(torch.uint8).repeat(1, 3, 1, 1)
@@ -37,3 +39,11 @@ def find(config: DatasetConfig) -> Collection:
         notes={"layout": "embedded"},
         content=f"sklearn-digits-{SIZE_PX}",
     )
+
+
+def _read() -> tuple[np.ndarray, np.ndarray]:
+    """(grey levels (N, 64) 0..16, labels (N,)), from scikit-learn's file: importing the library takes a second."""
+    folder = Path(find_spec("sklearn").origin).parent
+    with gzip.open(folder / "datasets" / "data" / "digits.csv.gz", "rt") as stream:
+        table = np.array([line.split(",") for line in stream], dtype=np.float64)
+    return table[:, :-1], table[:, -1]
