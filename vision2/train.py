@@ -107,9 +107,9 @@ def _config(node: DictConfig, overrides: Sequence[str]) -> Config:
     if node.resume:
         return config_of_run(node.resume, overrides)
     if node.mode == "eval" and node.checkpoint:
-        from vision2.training.checkpoint import load_checkpoint
+        from vision2.training.checkpoint import saved_config
 
-        return config_of_checkpoint(load_checkpoint(node.checkpoint)["config"], node, overrides)
+        return config_of_checkpoint(saved_config(node.checkpoint), node, overrides)
     return to_config(node)
 
 

@@ -71,14 +71,20 @@ def to_config(node: DictConfig) -> Config:
     Raises:
         UserError: with one line per problem.
     """
-    node = OmegaConf.masked_copy(node, [key for key in node if key != "hydra"])
-    try:  # merging into a fresh schema rejects keys that a `+key=value` or a file added to the first one
-        typed = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.to_container(node, resolve=True))
-        config = OmegaConf.to_object(typed)
+    try:
+        return _checked(_typed(OmegaConf.masked_copy(node, [key for key in node if key != "hydra"])))
     except OmegaConfBaseException as error:
         raise UserError(f"invalid setting: {_reason(error)}; see docs/configuration.md for keys and types") from error
-    problems = problems_of(config)
-    if problems:
+
+
+def _typed(node: DictConfig) -> Config:
+    """Merging into a fresh schema rejects keys that a `+key=value` or a file added to the first one."""
+    typed = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.to_container(node, resolve=True))
+    return OmegaConf.to_object(typed)
+
+
+def _checked(config: Config) -> Config:
+    if problems := problems_of(config):
         raise UserError(*problems)
     return config
 
@@ -112,7 +118,7 @@ def from_dict(values: dict) -> Config:
     """
     refuse_interpolations(values)
     try:
-        return to_config(OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(values)))
+        return _checked(_typed(OmegaConf.create(values)))
     except OmegaConfBaseException as error:
         reason = f"this saved configuration does not fit this version of vision2 ({_reason(error)})"
         raise UserError(f"{reason}; use the version that wrote it") from error
