@@ -329,7 +329,12 @@ def test_user_mistakes_are_reported_in_one_line(words, message, capsys, tmp_path
 
 
 def test_a_folder_without_runs_is_refused(tmp_path):
-    with pytest.raises(UserError, match="no run in"):
+    with pytest.raises(
+        UserError, match=r"no run in .* can be reported; name a folder that contains run folders, such as outputs$"
+    ):
+        write_report(tmp_path)
+    break_run(make_run(tmp_path, "torn", configuration()))
+    with pytest.raises(UserError, match=r"can be reported; .*torn: summary.json is not valid JSON$"):
         write_report(tmp_path)
 
 

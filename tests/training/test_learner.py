@@ -257,7 +257,7 @@ def test_float16_skips_a_step_whose_gradient_overflows_and_lowers_the_scale():
 @pytest.mark.parametrize("value", [None, {"other": 1}])
 def test_a_saved_state_that_does_not_fit_is_refused_in_one_sentence(part, value):
     state = {**learner().state_dict(), part: value}
-    with pytest.raises(UserError, match="the run cannot be resumed because its last.pt does not fit it .*; start a new run"):
+    with pytest.raises(UserError, match=r"the run cannot be resumed because its last.pt does not fit it .*; start a new run"):
         learner().load_state_dict(state)
 
 

@@ -73,9 +73,8 @@ def value_problem(key: str, value: Any) -> str | None:
     metadata = LEAVES[key].metadata
     choices = metadata.get("choices")
     if choices and value not in choices and not (value is None and LEAVES[key].default is None):
-        near = suggest(str(value), choices)
-        allowed = "" if near.startswith("; allowed") else f" (allowed: {', '.join(choices)})"
-        return f"{key} is '{value}'{near}{allowed}"
+        near = suggest(str(value), choices, otherwise="")
+        return f"{key} is '{value}'{near} (allowed: {', '.join(choices)})"
     if isinstance(value, int | float) and not isinstance(value, bool):
         low, high = metadata.get("at_least"), metadata.get("at_most")
         if (low is not None and value < low) or (high is not None and value > high):

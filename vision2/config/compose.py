@@ -97,9 +97,15 @@ def load_config(overrides: Sequence[str]) -> Config:
 
 
 def load_without_data(overrides: Sequence[str]) -> Config:
-    """Like `load_config`, for commands that read no data set: images have the model's own size unless overridden."""
-    chosen = any(override.partition("=")[0] in ("dataset", "dataset.image_size_px") for override in overrides)
-    return load_config(overrides if chosen else ["dataset.image_size_px=null", *overrides])
+    """Like `load_config`, for commands that neither read a data set nor train.
+
+    Images have the model's own size unless overridden, and published weights may be named without a strategy.
+    """
+    given = dict(override.partition("=")[::2] for override in overrides)
+    added = [] if given.keys() & {"dataset", "dataset.image_size_px"} else ["dataset.image_size_px=null"]
+    if given.get("weights.name", "auto") not in ("auto", "none") and "strategy" not in given:
+        added.append("strategy=finetune")  # the default, scratch, accepts no published weights
+    return load_config([*added, *overrides])
 
 
 def refuse_interpolations(values: dict) -> None:
