@@ -23,7 +23,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from vision2.basics.errors import UserError
-from vision2.config.command import fail
+from vision2.config.command import fail, fail_for_file
 from vision2.config.compose import compose_config, register, to_config
 from vision2.config.location import config_folder
 from vision2.config.overrides import check_overrides, quote_overrides
@@ -41,6 +41,8 @@ def main() -> int:
         return _run(_parse_arguments())
     except UserError as error:
         return fail(error)
+    except PermissionError as error:
+        return fail_for_file(error, sys.argv[1:])
     except KeyboardInterrupt as stop:  # before or after a run; the run itself records how it was stopped
         print("stopped", file=sys.stderr)
         return 128 + getattr(stop, "number", signal.SIGINT)

@@ -150,7 +150,7 @@ def test_a_source_whose_summary_another_version_wrote_has_a_lineage_with_unknown
 @pytest.mark.parametrize("saved", [{}, {"dataset": 1}, {"dataset": {}}, {"train": {"rate": 1}}])
 def test_a_checkpoint_with_a_configuration_of_another_version_is_refused(saved):
     overrides = ["mode=eval", "checkpoint=best.pt", "dataset=digits"]
-    with pytest.raises(UserError, match="use the version that wrote it|does not exist"):
+    with pytest.raises(UserError, match=r"use the version that wrote it|does not exist"):
         config_of_checkpoint(saved, compose_config(overrides), overrides)
 
 

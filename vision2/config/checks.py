@@ -183,5 +183,12 @@ def _paths(config: Config) -> Iterator[str]:
         read += ["weights.path", *([] if before else ["strategy.source"])]
     for key in read:
         path = attrgetter(key)(config)
-        if path and not Path(path).expanduser().exists():
-            yield f"{key}={path} does not exist; set it to {EXPECTED[key]}"
+        if path and (why := _unusable(path)):
+            yield f"{key}={path} {why}; set it to {EXPECTED[key]}"
+
+
+def _unusable(path: str) -> str | None:
+    try:
+        return None if Path(path).expanduser().exists() else "does not exist"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"

@@ -31,19 +31,28 @@ def register() -> None:
     ConfigStore.instance().store(name="schema", node=Config)
     OmegaConf.register_new_resolver(
         "by_budget",
-        lambda lite, full, *, _root_: full if _root_.budget == "full" else lite,
+        _by_budget,
         replace=True,
     )
 
 
-def compose_config(overrides: Sequence[str]) -> DictConfig:
+def _by_budget(*values: object, _root_: DictConfig) -> object:
+    if len(values) != 2:
+        raise ValueError(f"by_budget needs two values, ${{by_budget:LITE,FULL}}, not {len(values)}")
+    return values[1] if _root_.budget == "full" else values[0]
+
+
+def compose_config(overrides: Sequence[str], *, several: str = "; to train with each of them add -m") -> DictConfig:
     """The whole Hydra configuration (with its `hydra` node) for checked overrides.
+
+    Args:
+        several: what to say to an override with several values.
 
     Raises:
         UserError: if a file of the tree cannot be read or a value does not fit.
     """
-    how = "to train with each of them add -m; write a list as [a,b], a decimal as 1.5, text with a comma as \"'a,b'\""
-    sweeps = [f"{override} has several values; {how}" for override in overrides if is_sweep(override)]
+    how = "write a list as [a,b], a decimal as 1.5, text with a comma as \"'a,b'\""
+    sweeps = [f"{override} has several values{several}; {how}" for override in overrides if is_sweep(override)]
     if sweeps:
         raise UserError(*sweeps)
     register()
@@ -93,7 +102,7 @@ def load_config(overrides: Sequence[str]) -> Config:
     """The checked `Config` of a command line; every command but train gets its configuration here."""
     overrides = quote_overrides(overrides)
     check_overrides(overrides)
-    return to_config(compose_config(overrides))
+    return to_config(compose_config(overrides, several=", but this command accepts one"))
 
 
 def load_without_data(overrides: Sequence[str]) -> Config:
