@@ -216,10 +216,10 @@ def test_the_page_can_be_in_spanish(folder):
 
 
 def test_states_of_runs_and_of_batch_norm_are_in_spanish_too(tmp_path):
-    rows = [{"stage": name, "parameters": 10, "learning": 10, "batchnorm": name, "lr": [0.1]} for name in BATCHNORM]
+    rows = [{"stage": "stem", "parameters": 10, "learning": 10, "batchnorm": name, "lr": [0.1]} for name in BATCHNORM]
     make_run(tmp_path, "done", configuration(), trainable_map=[*rows, {**rows[0], "batchnorm": "of another version"}])
     for seed, status in enumerate(("failed", "interrupted", "died"), start=3):
-        make_run(tmp_path, status, configuration(seed=seed), status=status, error="why")
+        make_run(tmp_path, f"run-{seed}", configuration(seed=seed), status=status, error="why")
     page = write_report(tmp_path, language="es").page.with_name("report.md").read_text()
     for words in (
         "fallida: why",

@@ -158,9 +158,11 @@ def _with_images(collection: Collection, config: DatasetConfig, store_px: int) -
         return collection
     from vision2.data.store.store import open_store
 
-    images, bad = open_store(collection.files, config, store_px=collection.size_px or store_px)
+    images, bad, one_colour = open_store(collection.files, config, store_px=collection.size_px or store_px)
     skipped = [{"path": collection.ids[index], "reason": reason} for index, reason in sorted(bad.items())]
     collection.notes["skipped"] = skipped
+    plain = [collection.ids[index] for index in one_colour]
+    collection.notes["one_colour"] = {"count": len(plain), "ids": plain[:20]}
     good = np.setdiff1d(np.arange(len(collection)), list(bad))
     kept, images = collection.keep(good), images.select(good)
     empty = [name for name, count in count_by_class(kept.labels, kept.classes).items() if count == 0]
