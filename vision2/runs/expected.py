@@ -19,7 +19,7 @@ TYPES = {
 KEYS = {
     "config.dataset": {"name"},
     "identity": {"data", "precision", "lengths"},
-    "lineage": {"run", "weights"},
+    "lineage": {"run"},
     "trainable_map": {"stage", "parameters", "learning", "batchnorm", "lr"},
     "metrics.test.per_class": {"n", "f1"},
     "metrics.val.per_class": {"n"},
