@@ -69,7 +69,7 @@ def test_where_the_seed_draws_the_split_the_interval_is_the_corrected_one_and_th
     # Differences 2, 3, 4 points; 60 test and 240 training images; t(0.975, 2) = 4.302653 (Nadeau and Bengio 2003)
     half = 4.302653 * 0.01 * (1 / 3 + 60 / 240) ** 0.5
     assert effect.difference.low == pytest.approx(0.03 - half, abs=1e-6)
-    assert effect.covers == "3 seeds: start, order and split (corrected)"
+    assert effect.covers == "3 seeds: initialisation, data order, split (corrected)"
     assert effect.verdict == NOT_SHOWN  # the uncorrected interval, 0.52 to 5.48 points, would say that it helps
 
 
