@@ -50,7 +50,7 @@ def main() -> None:
 
 def stored(files: list[FileEntry], cache: Path) -> SimpleNamespace:
     config = DatasetConfig("folder", cache_dir=str(cache), cache_gb=100.0, max_bad_share=0.1)
-    images, bad = open_store(files, config, store_px=256)
+    images, bad, _ = open_store(files, config, store_px=256)
     good = np.setdiff1d(np.arange(len(files)), list(bad))
     return SimpleNamespace(labels=np.arange(len(good)) % 2, images=images.select(good))
 

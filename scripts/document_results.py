@@ -9,21 +9,27 @@ table between `<!-- experiments -->` and `<!-- end -->` in README.md.
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from pathlib import Path
 
+from vision2.basics.errors import UserError
+from vision2.config.command import fail
 from vision2.config.location import options
 from vision2.report.build import write_report
+from vision2.report.texts import translator
 from vision2.runs.read import read_runs
 from vision2.runs.sweep_folder import SweepFolder
 
+USAGE = "python scripts/document_results.py outputs/sweeps"
 ROOT = Path(__file__).resolve().parent.parent
 # English last: its report stays in the sweep folder, and the README quotes it
 GUIDES = {"es": ROOT / "docs" / "clase.es.md", "en": ROOT / "docs" / "lecture.md"}
 MEASURED = {"en": "Measured", "es": "Medido"}
 RUNS = {"en": "runs", "es": "corridas"}
-TRAIN_ACCURACY = 2  # index of that column in the table of more columns
-FOLDER = re.compile(r"=(?:/[\w.-]+)+/([\w.-]+)")  # absolute paths, shortened to their last name
+TRAIN_ACCURACY = "train accuracy"  # a column of the table of more columns, as the report calls it in English
+MACHINE = ("output_dir", "device", "skip_finished", "dataset.cache_dir")  # settings that are left out of a command
+FOLDER = re.compile(r"=/.*/([^/]+)/?$")  # an absolute path, which is shortened to its last name
 
 
 def main(sweeps: Path) -> None:
@@ -43,8 +49,9 @@ def main(sweeps: Path) -> None:
 
 
 def jobs_of(folder: Path) -> list[dict]:
-    """The jobs of a sweep, or none if it has no report, and so no verdict to quote."""
-    return SweepFolder(folder).jobs() if (folder / "report" / "report.md").exists() else []
+    """The jobs of a sweep, or none if it has no report, and so no verdict to quote, or if its command was not recorded."""
+    sweep = SweepFolder(folder)
+    return sweep.jobs() if (folder / "report" / "report.md").exists() and sweep.description().get("command") else []
 
 
 def result(folder: Path, runs: list, language: str) -> str:
@@ -53,18 +60,18 @@ def result(folder: Path, runs: list, language: str) -> str:
     text = (folder / "report" / "report.md").read_text()
     verdict = re.search(r"^\*\*.*$", text, re.MULTILINE)
     comparisons, results, more = tables(text)[:3]
-    results = [[*row, others[TRAIN_ACCURACY]] for row, others in zip(results, more, strict=True)]
-    measured = f"{MEASURED[language]}: `{command_of(runs)}`; {len(runs)} {RUNS[language]}, {time_of(runs)}, {size_of(runs)}."
+    trained = translator(language)(TRAIN_ACCURACY)
+    if trained in more[0]:
+        results = [[*row, others[more[0].index(trained)]] for row, others in zip(results, more, strict=True)]
+    measured = f"{MEASURED[language]}: `{command_of(folder)}`; {len(runs)} {RUNS[language]}, {time_of(runs)}, {size_of(runs)}."
     return "\n\n".join([verdict.group(0), markdown(comparisons), markdown(results), measured])
 
 
-def command_of(runs: list) -> str:
-    """The command of the sweep: the overrides that all its jobs share, without settings and paths of the machine."""
-    words = [run.get("command").split()[3:] for run in runs]
-    shared = [word for word in words[0] if all(word in others for others in words)]
-    kept = [word for word in shared if not word.startswith(("output_dir", "device", "skip_finished", "dataset.cache_dir"))]
-    kept.sort(key=lambda word: not word.startswith("experiment"))
-    return FOLDER.sub(r"=.../\1", " ".join(["python -m vision2.train", *kept]))
+def command_of(folder: Path) -> str:
+    """The command recorded for the sweep, without settings and paths of the machine."""
+    start, words = ["python", "-m", "vision2.train"], shlex.split(SweepFolder(folder).description()["command"])
+    kept = [word for word in words[len(start) :] if word.partition("=")[0] not in MACHINE]
+    return shlex.join([*start, *(FOLDER.sub(r"=.../\1", word) for word in kept)])
 
 
 def time_of(runs: list) -> str:
@@ -109,4 +116,6 @@ def replace(file: Path, mark: str, text: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir():
+        sys.exit(fail(UserError(f"'{' '.join(sys.argv[1:])}' is not a folder of sweeps; type {USAGE}")))
     main(Path(sys.argv[1]))

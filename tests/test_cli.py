@@ -176,3 +176,18 @@ def test_jobs_that_transfer_start_from_the_run_that_their_experiment_trains_firs
     (source,) = [run.path for run in runs if run.get("config.dataset.fraction") == 0.1]
     sources = {run.get("config.strategy.name"): run.get("config.strategy.source") for run in runs if run.path != source}
     assert sources == {"scratch": None, "finetune": str(source)}
+
+
+def test_a_path_that_may_not_be_read_is_one_line_and_names_its_setting(monkeypatch, capsys):
+    right = Path.is_dir
+
+    def refused(path):
+        if path.is_relative_to("/secret"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return right(path)
+
+    monkeypatch.setattr(Path, "is_dir", refused)
+    monkeypatch.setattr("sys.argv", ["train", "resume=/secret/run"])
+    assert train.main() == 2
+    error = capsys.readouterr().err
+    assert error == "error: /secret/run: Permission denied; change its permissions, or set resume to another path\n"

@@ -149,6 +149,7 @@ def test_a_file_of_weights_is_exported_with_its_own_head(tmp_path, capsys):
         ),
         (["checkpoint={folder}", "out={folder}/best.pt"], "best.pt must end in .onnx with format=onnx"),
         (["checkpoint={folder}", "tolerance=-1"], "it must be above 0"),
+        (["model=resnet18", "weights.name=default"], "resnet18-f37072fd.pth"),
         (["checkpoint={folder}", "model=resnet18"], "'model=resnet18' cannot be combined with checkpoint="),
     ],
 )

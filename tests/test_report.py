@@ -26,11 +26,12 @@ from vision2.pictures.images import CELL_PX, captioned_grid, save_figure
 from vision2.report.__main__ import main
 from vision2.report.build import write_report
 from vision2.report.claim import HOW_TO_READ, REASONS, SECOND_LOOK, SENTENCES
-from vision2.report.sections import COSTS
+from vision2.report.sections import BATCHNORM, COSTS, ENDED, ENVIRONMENT
 from vision2.report.sections import HOW_TO_READ as HOW_TO_READ_RESULTS
 from vision2.report.seeds import WHAT_VARIES
-from vision2.report.tables import COLUMNS
+from vision2.report.tables import COLUMNS, FAILED_SEED
 from vision2.report.texts import spanish
+from vision2.runs.read import STATUSES
 from vision2.runs.sweep_folder import SweepFolder
 
 PACKAGE = Path(__file__).resolve().parent.parent / "vision2"
@@ -214,9 +215,29 @@ def test_the_page_can_be_in_spanish(folder):
     assert "Learning curves" not in page.text
 
 
+def test_states_of_runs_and_of_batch_norm_are_in_spanish_too(tmp_path):
+    rows = [{"stage": "stem", "parameters": 10, "learning": 10, "batchnorm": name, "lr": [0.1]} for name in BATCHNORM]
+    make_run(tmp_path, "done", configuration(), trainable_map=[*rows, {**rows[0], "batchnorm": "of another version"}])
+    for seed, status in enumerate(("failed", "interrupted", "died"), start=3):
+        make_run(tmp_path, f"run-{seed}", configuration(seed=seed), status=status, error="why")
+    page = write_report(tmp_path, language="es").page.with_name("report.md").read_text()
+    for words in (
+        "fallida: why",
+        "interrumpida: why",
+        "semilla 3 (fallida)",
+        "semilla 4 (interrumpida)",
+        "semilla 5 (terminó de golpe)",
+    ):
+        assert words in page
+    assert re.findall(r"10 \| 10 \| (.*) \| 0.1", page) == ["se adapta", "congelada", "ninguno", "of another version"]
+    assert "| dispositivo | cpu |" in page
+    assert not re.search("seed 3|failed|interrupted|died|adapts", page.partition("Entorno")[0])
+
+
 def test_every_text_of_a_report_has_a_spanish_translation_with_the_same_placeholders():
     said = {HOW_TO_READ, SECOND_LOOK, HOW_TO_READ_RESULTS, *SENTENCES, *SENTENCES.values(), *REASONS.values()}
-    said |= set(WHAT_VARIES.values())
+    said |= {*WHAT_VARIES.values(), *BATCHNORM, *ENVIRONMENT, *ENDED.values(), *FAILED_SEED.values()}
+    assert {*ENDED} == {*FAILED_SEED} == {*STATUSES} - {"completed"}
     said |= {name for name, _ in COLUMNS} | {label for _, label, _ in COSTS}
     for file in sorted((PACKAGE / "report").glob("*.py")):
         for call in ast.walk(ast.parse(file.read_text())):
@@ -329,7 +350,12 @@ def test_user_mistakes_are_reported_in_one_line(words, message, capsys, tmp_path
 
 
 def test_a_folder_without_runs_is_refused(tmp_path):
-    with pytest.raises(UserError, match="no run in"):
+    with pytest.raises(
+        UserError, match=r"no run in .* can be reported; name a folder that contains run folders, such as outputs$"
+    ):
+        write_report(tmp_path)
+    break_run(make_run(tmp_path, "torn", configuration()))
+    with pytest.raises(UserError, match=r"can be reported; .*torn: summary.json is not valid JSON$"):
         write_report(tmp_path)
 
 

@@ -174,3 +174,8 @@ def test_there_is_no_plot_without_a_published_accuracy():
 def test_a_record_names_the_source_of_the_published_numbers():
     record = as_record(summarise_model("resnet20", ModelConfig("resnet20")))
     assert "1512.03385" in record["published"]["source"]
+
+
+def test_weights_may_be_named_although_a_summary_reads_none():
+    (config,) = configurations(["model=resnet18", "weights.name=default"]).values()
+    assert config.weights.name == "default"

@@ -51,9 +51,7 @@ def configured(overrides: Sequence[str]) -> tuple[Config, list[str]]:
     """The configuration and its overrides, which alone tell whether a model was named."""
     from vision2.config.compose import load_without_data
 
-    named = any(word.startswith("weights.name=") and word != "weights.name=none" for word in overrides)
-    pretrained = ["strategy=finetune"] if named else []  # scratch accepts no published weights
-    return load_without_data([*pretrained, *overrides]), list(overrides)
+    return load_without_data(overrides), list(overrides)
 
 
 def run(given: tuple[Config, list[str]], options: dict) -> None:

@@ -24,7 +24,7 @@ from omegaconf import DictConfig
 
 from vision2.basics.errors import UserError
 from vision2.basics.process import prepare_process
-from vision2.config.command import fail
+from vision2.config.command import fail, fail_for_file
 from vision2.config.compose import compose_config, register, to_config
 from vision2.config.location import config_folder
 from vision2.config.overrides import check_overrides, quote_overrides
@@ -43,6 +43,8 @@ def main() -> int:
         return _run(_parse_arguments())
     except UserError as error:
         return fail(error)
+    except PermissionError as error:
+        return fail_for_file(error, sys.argv[1:])
     except KeyboardInterrupt as stop:  # before or after a run; the run itself records how it was stopped
         print("stopped", file=sys.stderr)
         return 128 + getattr(stop, "number", signal.SIGINT)
@@ -109,9 +111,9 @@ def _config(node: DictConfig, overrides: Sequence[str]) -> Config:
     if node.resume:
         return config_of_run(node.resume, overrides)
     if node.mode == "eval" and node.checkpoint:
-        from vision2.training.checkpoint import load_checkpoint
+        from vision2.training.checkpoint import saved_config
 
-        return config_of_checkpoint(load_checkpoint(node.checkpoint)["config"], node, overrides)
+        return config_of_checkpoint(saved_config(node.checkpoint), node, overrides)
     return to_config(node)
 
 

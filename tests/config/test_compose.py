@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from omegaconf import OmegaConf
 
@@ -68,7 +70,7 @@ def test_all_mistakes_of_a_command_line_are_reported_at_once():
         ("strategy.lr=nan", "finite"),
         ("seed=glob(*)", "cannot read 'seed=glob(*)'"),
         ("seed=null", "seed is null; it must be a whole number"),
-        ("strategy.lr=1,5", "add -m"),
+        ("strategy.lr=1,5", "strategy.lr=1,5 has several values, but this command accepts one; write a list as [a,b]"),
         ("model=null", "unknown model 'null'"),
         ("train=3", "train is a group of settings"),
         ("dataset.augment=none", "dataset.augment is a group of settings"),
@@ -183,3 +185,36 @@ def test_weights_that_have_moved_do_not_stop_a_resumed_run_or_an_evaluation(tmp_
 def test_a_mistyped_group_is_recognised_as_a_group(typed, meant):
     with pytest.raises(UserError, match=f"did you mean '{meant}'"):
         load_config([typed])
+
+
+def test_train_advises_m_for_several_values():
+    with pytest.raises(UserError, match="has several values; to train with each of them add -m; write a list"):
+        compose_config(["strategy.lr=1,5"])
+
+
+@pytest.mark.parametrize("text", ["${by_budget:1}", "${by_budget:1,2,3}", "${by_budget:}"])
+def test_by_budget_with_another_number_of_values_is_explained_without_python(text):
+    (problem,) = problems(f"train.epochs={text}")
+    assert "by_budget needs two values, ${by_budget:LITE,FULL}" in problem
+    assert "lambda" not in problem and "argument" not in problem
+
+
+def test_epochs_for_the_head_first_are_harmless_if_only_the_head_is_trained():
+    words = ["strategy=finetune", "model=resnet18", "strategy.unfreeze_from=head", "train.epochs=3"]
+    assert load_config([*words, "strategy.head_first_epochs=3"]).strategy.head_first_epochs == 3
+
+
+def test_a_path_that_may_not_be_looked_at_is_one_problem_among_others(monkeypatch):
+    right = Path.exists
+
+    def refused(path):
+        if path.is_relative_to("/secret"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return right(path)
+
+    monkeypatch.setattr("pathlib.Path.exists", refused)
+    found = problems("dataset=folder", "dataset.root=/secret/photos", "resume=/secret/run")
+    assert [problem.partition(";")[0] for problem in found] == [
+        "resume=/secret/run cannot be read (Permission denied)",
+        "dataset.root=/secret/photos cannot be read (Permission denied)",
+    ]

@@ -49,7 +49,7 @@ def photos(tmp_path_factory):
 def stored(photos, tmp_path, cache: str) -> SimpleNamespace:
     files = list_images(photos)
     config = DatasetConfig("folder", cache=cache, cache_dir=str(tmp_path), cache_gb=1.0, max_bad_share=0.0)
-    images, _ = open_store(files, config, store_px=28)
+    images, *_ = open_store(files, config, store_px=28)
     return SimpleNamespace(labels=np.array([entry.id.startswith("dog") for entry in files], dtype=int), images=images)
 
 

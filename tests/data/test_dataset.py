@@ -147,9 +147,26 @@ def test_a_class_without_a_decodable_image_is_named(tmp_path):
     (tmp_path / "oak" / "0000.jpg").write_bytes(b"bad")
     with pytest.raises(
         UserError,
-        match=r"no image of oak can be decoded \(first bad file: oak/0000\.jpg.*leave the class out with dataset\.classes",
+        match=r"no image of oak can be decoded \(first bad file: oak/0000\.jpg.*\); replace the files$",
     ):
         opened(root=str(tmp_path))
+
+
+def test_the_bad_file_that_is_named_belongs_to_the_class_that_is_named(tmp_path):
+    class_folders(tmp_path, ash=30, elm=30, oak=1)
+    (tmp_path / "ash" / "0000.jpg").write_bytes(b"bad")
+    (tmp_path / "oak" / "0000.jpg").write_bytes(b"bad")
+    with pytest.raises(UserError, match=r"no image of oak can be decoded \(first bad file: oak/0000\.jpg"):
+        opened(root=str(tmp_path), max_bad_share=0.2)
+
+
+@pytest.mark.parametrize(("more", "advised"), [({"elm": 20}, True), ({}, False)])
+def test_leaving_a_class_out_is_advised_only_if_two_are_left(tmp_path, more, advised):
+    class_folders(tmp_path, ash=20, oak=1, **more)
+    (tmp_path / "oak" / "0000.jpg").write_bytes(b"bad")
+    with pytest.raises(UserError, match="replace the file") as caught:
+        opened(root=str(tmp_path))
+    assert ("dataset.classes" in str(caught.value)) == advised
 
 
 def test_groups_separated_by_split_folders_are_reported(tmp_path):

@@ -1,7 +1,10 @@
 """Training and the audit make the same remarks about a data set's files."""
 
+import json
+
 import pytest
 from made_up_images import class_folders, encoded, write_images, zip_of
+from PIL import Image
 
 from vision2.data.audit.findings import audit
 from vision2.data.audit.text import text
@@ -81,3 +84,34 @@ def test_the_train_command_prints_the_remarks_before_the_first_epoch(odd, vision
     before = done.stdout.partition("epoch 1/1")[0]
     assert all(sentence in before for sentence in EXPECTED)
     assert "augment: random_resized 0.35.., flip" in before
+
+
+@pytest.fixture
+def some_blank(tmp_path):
+    root = class_folders(tmp_path / "photos", ash=20, oak=20)
+    Image.new("RGB", (300, 200), "grey").save(root / "ash" / "0003.jpg")
+    Image.new("RGBA", (40, 40), (255, 0, 0, 0)).save(root / "oak" / "0001.png")
+    return root
+
+
+@pytest.mark.parametrize("cache", ["off", "memory", "disk"])
+def test_training_counts_images_of_a_single_colour_and_points_to_the_audit(some_blank, tmp_path, cache):
+    config = DatasetConfig(name="folder", root=str(some_blank), cache=cache, cache_dir=str(tmp_path / "cache"))
+    said = "2 images have a single colour (blank pictures?); first: ash/0003.jpg; python -m vision2.audit lists them."
+    for _ in range(2):  # decoded, then from the store
+        assert said in training_remarks(open_dataset(config, seed=0, store_px=28).report)
+
+
+def test_a_store_is_not_decoded_again_to_count_images_of_a_single_colour(some_blank, tmp_path, monkeypatch):
+    config = DatasetConfig(name="folder", root=str(some_blank), cache="disk", cache_dir=str(tmp_path / "cache"))
+    open_dataset(config, seed=0, store_px=28)
+    monkeypatch.setattr("vision2.data.store.store.decode_entry", lambda *_: pytest.fail("decoded again"))
+    assert open_dataset(config, seed=0, store_px=28).report["one_colour"] == {
+        "count": 2,
+        "ids": ["ash/0003.jpg", "oak/0001.png"],
+    }
+    (meta,) = (tmp_path / "cache" / "stores").glob("*/meta.json")
+    content = json.loads(meta.read_text())
+    del content["one_colour"]  # a store of an earlier version: still used, without the count
+    meta.write_text(json.dumps(content))
+    assert open_dataset(config, seed=0, store_px=28).report["one_colour"]["count"] == 0

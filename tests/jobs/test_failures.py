@@ -45,12 +45,43 @@ def outcome_of(monkeypatch, error, *words):
     ids=lambda error: f"{type(error).__name__} {str(error)[:30]}",
 )
 @pytest.mark.parametrize("mode", ["mode=train", "mode=eval"])
-def test_out_of_memory_on_every_device_gets_the_same_advice(error, mode, monkeypatch, tmp_path):
+def test_out_of_memory_on_every_device_is_recognised(error, mode, monkeypatch, tmp_path):
     outcome = outcome_of(monkeypatch, error, mode, f"output_dir={tmp_path / 'outputs'}")
     assert outcome.exit_code == 2
     assert "out of memory with train.batch_size=64" in outcome.error
-    assert "halve the batch size and double train.accumulate" in outcome.error
+    what = {"mode=train": "train.batch_size=32 with train.accumulate=2", "mode=eval": "set train.batch_size=32"}[mode]
+    assert what in outcome.error
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("possible", "words", "advised"),
+    [
+        (True, [], True),
+        (False, [], False),
+        (True, ["train.precision=bfloat16"], False),
+        (True, ["mode=eval"], False),
+    ],
+)
+def test_bfloat16_is_advised_only_if_it_would_change_something(possible, words, advised, monkeypatch):
+    monkeypatch.setattr("vision2.training.precision.cpu_has_bfloat16", lambda: possible)
+    error = outcome_of(monkeypatch, MemoryError(), "device=cpu", "train.precision=float32", *words).error
+    assert ("set train.precision=bfloat16" in error) == advised
+
+
+def test_a_batch_of_one_image_is_not_to_be_halved(monkeypatch):
+    error = outcome_of(monkeypatch, MemoryError(), "train.batch_size=1").error
+    assert "accumulate" not in error and "use smaller images" in error
+
+
+def test_an_automatic_batch_size_is_replaced_by_a_smaller_one(monkeypatch):
+    assert "set a smaller train.batch_size" in outcome_of(monkeypatch, MemoryError(), "train.batch_size=null").error
+
+
+def test_a_file_that_may_not_be_read_is_one_sentence(monkeypatch, tmp_path):
+    error = PermissionError(13, "Permission denied", "/x/y")
+    outcome = outcome_of(monkeypatch, error, f"output_dir={tmp_path / 'outputs'}")
+    assert (outcome.exit_code, outcome.error) == (2, "/x/y: Permission denied; change its permissions or use another path")
 
 
 def test_images_decoded_into_memory_are_named_as_a_possible_cause(monkeypatch):

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from made_up_runs import break_run, configuration, make_run, write_json_lines
 
@@ -74,3 +76,49 @@ def test_a_failure_that_the_full_disk_kept_from_the_run_is_read_from_its_sweep(t
     folder.add({"command": "a", "status": "failed", "error": "the disk is full", "run": str(run)})
     (found,), _ = read_runs(folder.path)
     assert (found.summary["status"], found.summary["error"]) == ("failed", "the disk is full")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("config.model", "resnet20"),
+        ("config.dataset", {"root": "images"}),
+        ("config.experiment", "a claim"),
+        ("metrics", [0.9]),
+        ("metrics.test", 0.9),
+        ("metrics.test.per_class", [0.9]),
+        ("metrics.test.per_class", [{"name": "cat"}]),
+        ("metrics.test.calibration", [{"bin": 1}]),
+        ("data", "digits"),
+        ("data.copies_in_train", {"test": 3}),
+        ("identity", "abc"),
+        ("identity", {"config": "abc"}),
+        ("weights", "imagenet"),
+        ("lineage", [{"model": "resnet20"}]),
+        ("trainable_map", [{"stage": "stem"}]),
+        ("classes", 3),
+    ],
+)
+def test_a_summary_of_another_version_is_reported_and_names_the_entry(tmp_path, key, value):
+    file = make_run(tmp_path, "a", configuration()) / "summary.json"
+    summary = json.loads(file.read_text())
+    *sections, name = key.split(".")
+    place = summary
+    for section in sections:
+        place = place.setdefault(section, {})
+    place[name] = value
+    file.write_text(json.dumps(summary))
+    runs, (problem,) = read_runs(tmp_path)
+    assert runs == []
+    assert problem.reason == f"summary.json has an unexpected {key}; read it with the version of vision2 that wrote it"
+
+
+@pytest.mark.parametrize("line", ["[]", "{}", '{"run": 3, "command": "a", "status": "completed", "error": null}'])
+def test_a_job_that_another_program_wrote_is_ignored(tmp_path, line):
+    (tmp_path / "jobs.jsonl").write_text(f"{line}\n")
+    assert read_runs(tmp_path) == ([], [])
+
+
+def test_a_record_of_a_sweep_that_is_no_mapping_is_ignored(tmp_path):
+    (tmp_path / "sweep.json").write_text("[]")
+    assert SweepFolder(tmp_path).description() == {}

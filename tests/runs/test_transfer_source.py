@@ -12,7 +12,7 @@ from vision2.config.compose import compose_config, load_config
 from vision2.config.saved import config_of_checkpoint, config_of_run
 from vision2.experiment import run
 from vision2.jobs.evaluate import evaluate
-from vision2.runs.transfer_source import lineage, preprocessing_note, scale_warning, source_checkpoint
+from vision2.runs.transfer_source import describe_lineage, lineage, preprocessing_note, scale_warning, source_checkpoint
 from vision2.training.checkpoint import load_checkpoint
 
 TINY = ["dataset.fraction=0.1", "device=cpu", "dataset.image_size_px=16", "train.epochs=1", "train.warmup_epochs=0"]
@@ -138,3 +138,25 @@ def test_equal_preprocessing_needs_no_note():
     assert preprocessing_note(Preprocessing(64, 64), Preprocessing(224, 256)) is None
     other = Preprocessing(224, 256, interpolation="bicubic")
     assert "interpolation bicubic (usual: bilinear)" in preprocessing_note(other, Preprocessing(224, 256))
+
+
+@pytest.mark.parametrize("config", [{}, {"dataset": "digits", "model": None}, "none"])
+def test_a_source_whose_summary_another_version_wrote_has_a_lineage_with_unknown_names(tmp_path, config):
+    (tmp_path / "summary.json").write_text(json.dumps({"config": config, "metrics": [], "lineage": [{"step": 1}]}))
+    steps = lineage(tmp_path / "best.pt", {"source": "vision2 checkpoint", "sha256": "abc"})
+    assert describe_lineage(steps) == "lineage: ? on ? (?, seed ?)"
+
+
+@pytest.mark.parametrize("saved", [{}, {"dataset": 1}, {"dataset": {}}, {"train": {"rate": 1}}])
+def test_a_checkpoint_with_a_configuration_of_another_version_is_refused(saved):
+    overrides = ["mode=eval", "checkpoint=best.pt", "dataset=digits"]
+    with pytest.raises(UserError, match=r"use the version that wrote it|does not exist"):
+        config_of_checkpoint(saved, compose_config(overrides), overrides)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a: [", b"[1, 2]"])
+def test_a_run_whose_configuration_is_not_readable_cannot_be_resumed(tmp_path, content):
+    (tmp_path / "config.yaml").write_bytes(content)
+    with pytest.raises(UserError, match="start a new run") as caught:
+        config_of_run(str(tmp_path), [])
+    assert "\n" not in str(caught.value)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from vision2.basics.errors import UserError
-from vision2.training.checkpoint import load_checkpoint, save_checkpoint
+from vision2.models.weights.read import READ_ERRORS
+from vision2.training.checkpoint import load_checkpoint, load_last, save_checkpoint, saved_config
 
 
 class Harmful:
@@ -34,6 +35,55 @@ def test_a_failed_write_leaves_the_old_checkpoint_and_no_temporary_file(tmp_path
         save_checkpoint(path, {"state": 2})
     assert load_checkpoint(path)["state"] == 1
     assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
+
+
+@pytest.mark.parametrize("error", READ_ERRORS)
+def test_every_error_of_reading_a_damaged_file_is_refused_in_one_sentence(tmp_path, monkeypatch, error):
+    save_checkpoint(tmp_path / "best.pt", {"state": 1})
+
+    def breaks(*_, **__):
+        raise error("broken")
+
+    monkeypatch.setattr(torch, "load", breaks)
+    with pytest.raises(UserError, match="use another checkpoint or train again"):
+        load_checkpoint(tmp_path)
+
+
+RESUMABLE = {
+    "classes": ["a"],
+    "preprocessing": {},
+    "config": {"train": {"epochs": 2}},
+    "state": {"epoch": 1},
+    "model": {},
+    "weights": None,
+    "lineage": [],
+    "precision": "float32",
+}
+
+
+def test_a_complete_checkpoint_can_be_resumed(tmp_path):
+    save_checkpoint(tmp_path / "last.pt", RESUMABLE)
+    assert load_last(tmp_path)["state"] == {"epoch": 1}
+
+
+@pytest.mark.parametrize("part", RESUMABLE)
+def test_a_checkpoint_that_lacks_a_part_cannot_be_resumed_and_the_part_is_named(tmp_path, part):
+    save_checkpoint(tmp_path / "last.pt", {key: value for key, value in RESUMABLE.items() if key != part})
+    with pytest.raises(UserError, match=rf"last.pt is not a complete vision2 checkpoint \({part}\)"):
+        load_last(tmp_path)
+
+
+@pytest.mark.parametrize("state", [{}, {"epoch": "one"}, {"epoch": 1, "momentum": 0.9}])
+def test_the_progress_of_another_version_cannot_be_resumed(tmp_path, state):
+    save_checkpoint(tmp_path / "last.pt", RESUMABLE | {"state": state})
+    with pytest.raises(UserError, match=r"last.pt is not a complete vision2 checkpoint \(state\)"):
+        load_last(tmp_path)
+
+
+def test_a_checkpoint_without_a_configuration_cannot_be_evaluated(tmp_path):
+    save_checkpoint(tmp_path / "best.pt", {"model": {}})
+    with pytest.raises(UserError, match=r"best.pt is not a complete vision2 checkpoint \(config\)"):
+        saved_config(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", pickle.dumps(Harmful())])

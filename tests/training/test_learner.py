@@ -8,8 +8,9 @@ import torch
 from tiny_network import plan_for
 from torch import nn
 
-from vision2.basics.errors import TrainingDiverged
+from vision2.basics.errors import TrainingDiverged, UserError
 from vision2.strategies.settings import StrategyConfig
+from vision2.training.checkpoint import restoring
 from vision2.training.learner import Learner
 from vision2.training.losses import Objective
 from vision2.training.settings import TrainConfig
@@ -250,3 +251,16 @@ def test_float16_skips_a_step_whose_gradient_overflows_and_lowers_the_scale():
     subject.train_epoch(FixedBatches(batches()[:1]), 1)
     assert torch.isfinite(network.head.weight).all()
     assert not torch.equal(network.head.weight, before)
+
+
+@pytest.mark.parametrize("part", ["model", "optimizer", "reference"])
+@pytest.mark.parametrize("value", [None, {"other": 1}])
+def test_a_saved_state_that_does_not_fit_is_refused_in_one_sentence(part, value):
+    state = {**learner().state_dict(), part: value}
+    with pytest.raises(UserError, match=r"the run cannot be resumed because its last.pt does not fit it .*; start a new run"):
+        learner().load_state_dict(state)
+
+
+def test_running_out_of_memory_while_restoring_is_not_called_a_damaged_checkpoint():
+    with pytest.raises(torch.OutOfMemoryError), restoring():
+        raise torch.OutOfMemoryError

@@ -91,6 +91,15 @@ def test_an_unknown_stage_is_refused_with_the_closest_name_and_all_stages():
         plan_for(resnet20(), finetune(unfreeze_from="layer_2"))
 
 
+def test_a_stage_that_resembles_none_is_refused_with_the_stages_once():
+    with pytest.raises(UserError) as caught:
+        plan_for(resnet20(), finetune(unfreeze_from="zzz"))
+    assert (
+        str(caught.value)
+        == "strategy.unfreeze_from=zzz is not a stage of this model (stages: stem, layer1, layer2, layer3, head)"
+    )
+
+
 def test_head_first_then_everything():
     strategy = finetune(head_first_epochs=2)
     assert [set(rates(strategy, epoch)) for epoch in (1, 2, 3)] == [{"head"}, {"head"}, {*STAGES, "head"}]

@@ -29,12 +29,14 @@ def is_disk_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in DISK_FULL
 
 
-def suggest(given: str, allowed: Iterable[str]) -> str:
-    """`, did you mean 'resnet50'?` if an allowed value is close, else the list of allowed values."""
+def suggest(given: str, allowed: Iterable[str], *, otherwise: str | None = None) -> str:
+    """`, did you mean 'resnet50'?` if an allowed value is close, else `otherwise`, by default the list of allowed values."""
     allowed = list(allowed)
     near = get_close_matches(str(given), allowed, n=1, cutoff=0.6)
     if near:
         return f", did you mean '{near[0]}'?"
+    if otherwise is not None:
+        return otherwise
     shown = ", ".join(sorted(allowed)[:40])
     return f"; allowed: {shown}" if allowed else ""
 

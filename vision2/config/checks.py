@@ -73,9 +73,8 @@ def value_problem(key: str, value: Any) -> str | None:
     metadata = LEAVES[key].metadata
     choices = metadata.get("choices")
     if choices and value not in choices and not (value is None and LEAVES[key].default is None):
-        near = suggest(str(value), choices)
-        allowed = "" if near.startswith("; allowed") else f" (allowed: {', '.join(choices)})"
-        return f"{key} is '{value}'{near}{allowed}"
+        near = suggest(str(value), choices, otherwise="")
+        return f"{key} is '{value}'{near} (allowed: {', '.join(choices)})"
     if isinstance(value, int | float) and not isinstance(value, bool):
         low, high = metadata.get("at_least"), metadata.get("at_most")
         if (low is not None and value < low) or (high is not None and value > high):
@@ -184,5 +183,12 @@ def _paths(config: Config) -> Iterator[str]:
         read += ["weights.path", *([] if before else ["strategy.source"])]
     for key in read:
         path = attrgetter(key)(config)
-        if path and not Path(path).expanduser().exists():
-            yield f"{key}={path} does not exist; set it to {EXPECTED[key]}"
+        if path and (why := _unusable(path)):
+            yield f"{key}={path} {why}; set it to {EXPECTED[key]}"
+
+
+def _unusable(path: str) -> str | None:
+    try:
+        return None if Path(path).expanduser().exists() else "does not exist"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"

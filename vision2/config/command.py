@@ -118,11 +118,16 @@ def run_command(
     except BrokenPipeError:
         return 0
     except OSError as error:
-        if error.filename is None and not is_disk_full(error):
-            raise
-        place = f"{error.filename}: " if error.filename else ""
-        remedy = "free some space or write to another disk" if is_disk_full(error) else _remedy(error, arguments)
-        return fail(UserError(f"{place}{error.strerror}; {remedy}"))
+        return fail_for_file(error, arguments)
+
+
+def fail_for_file(error: OSError, arguments: Sequence[str]) -> int:
+    """Print which file could not be read or written and what to do about it; raises an error that concerns no file again."""
+    if error.filename is None and not is_disk_full(error):
+        raise error
+    place = f"{error.filename}: " if error.filename else ""
+    remedy = "free some space or write to another disk" if is_disk_full(error) else _remedy(error, arguments)
+    return fail(UserError(f"{place}{error.strerror}; {remedy}"))
 
 
 def _remedy(error: OSError, arguments: Sequence[str]) -> str:

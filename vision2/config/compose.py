@@ -31,19 +31,28 @@ def register() -> None:
     ConfigStore.instance().store(name="schema", node=Config)
     OmegaConf.register_new_resolver(
         "by_budget",
-        lambda lite, full, *, _root_: full if _root_.budget == "full" else lite,
+        _by_budget,
         replace=True,
     )
 
 
-def compose_config(overrides: Sequence[str]) -> DictConfig:
+def _by_budget(*values: object, _root_: DictConfig) -> object:
+    if len(values) != 2:
+        raise ValueError(f"by_budget needs two values, ${{by_budget:LITE,FULL}}, not {len(values)}")
+    return values[1] if _root_.budget == "full" else values[0]
+
+
+def compose_config(overrides: Sequence[str], *, several: str = "; to train with each of them add -m") -> DictConfig:
     """The whole Hydra configuration (with its `hydra` node) for checked overrides.
+
+    Args:
+        several: what to say to an override with several values.
 
     Raises:
         UserError: if a file of the tree cannot be read or a value does not fit.
     """
-    how = "to train with each of them add -m; write a list as [a,b], a decimal as 1.5, text with a comma as \"'a,b'\""
-    sweeps = [f"{override} has several values; {how}" for override in overrides if is_sweep(override)]
+    how = "write a list as [a,b], a decimal as 1.5, text with a comma as \"'a,b'\""
+    sweeps = [f"{override} has several values{several}; {how}" for override in overrides if is_sweep(override)]
     if sweeps:
         raise UserError(*sweeps)
     register()
@@ -71,14 +80,20 @@ def to_config(node: DictConfig) -> Config:
     Raises:
         UserError: with one line per problem.
     """
-    node = OmegaConf.masked_copy(node, [key for key in node if key != "hydra"])
-    try:  # merging into a fresh schema rejects keys that a `+key=value` or a file added to the first one
-        typed = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.to_container(node, resolve=True))
-        config = OmegaConf.to_object(typed)
+    try:
+        return _checked(_typed(OmegaConf.masked_copy(node, [key for key in node if key != "hydra"])))
     except OmegaConfBaseException as error:
         raise UserError(f"invalid setting: {_reason(error)}; see docs/configuration.md for keys and types") from error
-    problems = problems_of(config)
-    if problems:
+
+
+def _typed(node: DictConfig) -> Config:
+    """Merging into a fresh schema rejects keys that a `+key=value` or a file added to the first one."""
+    typed = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.to_container(node, resolve=True))
+    return OmegaConf.to_object(typed)
+
+
+def _checked(config: Config) -> Config:
+    if problems := problems_of(config):
         raise UserError(*problems)
     return config
 
@@ -87,13 +102,19 @@ def load_config(overrides: Sequence[str]) -> Config:
     """The checked `Config` of a command line; every command but train gets its configuration here."""
     overrides = quote_overrides(overrides)
     check_overrides(overrides)
-    return to_config(compose_config(overrides))
+    return to_config(compose_config(overrides, several=", but this command accepts one"))
 
 
 def load_without_data(overrides: Sequence[str]) -> Config:
-    """Like `load_config`, for commands that read no data set: images have the model's own size unless overridden."""
-    chosen = any(override.partition("=")[0] in ("dataset", "dataset.image_size_px") for override in overrides)
-    return load_config(overrides if chosen else ["dataset.image_size_px=null", *overrides])
+    """Like `load_config`, for commands that neither read a data set nor train.
+
+    Images have the model's own size unless overridden, and published weights may be named without a strategy.
+    """
+    given = dict(override.partition("=")[::2] for override in overrides)
+    added = [] if given.keys() & {"dataset", "dataset.image_size_px"} else ["dataset.image_size_px=null"]
+    if given.get("weights.name", "auto") not in ("auto", "none") and "strategy" not in given:
+        added.append("strategy=finetune")  # the default, scratch, accepts no published weights
+    return load_config([*added, *overrides])
 
 
 def refuse_interpolations(values: dict) -> None:
@@ -112,7 +133,7 @@ def from_dict(values: dict) -> Config:
     """
     refuse_interpolations(values)
     try:
-        return to_config(OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(values)))
+        return _checked(_typed(OmegaConf.create(values)))
     except OmegaConfBaseException as error:
         reason = f"this saved configuration does not fit this version of vision2 ({_reason(error)})"
         raise UserError(f"{reason}; use the version that wrote it") from error

@@ -43,13 +43,20 @@ def quote_overrides(overrides: Sequence[str]) -> list[str]:
 
 def _quoted(override: str) -> str:
     key, equals, value = override.partition("=")
-    if "," in value and Path(value).expanduser().exists():  # an existing path, not several values
+    if "," in value and _exists(value):  # an existing path, not several values
         return f"{key}={_in_quotes(value)}"
     if _is_readable(override):
         return override
     text = BARE_ITEM.sub(lambda found: _in_quotes(found[0].strip()), value) if value[:1] in "[{" else _in_quotes(value)
     candidate = f"{key}{equals}{text}"
     return candidate if equals and _is_readable(candidate) else override
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).expanduser().exists()
+    except (OSError, RuntimeError):  # not to be looked at, or ~ of an unknown user
+        return False
 
 
 def _is_readable(override: str) -> bool:

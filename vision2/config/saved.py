@@ -39,8 +39,8 @@ def config_of_run(folder: str, overrides: Sequence[str]) -> Config:
         raise UserError(f"resume={folder} is a completed run whose last.pt is missing; start a new run (this result is kept)")
     try:
         saved = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is not valid YAML ({str(error).splitlines()[0]}); correct it or start a new run") from error
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{file} cannot be read ({str(error).splitlines()[0]}); correct it or start a new run") from error
     if not isinstance(saved, dict):
         raise UserError(f"{file} contains no settings, so the run cannot be resumed; start a new run")
     changes = _changes(overrides, CHANGES_ON_RESUME, "a resumed run", ignored=("resume",))
@@ -63,7 +63,7 @@ def config_of_checkpoint(saved: dict, node: DictConfig, overrides: Sequence[str]
     values = saved | {"mode": "eval", "checkpoint": node.checkpoint, "resume": None, "device": "auto"}
     if changes.pop("dataset", None):
         chosen = OmegaConf.to_container(node.dataset, resolve=True)
-        size = chosen["image_size_px"] or saved["dataset"]["image_size_px"]
+        size = chosen["image_size_px"] or OmegaConf.select(OmegaConf.create(saved), "dataset.image_size_px")
         values["dataset"] = chosen | {"image_size_px": size}
     return _changed(values, changes)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -118,6 +118,13 @@ def keep_classes(collection: Collection, wanted: list[str] | None) -> Collection
         position[collection.classes.index(name)] = index
     kept = collection.keep(np.flatnonzero(position[collection.labels] >= 0))
     return replace(kept, classes=classes, labels=position[kept.labels])
+
+
+def or_leave_out(names: Sequence[str], classes: Sequence[str]) -> str:
+    """The advice to leave these classes out, which is possible if two others are left; else an empty text."""
+    left = len(classes) - len(names)
+    what = "the class" if len(names) == 1 else "these classes"
+    return f", or leave {what} out with dataset.classes" if left >= 2 else ""
 
 
 def count_by_class(labels: np.ndarray, classes: tuple[str, ...]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vision2.basics.errors import UserError
-from vision2.data.collection import PARTS, Collection, count_by_class, keep_classes
+from vision2.data.collection import PARTS, Collection, count_by_class, keep_classes, or_leave_out
 from vision2.data.datasets import find_collection
 from vision2.data.files.listing import is_hidden
 from vision2.data.files.part_names import part_of
@@ -158,16 +158,19 @@ def _with_images(collection: Collection, config: DatasetConfig, store_px: int) -
         return collection
     from vision2.data.store.store import open_store
 
-    images, bad = open_store(collection.files, config, store_px=collection.size_px or store_px)
+    images, bad, one_colour = open_store(collection.files, config, store_px=collection.size_px or store_px)
     skipped = [{"path": collection.ids[index], "reason": reason} for index, reason in sorted(bad.items())]
     collection.notes["skipped"] = skipped
+    plain = [collection.ids[index] for index in one_colour]
+    collection.notes["one_colour"] = {"count": len(plain), "ids": plain[:20]}
     good = np.setdiff1d(np.arange(len(collection)), list(bad))
     kept, images = collection.keep(good), images.select(good)
     empty = [name for name, count in count_by_class(kept.labels, kept.classes).items() if count == 0]
     if empty:
+        first = next(index for index in sorted(bad) if collection.classes[collection.labels[index]] in empty)
         raise UserError(
-            f"no image of {', '.join(empty[:10])} can be decoded (first bad file: {skipped[0]['path']}, "
-            f"{skipped[0]['reason']}); replace the files, or leave the class out with dataset.classes"
+            f"no image of {', '.join(empty[:10])} can be decoded (first bad file: {collection.ids[first]}, {bad[first]});"
+            f" replace the files{or_leave_out(empty, kept.classes)}"
         )
     if kept.size_px and images.fixed_size_px != kept.size_px:
         square = (kept.size_px, kept.size_px, 3)

@@ -17,11 +17,15 @@ def remarks(report: dict) -> list[tuple[str, str]]:
 
 
 def training_remarks(report: dict) -> list[str]:
-    """One line for each remark, and one for the files that could not be decoded."""
+    """One line for each remark, one for the files that could not be decoded and one for blank images."""
     lines = [f"{'warning: ' if level == 'warning' else ''}{sentence}" for level, sentence in remarks(report)]
     if skipped := report.get("skipped"):
         counted = describe_unused(count_unused((entry["path"], entry["reason"]) for entry in skipped))
         lines.append(f"Left out because they cannot be decoded: {counted}; first: {skipped[0]['path']}.")
+    if (plain := report.get("one_colour")) and plain["count"]:
+        images = "1 image has" if plain["count"] == 1 else f"{plain['count']:,} images have"
+        first = f"first: {plain['ids'][0]}; python -m vision2.audit lists them"
+        lines.append(f"{images} a single colour (blank pictures?); {first}.")
     return lines
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from vision2.basics.errors import UserError
 from vision2.basics.randomness import numpy_stream
-from vision2.data.collection import Collection
+from vision2.data.collection import Collection, or_leave_out
 
 
 def split_parts(collection: Collection, *, seed: int, val_fraction: float, test_fraction: float, groups: Sequence[str]):
@@ -34,8 +34,8 @@ def split_parts(collection: Collection, *, seed: int, val_fraction: float, test_
     bare = [name for name, count in zip(collection.classes, trained, strict=True) if count == 0]
     if bare:
         raise UserError(
-            f"no training image is left for {', '.join(bare[:10])}: add images, lower dataset.val_fraction and "
-            "dataset.test_fraction, or leave the class out with dataset.classes"
+            f"no training image is left for {', '.join(bare[:10])}: add images, or lower dataset.val_fraction and "
+            f"dataset.test_fraction{or_leave_out(bare, collection.classes)}"
         )
     return parts
 

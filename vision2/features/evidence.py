@@ -6,6 +6,7 @@ import numpy as np
 
 from vision2.basics.errors import UserError
 from vision2.basics.randomness import numpy_stream
+from vision2.data.collection import or_leave_out
 from vision2.data.dataset import Dataset, Split
 from vision2.data.settings import DatasetConfig
 from vision2.features.advice import Evidence
@@ -37,9 +38,10 @@ def measure_evidence(
     split = sample_of(data.train, max(sample, 2 * len(data.classes)), seed)
     counts = np.bincount(data.train.labels, minlength=len(data.classes))
     if np.bincount(split.labels, minlength=len(data.classes)).min() < 2:
+        rare = [name for name, count in zip(data.classes, counts, strict=True) if count < 2]
         raise UserError(
             f"the advice needs at least 2 training images per class, but '{data.classes[counts.argmin()]}' has {counts.min()};"
-            " use more of its images (dataset.fraction, dataset.shots_per_class), or list the other classes in dataset.classes"
+            f" use more of its images (dataset.fraction, dataset.shots_per_class){or_leave_out(rare, data.classes)}"
         )
 
     def scores(net: Network, layers: list[str]) -> dict[str, dict[str, float]]:

@@ -17,6 +17,7 @@ from vision2.models.cut import parse_layers, with_saved_head
 from vision2.models.heads import LINEAR, StandardizedLinear, kind_of
 from vision2.models.network import Network
 from vision2.stats.metrics import summarise_predictions
+from vision2.training.checkpoint import restoring
 from vision2.training.epochs import EpochFit, in_use
 from vision2.training.fit import FitResult, Progress, Task, Totals, describe_classifier
 from vision2.training.learner import Learner
@@ -40,8 +41,11 @@ def fit_on_features(task: Task, rules: Sequence[Rule]) -> EpochFit | ClassifierF
     if saved:  # before any feature is looked up, because the lookup depends on the weights
         prefix = "backbone."
         own = {name.removeprefix(prefix): t for name, t in saved["model"].items() if name.startswith(prefix)}
-        task.network.backbone.load_state_dict(own)
-    layers = [saved["classifier"]["layer"]] if saved else parse_layers(task.strategy.layer, task.network)
+        with restoring():
+            task.network.backbone.load_state_dict(own)
+            layers = [saved["classifier"]["layer"]]
+    else:
+        layers = parse_layers(task.strategy.layer, task.network)
     features = split_features(task, layers)
 
     def on(layer: str) -> EpochFit | ClassifierFit:
@@ -143,8 +147,9 @@ class ClassifierFit:
         """Fit the classifier, or restore it from the checkpoint, and evaluate it on the training images."""
         start, saved = time.perf_counter(), self.task.saved
         if saved:
-            self.network = with_saved_head(self.task.network, saved["classifier"], saved["model"]).to(self.task.device)
-            self.network.load_state_dict(saved["model"])
+            with restoring():
+                self.network = with_saved_head(self.task.network, saved["classifier"], saved["model"]).to(self.task.device)
+                self.network.load_state_dict(saved["model"])
             self.record, progress = saved["classifier"], Progress(**saved["state"])
         else:
             self._fit()

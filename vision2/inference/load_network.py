@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 
 from vision2.basics.errors import UserError
-from vision2.basics.preprocessing import Preprocessing
 from vision2.models.build import build_model
 from vision2.models.cut import with_saved_head
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig, WeightsConfig
 from vision2.models.weights.load import find_weights, load_weights, outputs_of
+from vision2.models.weights.saved_network import saved_network
 from vision2.training.checkpoint import checkpoint_file, load_checkpoint
 
 
@@ -33,8 +33,8 @@ class Trained:
 
 def trained_of_checkpoint(path: str, device: torch.device) -> Trained:
     """The network of a checkpoint, or of the run folder that holds one."""
-    checkpoint = load_checkpoint(path)
-    return Trained(load_network(checkpoint, device), tuple(checkpoint["classes"]), str(path), checkpoint_file(path))
+    checkpoint, file = load_checkpoint(path), checkpoint_file(path)
+    return Trained(load_network(checkpoint, device, file), tuple(checkpoint["classes"]), str(path), file)
 
 
 def trained_of_weights(weights: WeightsConfig, model: ModelConfig, image_size_px: int | None, device: torch.device) -> Trained:
@@ -69,22 +69,22 @@ def trained_of_weights(weights: WeightsConfig, model: ModelConfig, image_size_px
     return Trained(network, classes or numbers, source.name, source.path, are_named=classes is not None)
 
 
-def load_network(checkpoint: dict, device: torch.device) -> Network:
-    """The network of a checkpoint on `device`, in evaluation mode.
+def load_network(checkpoint: dict, device: torch.device, place: str | Path = "the checkpoint") -> Network:
+    """The network of a checkpoint on `device`, in evaluation mode; `place` names the checkpoint in messages.
 
     Raises:
-        UserError: if the tensors do not match the model that the checkpoint names.
+        UserError: if a part is missing or of another version, or the tensors do not match the model that it names.
     """
-    size = checkpoint["preprocessing"]["image_size_px"]
-    config = ModelConfig(**checkpoint["model_config"])
-    network = build_model(config, len(checkpoint["classes"]), seed=0, image_size_px=size)
-    network = with_saved_head(network, checkpoint.get("classifier"), checkpoint["model"])
+    saved = saved_network(checkpoint, place)
+    config, size = saved.model(place), saved.preprocessing.image_size_px
+    network = build_model(config, len(saved.classes), seed=0, image_size_px=size)
+    network = with_saved_head(network, saved.classifier, saved.tensors)
     try:
-        network.load_state_dict(checkpoint["model"])
+        network.load_state_dict(saved.tensors)
     except RuntimeError as error:
         raise UserError(
-            f"the checkpoint's tensors do not match its model {config.name} ({str(error).splitlines()[-1].strip()});"
+            f"the tensors of {place} do not match its model {config.name} ({str(error).splitlines()[-1].strip()});"
             " use another checkpoint or train again"
         ) from error
-    network.preprocessing = Preprocessing.from_dict(checkpoint["preprocessing"])
+    network.preprocessing = saved.preprocessing
     return network.to(device, memory_format=torch.channels_last).eval()

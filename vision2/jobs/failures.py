@@ -16,6 +16,7 @@ from vision2.basics.atomic_write import write_text
 from vision2.basics.errors import UserError, is_disk_full
 from vision2.config.schema import Config
 from vision2.runs.records import ERROR
+from vision2.training.precision import could_use_bfloat16
 
 # Messages of allocators that raise a plain RuntimeError: CPU (Linux, Windows), MPS, CUDA and its libraries.
 OUT_OF_MEMORY = (
@@ -37,6 +38,8 @@ def explain(error: Exception, config: Config) -> str | None:
         return _memory_advice(config)
     if is_disk_full(error):
         return f"the disk is full ({error.strerror}): free some space, or use another disk (output_dir, dataset.cache_dir)"
+    if isinstance(error, PermissionError) and error.filename:
+        return f"{error.filename}: {error.strerror}; change its permissions or use another path"
     return None
 
 
@@ -64,11 +67,25 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def _memory_advice(config: Config) -> str:
-    cache = ", dataset.cache=disk" if config.dataset.cache == "memory" else ""
+    """Only advice that this job can follow: an evaluation keeps the image size and the number format of its checkpoint."""
+    train, trains = config.train, config.mode == "train"
+    advice = []
+    if train.batch_size is None:
+        advice.append("set a smaller train.batch_size")
+    elif train.batch_size > 1:
+        accumulate = f" with train.accumulate={2 * train.accumulate}" if trains else ""
+        advice.append(f"set train.batch_size={train.batch_size // 2}{accumulate}")
+    if trains:
+        advice.append("use smaller images")
+    if config.dataset.cache == "memory":
+        advice.append("set dataset.cache=disk")
+    if trains and could_use_bfloat16(config.device, train.precision):
+        advice.append("set train.precision=bfloat16")
+    *some, last = advice or ["use a device with more memory"]
     return (
-        f"out of memory with train.batch_size={config.train.batch_size or 'auto'}, dataset.image_size_px="
-        f"{config.dataset.image_size_px or 'auto'}, train.precision={config.train.precision}: halve the batch size and"
-        f" double train.accumulate, use smaller images{cache}, or set train.precision=bfloat16"
+        f"out of memory with train.batch_size={train.batch_size or 'auto'}, dataset.image_size_px="
+        f"{config.dataset.image_size_px or 'auto'}, train.precision={train.precision}: "
+        + (f"{', '.join(some)} or {last}" if some else last)
     )
 
 

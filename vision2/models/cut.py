@@ -36,8 +36,7 @@ def parse_layers(text: str, network: Network) -> list[str]:
     allowed = [LAST, *network.layers()]
     for name in names:
         if name not in allowed:
-            near = suggest(name, allowed)
-            near = near if near.startswith(", did") else ""
+            near = suggest(name, allowed, otherwise="")
             raise UserError(
                 f"strategy.layer: {network.name} has no layer '{name}'{near} (allowed: {LAST}, {_stages(network)}, or a"
                 " module name such as " + f"'{allowed[-1]}')"

@@ -80,7 +80,8 @@ def _runs_below(folder: Path) -> tuple[list[Run], list[Problem]]:
     runs, problems = read_runs(folder)
     if not runs:
         found = "".join(f"; {problem.path}: {problem.reason}" for problem in problems[:5])
-        raise UserError(f"no run in {folder} can be reported{found}")
+        remedy = "; name a folder that contains run folders, such as outputs"
+        raise UserError(f"no run in {folder} can be reported{found or remedy}")
     return runs, problems
 
 

@@ -27,8 +27,7 @@ def add_data_notes(document: Document, material: Material) -> None:
 
 def _copies(run: Run) -> list[tuple[str, str, int]]:
     found = (run.summary.get("data") or {}).get("copies_in_train") or {}
-    dataset = run.config["dataset"]
-    place = dataset.get("root") or dataset["name"]
+    place = run.get("dataset.root") or run.get("dataset.name", "?")
     return [(place, split, copies["count"]) for split, copies in found.items() if copies["count"]]
 
 
@@ -37,7 +36,7 @@ def changed_data(runs: Iterable[Run]) -> list[str]:
     digests: dict[str, set[str]] = {}
     for run in runs:
         digest = (run.summary.get("data") or {}).get("digest")
-        if digest and run.config["dataset"].get("root"):
+        if digest and run.get("dataset.root"):
             digests.setdefault(json.dumps(run.config["dataset"], sort_keys=True), set()).add(digest)
     roots = (json.loads(settings)["root"] for settings, found in digests.items() if _others(found, _now(settings)))
     return list(dict.fromkeys(roots))

@@ -34,6 +34,8 @@ HOW_TO_READ = (
     "overlap, so the interval is that of the corrected resampled t-test (Nadeau and Bengio 2003). At chance: a run's "
     "interval over images includes the accuracy of always predicting the most frequent class."
 )
+ENDED = {status: f"{status}: {{error}}" for status in ("failed", "interrupted", "died")}
+BATCHNORM = ("adapts", "frozen", "none")
 ENVIRONMENT = ("device", "precision", "processor", "cpus", "platform", "versions", "git")
 
 
@@ -65,7 +67,7 @@ def add_failures(document: Document, material: Material) -> None:
     """Add the runs that failed or could not be read, if there are any."""
     say = material.say
     rows = [
-        [run.path.name, f"{run.summary['status']}: {run.summary.get('error') or '-'}"]
+        [run.path.name, say(ENDED[run.summary["status"]], error=run.summary.get("error") or "-")]
         for run in material.runs
         if not run.completed
     ]
@@ -171,7 +173,7 @@ def add_training(document: Document, material: Material) -> None:
     blocks: list = []
     for text, labels in maps.items():
         rows = [
-            [row["stage"], f"{row['parameters']:,}", f"{row['learning']:,}", row["batchnorm"], _rate(row, material)]
+            [row["stage"], f"{row['parameters']:,}", f"{row['learning']:,}", _norm(row, material), _rate(row, material)]
             for row in json.loads(text)
         ]
         blocks += [Text(", ".join(labels)), Table(headings, rows)]
@@ -184,6 +186,10 @@ def add_training(document: Document, material: Material) -> None:
         Table([say("configuration"), *keys], rows) if keys else Text(alone),
         material.note("All other settings are the same in all runs; see config.yaml in any run folder.") if keys else None,
     )
+
+
+def _norm(row: dict, material: Material) -> str:
+    return material.say(row["batchnorm"]) if row["batchnorm"] in BATCHNORM else str(row["batchnorm"])
 
 
 def _rate(row: dict, material: Material) -> str:
@@ -204,7 +210,7 @@ def add_provenance(document: Document, material: Material) -> None:
     for key in ENVIRONMENT:
         found = [run.summary[key] for run in material.runs if run.summary.get(key) is not None]
         if values := list(dict.fromkeys(map(_plain, found))):
-            rows.append([key, " | ".join(values[:NAMED_AT_MOST])])
+            rows.append([say(key), " | ".join(values[:NAMED_AT_MOST])])
     document.add(say("Environment"), Table([say("item"), say("value")], rows))
     sweep = SweepFolder(material.folder).description().get("command")
     commands = list(dict.fromkeys(run.summary["command"] for run in material.runs if run.summary.get("command")))

@@ -30,6 +30,7 @@ COLUMNS = (
 )
 PRINTED = tuple(column for column in COLUMNS if column[0] in ("train accuracy", "seconds"))
 RANKED_BY = ("test accuracy", "metrics.test.accuracy")
+FAILED_SEED = {status: f"seed {{seed}} ({status})" for status in ("failed", "interrupted", "died")}
 TABLE_FILES = ("table.csv", "table.md")
 
 
@@ -61,7 +62,7 @@ def figures(groups: Sequence[Group], columns: Sequence[tuple[str, str]], say: Sa
     grid = Grid([say(name) for name, _ in columns], [[cell(group, key, say) for _, key in columns] for group in groups])
     if not any(group.failed for group in groups):
         return grid
-    return grid.beside(Grid([say("failed")], [[_failed(group)] for group in groups]))
+    return grid.beside(Grid([say("failed")], [[_failed(group, say)] for group in groups]))
 
 
 def named(groups: Sequence[Group], say: Say = untranslated) -> Grid:
@@ -73,8 +74,8 @@ def others(metric: tuple[str, str]) -> list[tuple[str, str]]:
     return [column for column in COLUMNS if column != metric]
 
 
-def _failed(group: Group) -> str:
-    return ", ".join(f"seed {run.seed} ({run.summary['status']})" for run in group.failed) or "-"
+def _failed(group: Group, say: Say) -> str:
+    return ", ".join(say(FAILED_SEED[run.summary["status"]], seed=run.seed) for run in group.failed) or "-"
 
 
 def as_csv(groups: Sequence[Group]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vision2.basics.written import CONFIG, METRICS, SUMMARY
+from vision2.runs.expected import unexpected_entry
 from vision2.runs.records import look_up, read_history
 from vision2.runs.run_folder import is_locked
 from vision2.runs.sweep_folder import JOBS, SweepFolder
@@ -129,6 +130,8 @@ def _read_run(path: Path) -> Run:
         summary |= _died(path, summary)
     if summary.get("status") not in STATUSES:
         raise ValueError(f"{SUMMARY} has the unknown status {summary.get('status')!r}")
+    if wrong := unexpected_entry(summary):
+        raise ValueError(f"{SUMMARY} has an unexpected {wrong}; read it with the version of vision2 that wrote it")
     metrics = summary.get("metrics")
     if summary["status"] == "completed" and not (isinstance(metrics, dict) and any(_splits(metrics))):
         raise ValueError(f"{SUMMARY} says completed but contains no metrics")

@@ -13,6 +13,7 @@ from vision2.basics.written import SWEEP_RECORD
 from vision2.runs.run_folder import create_dir_by_time
 
 SWEEPS, JOBS = "sweeps", "jobs.jsonl"
+JOB_KEYS = {"command", "status", "error", "run"}
 
 
 def create_sweep_dir(output_dir: Path) -> Path:
@@ -47,7 +48,8 @@ class SweepFolder:
     def description(self) -> dict:
         """{"command", "experiment", "source", "jobs"} as recorded; {} if the folder is not a sweep's."""
         with contextlib.suppress(OSError, ValueError):
-            return json.loads((self.path / SWEEP_RECORD).read_text(encoding="utf-8"))
+            found = json.loads((self.path / SWEEP_RECORD).read_text(encoding="utf-8"))
+            return found if isinstance(found, dict) else {}
         return {}
 
     def add(self, job: dict) -> None:
@@ -59,9 +61,13 @@ class SweepFolder:
             self._unwritten.append(job)
 
     def jobs(self) -> list[dict]:
-        """The jobs recorded so far; a line that a kill left incomplete is ignored."""
+        """The jobs recorded so far; a line that a kill left incomplete, or that is no job, is ignored."""
         file, found = self.path / JOBS, []
         for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
             with contextlib.suppress(ValueError):
                 found.append(json.loads(line))
-        return found + self._unwritten
+        return [job for job in found if _is_job(job)] + self._unwritten
+
+
+def _is_job(job: object) -> bool:
+    return isinstance(job, dict) and job.keys() >= JOB_KEYS and isinstance(job["run"], str | None)

@@ -11,9 +11,11 @@ from vision2.basics.errors import UserError
 from vision2.basics.preprocessing import Preprocessing
 from vision2.basics.written import CONFIG
 from vision2.data.settings import DatasetConfig
-from vision2.runs.records import RunRecord
+from vision2.runs.expected import unexpected_entry
+from vision2.runs.records import RunRecord, look_up
 
 BEST = "best.pt"
+LINEAGE_SHOWN = ("model", "dataset", "strategy", "seed")
 LARGE_RATIO = 1.5  # a larger ratio of image sizes is worth a warning
 
 
@@ -51,20 +53,17 @@ def lineage(weights_file: Path | None, weights: dict | None) -> list[dict]:
         return []
     origin = {"source": weights["source"], "sha256": weights["sha256"]}
     summary = _summary(weights_file.parent) if weights_file.suffix == ".pt" else None
+    earlier = (summary or {}).get("lineage") or []
     if summary is None or "config" not in summary:
         return [{"run": None, "weights": origin}]
-    config = summary["config"]
-    test = (summary.get("metrics") or {}).get("test") or {}
     entry = {
         "run": str(weights_file.parent.resolve()),
-        "dataset": config["dataset"]["name"],
-        "model": config["model"]["name"],
-        "strategy": config["strategy"]["name"],
-        "seed": config["seed"],
-        "test_accuracy": test.get("accuracy"),
+        **{section: look_up(summary, f"config.{section}.name") for section in ("dataset", "model", "strategy")},
+        "seed": look_up(summary, "config.seed"),
+        "test_accuracy": look_up(summary, "metrics.test.accuracy"),
         "weights": origin,
     }
-    return [entry, *(summary.get("lineage") or [])]
+    return [entry, *([] if unexpected_entry({"lineage": earlier}) else earlier)]
 
 
 def trained_on(run_dir: Path, dataset: DatasetConfig) -> frozenset[str]:
@@ -84,13 +83,14 @@ def _place(name: str, root: str | None, source: str | None) -> tuple:
 
 def describe_lineage(steps: Sequence[dict]) -> str:
     """`lineage: resnet18 on cats_vs_dogs (scratch, seed 0) <- ...`, for the terminal."""
-    shown = [
-        f"{step['model']} on {step['dataset']} ({step['strategy']}, seed {step['seed']})"
-        if step["run"]
-        else step["weights"]["source"]
-        for step in steps
-    ]
-    return "lineage: " + " <- ".join(shown)
+    return "lineage: " + " <- ".join(map(_step_in_words, steps))
+
+
+def _step_in_words(step: dict) -> str:
+    if not step["run"]:
+        return str(look_up(step, "weights.source"))
+    model, data, strategy, seed = ("?" if step.get(key) is None else step[key] for key in LINEAGE_SHOWN)
+    return f"{model} on {data} ({strategy}, seed {seed})"
 
 
 def scale_warning(source: Preprocessing, image_size_px: int, own_size_px: int | None) -> str | None:

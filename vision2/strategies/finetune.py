@@ -18,10 +18,10 @@ STORED_FEATURES_ONLY = {"classifier": "linear", "layer": "last", "pooling": "poo
 
 def problems(strategy: StrategyConfig, train: TrainConfig) -> list[str]:
     found = stored_features_settings(strategy, "applies only to strategy=feature_extraction; leave it out")
-    if 0 < train.epochs <= strategy.head_first_epochs:
+    if 0 < train.epochs <= strategy.head_first_epochs and strategy.unfreeze_from != "head":
         found.append(
             f"strategy.head_first_epochs={strategy.head_first_epochs} leaves none of train.epochs={train.epochs} for the"
-            " backbone; lower it, or train only the head with strategy.unfreeze_from=head strategy.head_first_epochs=0"
+            " backbone; lower it, or train only the head with strategy.unfreeze_from=head"
         )
     if strategy.unfreeze_every_epochs and strategy.unfreeze_from:
         found.append("strategy.unfreeze_every_epochs and strategy.unfreeze_from contradict each other; set only one of them")

@@ -39,7 +39,7 @@ def _first_learning_stage(strategy: StrategyConfig, backbone: list[str]) -> int:
     if strategy.unfreeze_from == "head":
         return len(backbone)
     if strategy.unfreeze_from not in backbone:
-        near = suggest(strategy.unfreeze_from, [*backbone, "head"])
+        near = suggest(strategy.unfreeze_from, [*backbone, "head"], otherwise="")
         raise UserError(
             f"strategy.unfreeze_from={strategy.unfreeze_from} is not a stage of this model{near}"
             f" (stages: {', '.join(backbone)}, head)"

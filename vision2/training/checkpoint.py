@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import errno
-import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 
 import torch
 
 from vision2.basics.atomic_write import replacing
 from vision2.basics.errors import UserError
-from vision2.models.weights.read import load_tensors
+from vision2.models.weights.read import READ_ERRORS, load_tensors
+from vision2.models.weights.saved_network import PARTS, incomplete, require
+from vision2.training.fit import Progress
 
 LAST = "last.pt"
 FAILED_WRITE = ("PytorchStreamWriter", "inline_container")
+# what a resumed run reads from its checkpoint, besides the state of its optimiser (see `restoring`)
+RESUMED_FROM = {
+    "classes": PARTS["classes"],
+    "preprocessing": dict,
+    "config": dict,
+    "state": dict,
+    "model": dict,
+    "weights": dict | None,
+    "lineage": list,
+    "precision": str,
+}
 FORMAT = 2  # format 1 is still read, see vision2/models/weights/read.py
 
 
@@ -36,10 +51,32 @@ def load_last(run_dir: str | Path | None) -> dict | None:
     """The checkpoint to resume from; None for a new run, or one that was stopped before the end of its first epoch.
 
     Raises:
-        UserError: when the file is damaged.
+        UserError: when the file is damaged or incomplete.
     """
     path = Path(run_dir).expanduser() / LAST if run_dir else None
-    return load_checkpoint(path) if path and path.is_file() else None
+    if path is None or not path.is_file():
+        return None
+    content = load_checkpoint(path)
+    require(content, RESUMED_FROM, path)
+    state, known = content["state"], {field.name for field in fields(Progress)}
+    if not isinstance(state.get("epoch"), int) or not state.keys() <= known:
+        raise incomplete(path, "state")
+    return content
+
+
+@contextmanager
+def restoring() -> Iterator[None]:
+    """While the saved state of a run is loaded into its network and optimiser: turn a mismatch into a UserError."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+        reason = str(error).strip().splitlines()[-1].strip() if str(error).strip() else type(error).__name__
+        raise UserError(
+            f"the run cannot be resumed because its {LAST} does not fit it ({reason[:150]}); start a new run, or resume"
+            " with the version of vision2 that wrote it"
+        ) from error
 
 
 def checkpoint_file(place: str | Path) -> Path:
@@ -59,7 +96,7 @@ def load_checkpoint(path: str | Path) -> dict:
         raise UserError(f"no checkpoint at {path}; give a run folder, or the best.pt or last.pt in it")
     try:
         content = load_tensors(path)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
+    except READ_ERRORS as error:
         raise UserError(
             f"{path} cannot be read as a checkpoint: it is damaged, or contains more than tensors;"
             " use another checkpoint or train again"
@@ -67,3 +104,14 @@ def load_checkpoint(path: str | Path) -> dict:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(f"{path} is not a vision2 checkpoint; to load a file of weights only, use weights.path=FILE")
     return content
+
+
+def saved_config(path: str | Path) -> dict:
+    """The configuration, as plain values, of the run that wrote a checkpoint.
+
+    Raises:
+        UserError: when the file cannot be read or has none.
+    """
+    content = load_checkpoint(path)
+    require(content, {"config": dict}, checkpoint_file(path))
+    return content["config"]

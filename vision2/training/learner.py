@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from vision2.basics.errors import TrainingDiverged
 from vision2.basics.randomness import derive_seed
 from vision2.strategies.settings import StrategyConfig
+from vision2.training.checkpoint import restoring
 from vision2.training.losses import Losses, Objective, hits, zero
 from vision2.training.optimizer import build_optimizer
 from vision2.training.parameter_plan import ParameterPlan, apply_phase, set_training_mode
@@ -162,13 +163,15 @@ class Learner:
         }
 
     def load_state_dict(self, state: dict) -> None:
-        self.network.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
-        if self.averaged is not None:
-            self.averaged.load_state_dict(state["averaged"])
-        for (_, start), saved in zip(self.reference, state["reference"], strict=True):
-            start.copy_(saved)
+        """Raises UserError if the state is not that of this network and optimiser."""
+        with restoring():
+            self.network.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.scaler.load_state_dict(state["scaler"])
+            if self.averaged is not None:
+                self.averaged.load_state_dict(state["averaged"])
+            for (_, start), saved in zip(self.reference, state["reference"], strict=True):
+                start.copy_(saved)
 
 
 def _averaged(network: nn.Module, decay: float) -> AveragedModel:

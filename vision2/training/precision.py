@@ -104,6 +104,17 @@ def cpu_has_bfloat16() -> bool:
         return False
 
 
+def could_use_bfloat16(device: str, wanted: str) -> bool:
+    """Whether `train.precision=bfloat16` would be fast on this device and is not in use already."""
+    if wanted in ("bfloat16", "float16"):
+        return False
+    with suppress(UserError):
+        if choose_device(device).type == "cuda":  # where auto already chooses a 16-bit format
+            return wanted == "float32" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return choose_device(device).type == "cpu" and cpu_has_bfloat16()
+    return False
+
+
 def _seconds_per_step(network: nn.Module, device: torch.device, precision: str, image_size_px: int) -> float:
     """The faster of two forward and backward passes, after one for warm-up; the state of the network is restored."""
     state = {name: value.clone() for name, value in network.state_dict().items()}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -281,3 +282,22 @@ def test_switching_an_augmentation_on_does_not_change_the_draws_of_the_others():
     flipped = ~torch.tensor([torch.equal(a, b) for a, b in zip(flips, view().normalise(batch(8)), strict=True)])
     expected = torch.where(flipped.view(-1, 1, 1, 1), alone.flip(3), alone)
     assert torch.equal(with_crop, expected)
+
+
+@pytest.mark.parametrize("name", [*EVERYTHING, "random_resized"])
+def test_every_augmentation_changes_with_the_seed(name):
+    settings, labels, samples = EVERYTHING.get(name, {"crop": "random_resized"}), torch.arange(8) % 4, np.arange(8)
+
+    def shown(seed: int) -> torch.Tensor:
+        look = replace(view(**settings), seed=seed)
+        images = look.crop_together(batch(8), 1, samples) if name == "random_resized" else batch(8)
+        return look.finish(images, labels, 1, samples)[0]
+
+    assert torch.equal(shown(1), shown(1))
+    assert not torch.equal(shown(1), shown(2))
+
+
+def test_the_evaluation_view_does_not_depend_on_the_seed():
+    looks = [replace(view(), augment=None, seed=seed) for seed in (1, 2)]
+    first, second = (look.finish(batch(4), torch.arange(4), 1, np.arange(4))[0] for look in looks)
+    assert torch.equal(first, second)

@@ -12,6 +12,7 @@ import pytest
 from vision2.basics.errors import UserError
 from vision2.data.files import download
 from vision2.data.files.download import Published, fetch
+from vision2.data.settings import DatasetConfig
 
 CONTENT = bytes(range(256)) * 4000  # 1 MB
 SIZE = len(CONTENT)
@@ -207,3 +208,15 @@ def test_a_disk_that_fills_up_is_reported_in_one_sentence(server, tmp_path, monk
     monkeypatch.setattr(download, "_append", full)
     with pytest.raises(UserError, match="No space left on device"):
         get(published(server, "whole"), tmp_path)
+
+
+def test_a_downloaded_archive_that_does_not_fit_is_refused_with_the_setting_of_its_folder(tmp_path, monkeypatch):
+    file = download.Published("set.tar.gz", (), 1)
+    (tmp_path / file.name).write_bytes(b"archive")
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(download, "unpack", full)
+    with pytest.raises(UserError, match=r"cannot unpack .*No space left on device; free some space, or set dataset\.cache_dir"):
+        download.obtain(DatasetConfig(name="cifar10"), [file], tmp_path, allowed=True, remedy="")

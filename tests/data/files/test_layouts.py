@@ -202,8 +202,17 @@ def test_cats_and_dogs_are_read_in_every_layout_people_have(tmp_path, layout, pa
 
 def test_cats_and_dogs_in_several_places_are_not_mixed(tmp_path):
     names = ["photos/cat/1.jpg", "photos/dog/1.jpg", "train/cat/2.jpg", "train/dog/2.jpg"]
-    with pytest.raises(UserError, match=r"in several places \(\., photos\).*give one of them"):
-        read_cats_and_dogs(write_images(tmp_path, names))
+    own = r"both directly in it and in photos, .*: give photos as dataset\.root, or move it out of this folder$"
+    with pytest.raises(UserError, match=own):
+        read_cats_and_dogs(write_images(tmp_path / "in", names))
+    with pytest.raises(UserError, match=r"in several places \(a, b\), .*: give one of them as dataset\.root$"):
+        read_cats_and_dogs(write_images(tmp_path / "two", ["a/cat/1.jpg", "a/dog/1.jpg", "b/cat/2.jpg", "b/dog/2.jpg"]))
+
+
+def test_cats_and_dogs_in_several_places_of_a_zip_must_be_unpacked_first(tmp_path):
+    root = write_images(tmp_path / "in", ["photos/cat/1.jpg", "photos/dog/1.jpg", "train/cat/2.jpg", "train/dog/2.jpg"])
+    with pytest.raises(UserError, match=r"unpack it, then give photos as dataset\.root"):
+        read_cats_and_dogs(zip_of(root, tmp_path / "x.zip"))
 
 
 def test_cats_and_dogs_in_split_folders_keep_their_split(tmp_path):

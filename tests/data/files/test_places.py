@@ -1,13 +1,16 @@
 """A tar of any compression is read like a folder or a zip; other archives are refused with the command to unpack them."""
 
 import tarfile
+from pathlib import Path
 
 import pytest
 from made_up_images import class_folders, zip_of
 
 from vision2.basics.errors import UserError
+from vision2.data.files import archives
 from vision2.data.files.layouts import read_layout
 from vision2.data.files.locations import cache_root
+from vision2.data.files.places import open_place
 from vision2.data.settings import DatasetConfig
 
 
@@ -114,3 +117,32 @@ def test_a_cache_that_cannot_be_written_names_the_setting(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(UserError, match=r"cannot unpack .*set dataset\.cache_dir"):
         read_layout(archive, DatasetConfig(name="folder", cache_dir=str(tmp_path / "file")))
+
+
+def full(*_):
+    raise OSError(28, "No space left on device")
+
+
+def test_a_tar_that_does_not_fit_the_cache_is_refused_with_the_setting_of_the_cache(tmp_path, monkeypatch):
+    archive = tar_of(class_folders(tmp_path / "in", ash=1, oak=1), tmp_path / "x.tar", "w")
+    monkeypatch.setattr(archives, "_copy", full)
+    with pytest.raises(UserError, match=r"cannot unpack .*x\.tar .*No space left on device; set dataset\.cache_dir to"):
+        read_layout(archive, DatasetConfig(name="folder", cache_dir=str(tmp_path / "cache")))
+    assert not list((tmp_path / "cache" / "unpacked").iterdir())
+
+
+def refused(path, *_, **__):
+    raise PermissionError(13, "Permission denied", str(path))
+
+
+@pytest.mark.parametrize("method", ["exists", "stat", "open", "iterdir"])
+def test_a_place_that_may_not_be_read_is_refused_in_one_sentence(tmp_path, monkeypatch, method):
+    place = tmp_path / "x.dat"
+    if method != "iterdir":  # for a missing place, the folder above is listed
+        place.write_bytes(b"hello")
+    monkeypatch.setattr(Path, method, refused)
+    with pytest.raises(
+        UserError, match=r"dataset\.root: .* cannot be read \(Permission denied\); change its permissions"
+    ) as caught:
+        open_place(place, DatasetConfig(name="folder"))
+    assert len(caught.value.problems) == 1

@@ -37,7 +37,7 @@ def opened(root, cache="disk", *, cache_dir, **options):
     settings = {"cache": cache, "cache_dir": str(cache_dir), "cache_gb": 1.0, "max_bad_share": 0.5} | options
     store_px = settings.pop("store_px", 24)
     config = DatasetConfig("folder", **settings)
-    return open_store(list_images(Path(root)), config, store_px=store_px)
+    return open_store(list_images(Path(root)), config, store_px=store_px)[:2]
 
 
 SCRIPT = """
@@ -65,7 +65,7 @@ if mode == "full":
     resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))
 try:
     config = DatasetConfig("folder", cache_dir=cache, cache_gb=1.0, max_bad_share=0.5)
-    images, bad = store.open_store(list_images(Path(root)), config, store_px=24)
+    images, bad, _ = store.open_store(list_images(Path(root)), config, store_px=24)
 except UserError as error:
     sys.exit(f"error: {error}")
 good = [i for i in range(len(images)) if i not in bad]

@@ -93,6 +93,29 @@ def test_a_checkpoint_of_another_model_of_ours_is_refused_with_what_to_type(tmp_
     assert find_weights(config, load_config([*asked, *typed.split()]).model).classes
 
 
+@pytest.mark.parametrize("part", ["model", "preprocessing", "classes"])
+@pytest.mark.parametrize("value", [None, "absent"])
+def test_a_checkpoint_that_lacks_a_part_is_refused_in_one_sentence(tmp_path, resnet20, part, value):
+    content = {**checkpoint(resnet20), part: value}
+    if value == "absent":
+        del content[part]
+    with pytest.raises(UserError, match=rf"best.pt is not a complete vision2 checkpoint \({part}\); .*train again") as caught:
+        find_weights(saved(tmp_path / "best.pt", content), RESNET20)
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("values", [{"image_size_px": 32}, {"image_size_px": 32, "mean": 1, "std": 1}, {"sharpen": 1}])
+def test_preprocessing_of_another_version_is_refused_with_what_to_do(tmp_path, resnet20, values):
+    content = checkpoint(resnet20, preprocessing=values)
+    with pytest.raises(UserError, match=r"by another version of vision2 \(preprocessing: .*\); use that version"):
+        find_weights(saved(tmp_path / "best.pt", content), RESNET20)
+
+
+def test_a_model_configuration_that_is_no_dict_is_refused(tmp_path, resnet20):
+    with pytest.raises(UserError, match=r"not a complete vision2 checkpoint \(model_config\)"):
+        find_weights(saved(tmp_path / "best.pt", checkpoint(resnet20, model_config="resnet20")), RESNET20)
+
+
 def test_another_sha256_is_refused(tmp_path, resnet20):
     config = saved(tmp_path / "w.pth", library_state(resnet20))
     digest = hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()

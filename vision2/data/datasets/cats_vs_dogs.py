@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from vision2.basics.errors import UserError
+from vision2.basics.errors import UserError, first_few
 from vision2.data.collection import Collection, collect
 from vision2.data.files.download import Published, download_folder, mirrored, obtain
 from vision2.data.files.layouts import check_classes
@@ -79,17 +79,28 @@ def read_cats_and_dogs(root: str | Path, config: DatasetConfig | None = None) ->
             f"{root} holds images, but none in a folder called cat or dog or with a name such as cat.0.jpg: "
             "use dataset=folder for other classes"
         )
-    places = sorted({_place_of(entry.id) for entry in files})
-    if len(places) > 1:
-        raise UserError(
-            f"{root} holds cats and dogs in several places ({', '.join(place or '.' for place in places[:4])}), which may"
-            " be several data sets: give one of them as dataset.root"
-        )
+    _refuse_several_places(root, sorted({_place_of(entry.id) for entry in files}))
     parts = [_part_of(entry.id) for entry in files]
     if "train" not in parts:
         parts = [""] * len(parts)
     notes = {"layout": "cats and dogs", "unlabelled": unlabelled, **listing.notes}
     return check_classes(collect(files, labels, parts, notes=notes), root)
+
+
+def _refuse_several_places(root: Path, places: list[str]) -> None:
+    if len(places) < 2:
+        return
+    unpack, maybe = "unpack it, then " if root.is_file() else "", "which may be several data sets"
+    if places[0]:
+        found, advice = f"in several places ({first_few(places, 4)})", "give one of them as dataset.root"
+    else:  # "" sorts first: some are not in a folder of their own
+        below = first_few(places[1:], 4)
+        which, them = (below, "it") if len(places) == 2 else ("one of these", "them")
+        found, advice = (
+            f"both directly in it and in {below}",
+            f"give {which} as dataset.root, or move {them} out of this folder",
+        )
+    raise UserError(f"{root} holds cats and dogs {found}, {maybe}: {unpack}{advice}")
 
 
 def class_of(name: str) -> str | None:

@@ -26,8 +26,8 @@ def unpack(archive: Path, folder: Path) -> Path:
     Members are unpacked into a temporary folder and then renamed, so that an interruption leaves no partial content.
 
     Raises:
-        UserError: for members outside the folder, links or devices, too many or too large members, a damaged
-            archive, or a full disk; nothing is left behind.
+        UserError: for members outside the folder, links or devices, too many or too large members, or a damaged archive.
+        OSError: when the disk is full or the folder cannot be written. In either case, nothing is left behind.
     """
     folder.mkdir(parents=True, exist_ok=True)
     most = max(archive.stat().st_size * MOST_RATIO, FREE_RATIO_BYTES)
@@ -43,9 +43,6 @@ def unpack(archive: Path, folder: Path) -> Path:
                     raise UserError(f"{archive} holds more than {MOST_FILES} files, too many for a data set: {BY_HAND}")
         except (zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError, RuntimeError) as error:
             raise UserError(f"{archive} is damaged ({error}): delete it and download it again") from error
-        except OSError as error:
-            reason = error.strerror or error
-            raise UserError(f"cannot unpack {archive} into {folder}: {reason}; check its free space and permissions") from error
         for entry in sorted(place.iterdir()):
             _put(entry, folder / entry.name)
     return folder

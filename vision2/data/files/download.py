@@ -71,7 +71,11 @@ def obtain(config: DatasetConfig, published: Sequence[Published], folder: Path, 
     for file in published:
         path = fetch(file, folder)
         if path.name.endswith((".tgz", ".tar.gz")):
-            unpack(path, folder)
+            try:
+                unpack(path, folder)
+            except OSError as error:
+                reason = error.strerror or error
+                raise UserError(f"cannot unpack {path} into {folder}: {reason}; free some space, or {OTHER_DISK}") from error
 
 
 class Interrupted(Exception):

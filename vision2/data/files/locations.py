@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from vision2.basics.errors import UserError
@@ -35,12 +37,25 @@ def existing_path(given: str | Path, setting: str) -> Path:
     """`given` with ~ expanded.
 
     Raises:
-        UserError: when it does not exist, naming the nearest folder above it that does, so that a typo is easy to see.
+        UserError: when it cannot be read, or does not exist, naming the nearest folder above it that does, so that a typo is
+            easy to see.
     """
     path = Path(given).expanduser()
-    if path.exists():
-        return path
-    parent = next((folder for folder in path.absolute().parents if folder.exists()), Path("/"))
-    inside = sorted(entry.name for entry in parent.iterdir() if not is_hidden(entry.name))[:8]
+    with explaining_permissions(setting):
+        if path.exists():
+            return path
+        parent = next((folder for folder in path.absolute().parents if folder.exists()), Path("/"))
+        inside = sorted(entry.name for entry in parent.iterdir() if not is_hidden(entry.name))[:8]
     holds = f" (it holds {', '.join(inside)})" if inside else ""
     raise UserError(f"{setting}: {path} does not exist; the nearest existing folder is {parent}{holds}")
+
+
+@contextmanager
+def explaining_permissions(setting: str) -> Iterator[None]:
+    """Turn a PermissionError into a UserError that names `setting`."""
+    try:
+        yield
+    except PermissionError as error:
+        raise UserError(
+            f"{setting}: {error.filename} cannot be read ({error.strerror}); change its permissions or give another path"
+        ) from error

@@ -16,7 +16,7 @@ from vision2.data.files import csv_list
 from vision2.data.files.archives import unpack
 from vision2.data.files.formats import HEAD_BYTES
 from vision2.data.files.listing import Listing, list_place
-from vision2.data.files.locations import cache_root, existing_path
+from vision2.data.files.locations import cache_root, existing_path, explaining_permissions
 from vision2.data.files.unused import describe_unused
 
 if TYPE_CHECKING:
@@ -35,9 +35,14 @@ def open_place(given: str | Path, config: DatasetConfig) -> Path:
     """The folder, zip or CSV list at `given`; for a tar, the folder in the cache into which it is unpacked.
 
     Raises:
-        UserError: for a place that does not exist, or a file of any other kind.
+        UserError: for a place that does not exist or cannot be read, or a file of any other kind.
     """
     place = existing_path(given, "dataset.root")
+    with explaining_permissions("dataset.root"):
+        return _opened(place, config)
+
+
+def _opened(place: Path, config: DatasetConfig) -> Path:
     if place.is_dir() or is_list(place) or is_zip(place):
         return place
     if place.name.lower().endswith(TAR_EXTENSIONS) or _is_tar(place):
@@ -106,8 +111,8 @@ def _unpacked(archive: Path, cache_dir: str | None) -> Path:
             building.rename(folder)
     except OSError as error:
         raise UserError(
-            f"cannot unpack {archive} into {folder}: {error.strerror or error}; set dataset.cache_dir to a writable folder, "
-            "or unpack it yourself and give the folder"
+            f"cannot unpack {archive} into {folder}: {error.strerror or error}; set dataset.cache_dir to a writable folder "
+            "with enough space, or unpack it yourself and give the folder"
         ) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -40,8 +40,16 @@ IN_MEMORY_BYTES = 2 * 10**9
 ROOM_STEP_BYTES = 16 * 2**20  # how often a growing store checks that it still fits
 
 
-def open_store(files: Sequence[FileEntry], config: DatasetConfig, *, store_px: int) -> tuple[ImageSource, dict[int, str]]:
-    """Return one image for each of `files`, and the reason for each bad file; reading a bad one raises BadImage.
+class Opened(NamedTuple):
+    """One image for each file; the reason for each bad file, reading which raises BadImage; the images of a single colour."""
+
+    images: ImageSource
+    bad: dict[int, str]
+    one_colour: list[int]
+
+
+def open_store(files: Sequence[FileEntry], config: DatasetConfig, *, store_px: int) -> Opened:
+    """Open the images of `files`, decoding them if they are not in a store.
 
     `config.cache` says where they are kept: off (decode at every read) | memory | disk. `store_px` is the shorter side that
     larger images are scaled down to.
@@ -50,9 +58,10 @@ def open_store(files: Sequence[FileEntry], config: DatasetConfig, *, store_px: i
         UserError: when too many files are bad, the disk is full or `config.cache_gb` is too small.
     """
     if config.cache == "disk":
-        images, bad = _open_mapped(files, config, store_px)
+        opened = _open_mapped(files, config, store_px)
     else:
-        images, bad = _open_unmapped(files, store_px, config.cache == "memory")
+        opened = _open_unmapped(files, store_px, config.cache == "memory")
+    bad = opened.bad
     if len(bad) > config.max_bad_share * len(files):
         first, reason = min(bad.items())
         raise UserError(
@@ -60,7 +69,7 @@ def open_store(files: Sequence[FileEntry], config: DatasetConfig, *, store_px: i
             f"{config.max_bad_share:g} allows; first: {files[first].id} ({reason}); look at them with "
             "`python -m vision2.audit`, or raise dataset.max_bad_share"
         )
-    return images, bad
+    return opened
 
 
 def _decode_all(files: Sequence[FileEntry], store_px: int) -> Iterator[tuple[int, np.ndarray | BadImage]]:
@@ -78,20 +87,25 @@ def _decode_all(files: Sequence[FileEntry], store_px: int) -> Iterator[tuple[int
     return enumerate(tqdm(images, total=len(files), desc="decoding", unit="image", disable=None, leave=False))
 
 
-def _open_unmapped(files: Sequence[FileEntry], store_px: int, keep: bool) -> tuple[ImageSource, dict[int, str]]:
+def _open_unmapped(files: Sequence[FileEntry], store_px: int, keep: bool) -> Opened:
     """Decode into memory, or only check: bad files must be known before the split is drawn, not in the third epoch."""
-    arrays, reasons, small = [], {}, True
+    arrays, reasons, one_colour, small = [], {}, [], True
     for index, image in _decode_all(files, store_px):
         if isinstance(image, BadImage):
             reasons[index] = str(image)
             arrays.append(None)
             continue
+        one_colour += [index] * _has_one_colour(image)
         small = small and _fit_one_tensor({image.shape[:2]}, len(files))
         arrays.append(image if keep or small else None)
     whole = [array for array in arrays if array is not None]
     if small and whole and _fit_one_tensor({array.shape[:2] for array in whole}, len(whole)):
-        return _one_tensor(np.stack(whole), np.array([array is not None for array in arrays])), reasons
-    return ArrayImages(arrays) if keep else FileImages(files, store_px), reasons
+        return Opened(_one_tensor(np.stack(whole), np.array([array is not None for array in arrays])), reasons, one_colour)
+    return Opened(ArrayImages(arrays) if keep else FileImages(files, store_px), reasons, one_colour)
+
+
+def _has_one_colour(image: np.ndarray) -> bool:
+    return bool((image[0] == image[0, 0]).all() and (image == image[0, 0]).all())  # most images differ in their first row
 
 
 def _fit_one_tensor(sizes: set[tuple[int, int]], count: int) -> bool:
@@ -108,7 +122,7 @@ def _one_tensor(pixels: np.ndarray, good: np.ndarray) -> TensorImages:
     return TensorImages(torch.from_numpy(pixels).permute(0, 3, 1, 2), np.maximum(np.cumsum(good) - 1, 0))
 
 
-def _open_mapped(files: Sequence[FileEntry], config: DatasetConfig, store_px: int) -> tuple[ImageSource, dict[int, str]]:
+def _open_mapped(files: Sequence[FileEntry], config: DatasetConfig, store_px: int) -> Opened:
     folder = stores_folder(config.cache_dir)
     store = folder / store_key(files, store_px)
     try:
@@ -159,16 +173,15 @@ def _build(files: Sequence[FileEntry], store_px: int, target: Path, cache_gb: fl
     building = folder / f".{target.name}.{os.getpid()}.building"
     building.mkdir()
     try:
-        index, reasons, written = _write_pixels(files, store_px, building, cache_gb)
-        make_room(folder, for_bytes=written + index.nbytes, limit_gb=cache_gb)
+        index, facts = _write_pixels(files, store_px, building, cache_gb)
+        make_room(folder, for_bytes=facts["bytes"] + index.nbytes, limit_gb=cache_gb)
         np.save(building / "index.npy", index, allow_pickle=False)
         meta = {
             "version": VERSION,
             "images": len(files),
             "store_px": store_px,
-            "bytes": written,
             "source": os.path.commonpath([entry.path.absolute().parent for entry in files]) if files else "",
-            "bad": {str(position): reason for position, reason in reasons.items()},
+            **facts,
         }
         (building / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
         for file in building.iterdir():
@@ -179,24 +192,26 @@ def _build(files: Sequence[FileEntry], store_px: int, target: Path, cache_gb: fl
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _write_pixels(
-    files: Sequence[FileEntry], store_px: int, building: Path, cache_gb: float
-) -> tuple[np.ndarray, dict[int, str], int]:
-    """Return (index (N, 3), reasons, bytes). Plain writes: a full disk raises an error here and crashes no mapped reader."""
-    index, reasons = np.zeros((len(files), 3), dtype=np.int64), {}
+def _write_pixels(files: Sequence[FileEntry], store_px: int, building: Path, cache_gb: float) -> tuple[np.ndarray, dict]:
+    """Return (index (N, 3), what the metadata says about the images).
+
+    Plain writes: a full disk raises an error here and crashes no mapped reader.
+    """
+    index, reasons, one_colour = np.zeros((len(files), 3), dtype=np.int64), {}, []
     written = checked = 0
     with (building / "pixels.bin").open("wb") as stream:
         for position, image in _decode_all(files, store_px):
             if isinstance(image, BadImage):
-                reasons[position] = str(image)
+                reasons[str(position)] = str(image)
                 continue
+            one_colour += [position] * _has_one_colour(image)
             index[position] = (written, *image.shape[:2])
             stream.write(image.data)
             written += image.nbytes
             if written - checked >= ROOM_STEP_BYTES:
                 make_room(building.parent, for_bytes=written, limit_gb=cache_gb)
                 checked = written
-    return index, reasons, written
+    return index, {"bytes": written, "bad": reasons, "one_colour": one_colour}
 
 
 def _flush(path: Path) -> None:
@@ -208,15 +223,20 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def _map(store: Path, meta: dict, lock: object) -> tuple[ImageSource, dict[int, str]]:
+def _map(store: Path, meta: dict, lock: object) -> Opened:
     index = np.load(store / "index.npy", allow_pickle=False)
     reasons = {int(position): reason for position, reason in meta["bad"].items()}
+    one_colour = meta.get("one_colour", [])  # absent from stores of earlier versions, which are not decoded again for it
+    return Opened(_mapped_images(store, meta, index, lock), reasons, one_colour)
+
+
+def _mapped_images(store: Path, meta: dict, index: np.ndarray, lock: object) -> ImageSource:
     if meta["bytes"] == 0:
-        return ArrayImages([None] * len(index)), reasons
+        return ArrayImages([None] * len(index))
     # Copy-on-write only because torch does not accept read-only arrays: nothing is written, so the pages stay shared.
     pixels = np.memmap(store / "pixels.bin", dtype=np.uint8, mode="c")
     good = index[:, 1] > 0
     if _fit_one_tensor(set(map(tuple, index[good, 1:].tolist())), int(good.sum())):
         side = int(index[good][0, 1])
-        return _one_tensor(np.array(pixels).reshape(-1, side, side, 3), good), reasons
-    return MappedImages(pixels, index, lock), reasons
+        return _one_tensor(np.array(pixels).reshape(-1, side, side, 3), good)
+    return MappedImages(pixels, index, lock)

@@ -25,6 +25,7 @@ from vision2.models.weights.coverage import WeightsReport, check_complete, repor
 from vision2.models.weights.names import Named, name_tensors
 from vision2.models.weights.published import published_file
 from vision2.models.weights.read import checked_sha256, file_at, read_file, tensors_of
+from vision2.models.weights.saved_network import saved_network
 from vision2.models.weights.shapes import first_kernel, fitted
 
 OUR_SETTINGS = ("name", "library", "shortcut", "width")  # the settings that decide which tensors a network has
@@ -91,16 +92,16 @@ def _local(config: WeightsConfig, model: ModelConfig, card: ModelCard) -> Weight
 
 def _own(path: Path, sha256: str, content: dict[str, Any], model: ModelConfig) -> WeightsSource:
     """A vision2 checkpoint. Its classifier is left out unless it is a plain linear layer."""
-    saved = content["model_config"]
-    other = {key: saved.get(key) for key in OUR_SETTINGS if saved.get(key) != getattr(model, key)}
+    saved = saved_network(content, path)
+    settings = saved.model_config
+    other = {key: settings.get(key) for key in OUR_SETTINGS if settings.get(key) != getattr(model, key)}
     if other:
         words = (f"model.{key}={'null' if value is None else value}" for key, value in other.items())
         raise UserError(f"{path} holds another model; to use it, type {' '.join(words)}")
-    tensors = tensors_of({"model": content["model"]}, path)
-    if (content.get("classifier") or {}).get("kind", LINEAR) != LINEAR:
+    tensors = tensors_of({"model": saved.tensors}, path)
+    if saved.classifier and saved.classifier["kind"] != LINEAR:
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("model.head.")}
-    preprocessing = Preprocessing.from_dict(content["preprocessing"])
-    return WeightsSource(f"vision2 checkpoint {path}", path, sha256, preprocessing, tensors, tuple(content["classes"]))
+    return WeightsSource(f"vision2 checkpoint {path}", path, sha256, saved.preprocessing, tensors, saved.classes)
 
 
 def outputs_of(source: WeightsSource, model: ModelConfig) -> int | None:
