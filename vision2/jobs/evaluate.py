@@ -70,7 +70,8 @@ def evaluate(config: Config) -> dict:
     result = {"status": "completed", "checkpoint": evaluated, "classes": list(classes), "metrics": metrics}
     write_text(files.path(".csv"), as_csv(PREDICTION_COLUMNS, rows))
     write_json(files.path(".json"), plain(result | {"dataset": asdict(config.dataset)} | environment()))
-    print(f"written: {files.path('.json')}, and the prediction for each image in {files.path('.csv').name}")
+    written = f"written: {files.path('.json')}, and the prediction for each image in {files.path('.csv').name}"
+    print(printable(written))
     return result
 
 

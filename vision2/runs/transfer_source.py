@@ -9,6 +9,7 @@ import yaml
 
 from vision2.basics.errors import UserError
 from vision2.basics.preprocessing import Preprocessing
+from vision2.basics.safe_text import printable
 from vision2.basics.written import CONFIG
 from vision2.data.settings import DatasetConfig
 from vision2.runs.records import RunRecord
@@ -90,7 +91,7 @@ def describe_lineage(steps: Sequence[dict]) -> str:
         else step["weights"]["source"]
         for step in steps
     ]
-    return "lineage: " + " <- ".join(shown)
+    return printable("lineage: " + " <- ".join(shown))
 
 
 def scale_warning(source: Preprocessing, image_size_px: int, own_size_px: int | None) -> str | None:
