@@ -26,7 +26,7 @@ from vision2.training.epochs import EpochFit
 from vision2.training.recorder import Recorder
 
 TINY = ["dataset.fraction=0.1", "dataset.image_size_px=16", "train.epochs=2", "train.batch_size=32", "device=cpu"]
-TIMED = {"seconds", "images_per_second", "data_wait_share", "train_seconds"}
+TIMED = {"seconds", "images_per_second", "features_per_second", "data_wait_share", "train_seconds"}
 
 
 def stop(*_, **__):
