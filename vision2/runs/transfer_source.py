@@ -9,7 +9,6 @@ import yaml
 
 from vision2.basics.errors import UserError
 from vision2.basics.preprocessing import Preprocessing
-from vision2.basics.safe_text import printable
 from vision2.basics.written import CONFIG
 from vision2.data.settings import DatasetConfig
 from vision2.runs.records import RunRecord
@@ -91,7 +90,7 @@ def describe_lineage(steps: Sequence[dict]) -> str:
         else step["weights"]["source"]
         for step in steps
     ]
-    return printable("lineage: " + " <- ".join(shown))
+    return "lineage: " + " <- ".join(shown)
 
 
 def scale_warning(source: Preprocessing, image_size_px: int, own_size_px: int | None) -> str | None:
