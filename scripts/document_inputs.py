@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vision2.basics.text_table import as_markdown
-from vision2.data.files import archives, csv_list, decode, listing, places
+from vision2.data.files import archives, csv_list, decode, listing, places, unused
 from vision2.data.files.formats import FORMATS, NOT_READ
 from vision2.data.files.part_names import FILLERS, PART_NAMES, UNLABELLED
 from vision2.models.weights import names, read, shapes
@@ -113,9 +113,9 @@ def _archives() -> str:
         [
             "## Archives\n",
             as_markdown(["archive", "read as"], rows),
-            "Absolute member names and backslashes in a zip become folders below its root. Unpacking a tar refuses members"
-            f" outside the target folder, links, devices, more than {archives.MOST_FILES:,} files, and content of more than"
-            f" {archives.MOST_RATIO} times the packed size.\n",
+            "Backslashes in a zip separate folders. Its members with an absolute path, a drive or `..` are not used, and are"
+            f" reported as `{unused.OUTSIDE}`. Unpacking a tar refuses such members, links, devices, more than"
+            f" {archives.MOST_FILES:,} files, and content of more than {archives.MOST_RATIO} times the packed size.\n",
         ]
     )
 

@@ -50,7 +50,7 @@ PLACES: tuple[tuple[str, ModuleType | type, str], ...] = (
     ("report", build, "write_report"),
 )
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-TIMED = {"seconds", "images_per_second", "data_wait_share", "train_seconds"}
+TIMED = {"seconds", "images_per_second", "features_per_second", "data_wait_share", "train_seconds"}
 SHARED = [
     "dataset=folder", "dataset.image_size_px=16", "model=resnet20", "train.batch_size=16", "train.epochs=3",
     "train.precision=float32", "train.ema=0.9", "device=cpu",

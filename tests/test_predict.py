@@ -138,15 +138,17 @@ def test_classifiers_on_features_predict_too_and_are_explained_where_a_gradient_
     assert ("no Grad-CAM" in printed.err) != explained
 
 
-def test_members_of_a_zip_are_read_and_cannot_write_outside_the_folder(checkpoint, tmp_path, capsys):
+def test_members_of_a_zip_are_read_except_those_whose_path_leads_outside(checkpoint, tmp_path, capsys):
     stream = io.BytesIO()
     Image.new("RGB", (16, 16), "red").save(stream, format="PNG")
     with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
+        archive.writestr("red/inside.png", stream.getvalue())
         archive.writestr(f"{tmp_path}/escaped.png", stream.getvalue())
     out = tmp_path / "deep" / "out"
     assert main([f"checkpoint={checkpoint}", f"images={tmp_path / 'images.zip'}", f"out={out}", "gradcam=true"]) == 0
-    assert [file for file in tmp_path.rglob("escaped*") if out not in file.parents] == []
-    assert len(list((out / "gradcam").rglob("escaped.png.png"))) == 1
+    assert f"1 .png (path outside the archive, first: {tmp_path}/escaped.png)" in capsys.readouterr().err
+    assert list(tmp_path.rglob("escaped*")) == []
+    assert len(list((out / "gradcam").rglob("inside.png.png"))) == 1
 
 
 def test_unused_files_are_counted_by_reason_and_extension(checkpoint, pictures, capsys):

@@ -26,13 +26,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(config: Config, options: dict) -> None:
+    from vision2.basics.safe_text import printable
     from vision2.data.files.locations import data_name
     from vision2.report.audit_page import FILES, write_audit
 
     name = data_name(config.dataset.name, config.dataset.root)
     folder = Path(options["out"] or Path(config.output_dir) / "audit" / name).expanduser()
     text = write_audit(config.dataset, folder, seed=config.seed)
-    print(f"{text}\nwritten: {folder}/{', '.join(FILES)}")
+    print(f"{text}\nwritten: {printable(str(folder))}/{', '.join(FILES)}")
 
 
 if __name__ == "__main__":

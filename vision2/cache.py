@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from vision2.basics.errors import UserError, suggest
+from vision2.basics.safe_text import printable
 from vision2.config.command import Option, run_command
 
 ACTIONS = ("list", "clear")
@@ -44,7 +45,7 @@ def run(options: dict) -> None:
         used = datetime.fromtimestamp(store.used).strftime("%Y-%m-%d %H:%M")
         print(
             f"  {store.path.name}  {store.bytes / 1e6:8.1f} MB  {store.images:7d} images at {store.store_px:4d} px"
-            f"  used {used}  {store.source}{note}"
+            f"  used {used}  {printable(store.source)}{note}"
         )
     features = features_folder(cache_root(options["dir"] or None))
     count, size = size_of_features(features)

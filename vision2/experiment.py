@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
+from vision2.basics.safe_text import printable
 from vision2.config.schema import Config
 from vision2.data.augment.text import describe_augment, flip_question
 from vision2.models.heads import is_differentiable
@@ -83,7 +84,7 @@ def _introduce(prepared: Prepared, fit: Fit, record: RunRecord) -> None:
     if prepared.weights is not None:
         print(prepared.weights.describe())
     if prepared.origin["lineage"]:
-        print(describe_lineage(prepared.origin["lineage"]))
+        print(printable(describe_lineage(prepared.origin["lineage"])))
     rows = trainable_map(fit.network, fit.plan, task.strategy)
     print(format_map(rows))
     late = [row["stage"] for row in rows if (row["from_epoch"] or 1) > fit.epochs > 0]

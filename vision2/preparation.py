@@ -9,6 +9,7 @@ import torch
 
 from vision2.basics.errors import UserError, first_few
 from vision2.basics.preprocessing import CROP_SHARE, Preprocessing
+from vision2.basics.safe_text import printable
 from vision2.config.checks import image_size_px
 from vision2.config.schema import Config
 from vision2.data.batches import Batches
@@ -245,15 +246,16 @@ def _report_leaks(config: Config, data: Dataset) -> None:
     for split, ids in copies.items():
         if ids:
             print(
-                f"warning: {len(ids):,} images of the {split} split are also in the training split, e.g. {ids[0]}", flush=True
+                f"warning: {len(ids):,} images of the {split} split are also in the training split, e.g. {printable(ids[0])}",
+                flush=True,
             )
     if config.dataset.group_pattern is None and data.report.get("drawn"):
         apart = separated_versions({split.name: split.ids for split in (data.train, data.val, data.test)})
         data.report["separated_versions"] = len(apart)
         if apart:
             print(
-                f"warning: versions of {len(apart):,} pictures (such as {apart[0]}) are in more than one split; to keep them"
-                f" together add 'dataset.group_pattern=\"{GROUP_PATTERN}\"'",
+                f"warning: versions of {len(apart):,} pictures (such as {printable(apart[0])}) are in more than one split; to"
+                f" keep them together add 'dataset.group_pattern=\"{GROUP_PATTERN}\"'",
                 flush=True,
             )
 

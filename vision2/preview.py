@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vision2.basics.errors import UserError, suggest
+from vision2.basics.safe_text import printable
 from vision2.config.command import Option, run_command
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def run(config: Config, options: dict) -> None:
     files = WrittenFiles(out.parent, out.name)
     pictures, captions = draw(config, split, count)
     save_figure(captioned_grid(pictures, captions, columns=COLUMNS), files.path(out.name))
-    print(f"{out}: {count} images of the {split} split of {config.dataset.name} as {config.model.name} sees them")
+    shown = f"{count} images of the {split} split of {config.dataset.name} as {config.model.name} sees them"
+    print(f"{printable(str(out))}: {shown}")
 
 
 def draw(config: Config, split: str, count: int) -> tuple[list, list[str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
 from vision2.basics.errors import UserError
@@ -96,6 +97,19 @@ def test_another_classifier_seed_or_subset_never_runs_the_backbone(source, tmp_p
     assert counts == []
     extracted(source, tmp_path / "other", "strategy.layer=layer2")
     assert sum(counts) > 0
+
+
+def test_throughput_on_stored_features_is_not_recorded_as_that_of_images(source, tmp_path, capsys):
+    summary = extracted(source, tmp_path / "stored", "strategy.classifier=linear")
+    assert summary["images_per_second"] is None
+    (record, *_) = RunRecord(tmp_path / "stored").history()
+    assert "images_per_second" not in record
+    assert record["features_per_second"] > 0
+    assert " features/s" in capsys.readouterr().out
+    scalars = EventAccumulator(str(tmp_path / "stored")).Reload().Tags()["scalars"]
+    assert ("speed/images_per_second" in scalars, "speed/features_per_second" in scalars) == (False, True)
+    whole = extracted(source, tmp_path / "images", "strategy.classifier=linear", "strategy.features=every_epoch")
+    assert whole["images_per_second"] > 0
 
 
 def test_a_resumed_linear_run_equals_the_uninterrupted_one(source, tmp_path):

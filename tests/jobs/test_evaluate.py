@@ -85,6 +85,38 @@ def test_each_data_set_has_its_own_files_with_the_prediction_for_each_image(trai
     assert all(row["right"] == str(int(row["class"] == row["predicted"])) for row in rows)
 
 
+def files_of(folder):
+    return {file.name: file.read_bytes() for file in folder.glob("evaluation-*")}
+
+
+def test_two_checkpoints_of_one_run_do_not_share_a_file(trained):
+    folder = trained[0]
+    evaluated(folder)
+    before = files_of(folder)
+    evaluated(folder / "last.pt")
+    after = files_of(folder)
+    assert before.items() <= after.items()
+    assert [name.rpartition("-")[2] for name in sorted(after.keys() - before.keys())] == ["last.csv", "last.json"]
+    evaluated(folder / "best.pt")
+    assert files_of(folder).keys() == after.keys()
+
+
+@pytest.mark.parametrize("labels", [("ant", "bee"), ("bee", "ant")])
+def test_two_labellings_of_the_same_images_do_not_share_a_file(trained, tmp_path_factory, labels):
+    folder, root = trained[0], tmp_path_factory.getbasetemp() / "labelled"
+    class_folders(root, one=3, two=3)
+    rows = [f"{name}/{index:04}.jpg,{label}" for name, label in zip(("one", "two"), labels, strict=True) for index in range(3)]
+    (root / "list.csv").write_text("\n".join(["file,class", *rows]))
+    before = files_of(folder)
+    evaluated(folder, "dataset=folder", f"dataset.root={root / 'list.csv'}")
+    assert len(files_of(folder)) == len(before) + 2
+
+
+def test_a_setting_that_would_change_the_preprocessing_of_a_checkpoint_is_refused(trained):
+    with pytest.raises(UserError, match=r"keeps the preprocessing of its checkpoint; leave out dataset\.resize"):
+        evaluated(trained[0], "dataset.resize=pad")
+
+
 def test_a_checkpoint_can_be_evaluated_after_its_source_run_is_gone(trained, tmp_path):
     source, root = trained
     copy, folder = tmp_path / "source", tmp_path / "run"

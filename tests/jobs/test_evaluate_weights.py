@@ -53,6 +53,24 @@ def test_a_weights_file_is_evaluated_with_its_own_head(weights, capsys):
     assert written["metrics"]["test"]["accuracy"] == result["metrics"]["test"]["accuracy"]
 
 
+@pytest.mark.parametrize("change", [["dataset.image_size_px=24"], ["weights.key=other"], ["resized"], ["renamed"]])
+def test_settings_that_change_the_result_of_a_weights_file_do_not_share_a_file(weights, tmp_path, change):
+    saved = torch.load(weights)
+    torch.save(saved | {"other": saved["state_dict"]}, weights)
+    words = ["mode=eval", "model=resnet20", "device=cpu", "weights.key=state_dict", *TINY]
+    if change == ["resized"]:
+        names = tmp_path / "names.txt"
+        names.write_text("\n".join(["ant", "bee", *"23456789"]))
+        root = class_folders(tmp_path / "photos", ant=3, bee=3)
+        words += [f"weights.classes={names}", "dataset=folder", f"dataset.root={root}"]
+        change = ["dataset.resize=squash"]
+    evaluate(load_config([*words, f"weights.path={weights}"]))
+    if change == ["renamed"]:
+        weights, change = weights.rename(weights.with_suffix(".pth")), []
+    evaluate(load_config([*words, f"weights.path={weights}", *change]))
+    assert len(list(weights.parent.glob("evaluation-*.json"))) == 2
+
+
 def test_named_classes_are_matched_by_name(weights, tmp_path, capsys):
     (tmp_path / "names.txt").write_text("\n".join("9876543210"))
     words = ["mode=eval", f"weights.path={weights}", f"weights.classes={tmp_path / 'names.txt'}", "model=resnet20", *TINY]

@@ -90,13 +90,25 @@ def test_images_decoded_into_memory_are_named_as_a_possible_cause(monkeypatch):
 
 
 def test_an_internal_error_of_an_evaluation_creates_no_run_folder(monkeypatch, tmp_path):
-    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "temporary"))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     outcome = outcome_of(monkeypatch, ZeroDivisionError("division\nby zero"), "mode=eval", f"output_dir={tmp_path / 'out'}")
     assert (outcome.exit_code, outcome.run_dir) == (1, None)
-    trace = tmp_path / "temporary" / "vision2-error.txt"
+    (trace,) = tmp_path.iterdir()
     assert outcome.error == f"internal error: ZeroDivisionError: division by zero (traceback in {trace})"
     assert "Traceback" in trace.read_text()
-    assert not (tmp_path / "out").exists()
+
+
+def test_the_traceback_of_an_evaluation_does_not_overwrite_an_earlier_one(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    for reason in ("first", "second"):
+        outcome_of(monkeypatch, ZeroDivisionError(reason), "mode=eval")
+    assert len(list(tmp_path.glob("vision2-error-*.txt"))) == 2
+
+
+def test_an_internal_error_that_quotes_a_name_is_printable(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    outcome = outcome_of(monkeypatch, ValueError("red\x1b[31m"), "mode=eval")
+    assert "ValueError: red\\u001b[31m" in outcome.error
 
 
 def test_an_error_whose_traceback_cannot_be_written_is_still_one_sentence(monkeypatch, tmp_path):

@@ -26,7 +26,7 @@ from vision2.training.epochs import EpochFit
 from vision2.training.recorder import Recorder
 
 TINY = ["dataset.fraction=0.1", "dataset.image_size_px=16", "train.epochs=2", "train.batch_size=32", "device=cpu"]
-TIMED = {"seconds", "images_per_second", "data_wait_share", "train_seconds"}
+TIMED = {"seconds", "images_per_second", "features_per_second", "data_wait_share", "train_seconds"}
 
 
 def stop(*_, **__):
@@ -140,7 +140,7 @@ def test_training_works_where_files_cannot_be_locked(tmp_path, monkeypatch):
 def test_a_damaged_configuration_and_a_file_are_refused_on_resume(content, tmp_path):
     file = tmp_path / "config.yaml"
     file.write_bytes(content)
-    with pytest.raises(UserError, match=r"config\.yaml is not valid YAML \(.*\); correct it or start a new run"):
+    with pytest.raises(UserError, match=r"config\.yaml cannot be read \(.*\); correct it or start a new run"):
         config_of_run(str(tmp_path), [])
     with pytest.raises(UserError, match=r"config\.yaml is not a folder; give a run folder, e\.g\. outputs/digits"):
         config_of_run(str(file), [])

@@ -56,6 +56,12 @@ def test_shapes_that_do_not_match_are_reported(shape):
         summarise_predictions(np.zeros(shape), np.zeros(shape[0], dtype=int))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_probabilities_that_are_nan_or_infinite_have_no_metrics(value):
+    with pytest.raises(ValueError, match="need finite probabilities"):
+        summarise_predictions(np.array([[value, value], [0.5, 0.5]]), np.array([0, 0]))
+
+
 def test_a_thousand_classes_have_no_confusion_matrix():
     probabilities = np.full((2, 1000), 1e-3)
     found = summarise_predictions(probabilities, np.array([0, 1]))

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import TypeVar
 
+from vision2.basics.safe_text import printable_lines
+
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
@@ -14,6 +16,7 @@ class UserError(Exception):
     """A mistake that the user can correct: shown as one line per problem, without a traceback, with exit code 2."""
 
     def __init__(self, *problems: str):
+        problems = tuple(map(printable_lines, problems))  # they quote names of files and classes
         super().__init__("\n".join(problems))
         self.problems = problems
 

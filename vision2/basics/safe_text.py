@@ -1,4 +1,4 @@
-"""Make names that come from files safe to show in a terminal, a table or a spreadsheet."""
+"""Make names that come from files safe to show in a terminal, a table, a page or a spreadsheet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets take for 
 
 def printable(text: str) -> str:
     r"""Replace control characters by JSON escapes such as \u001b, so that they cannot move the cursor or break a table."""
+    if text.isprintable():  # fast, for long texts such as pictures in pages
+        return text
     return "".join(_escaped(letter) if _is_unprintable(letter) else letter for letter in text)
+
+
+def printable_lines(text: str) -> str:
+    """The same for a text of several lines: its line breaks are kept."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def _is_unprintable(letter: str) -> bool:

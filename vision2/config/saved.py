@@ -57,8 +57,9 @@ def _is_completed(run_dir: Path) -> bool:
 def config_of_checkpoint(saved: dict, node: DictConfig, overrides: Sequence[str]) -> Config:
     """The configuration `saved` in a checkpoint, with another data set or device if an override names one."""
     changes = _changes(overrides, CHANGES_ON_EVAL, "an evaluation", ignored=("mode", "checkpoint"))
-    if "dataset.image_size_px" in changes:
-        raise UserError("an evaluation keeps the image size of its checkpoint; leave out dataset.image_size_px")
+    kept = [key for key in ("dataset.image_size_px", "dataset.resize") if key in changes]
+    if kept:
+        raise UserError(*(f"an evaluation keeps the preprocessing of its checkpoint; leave out {key}" for key in kept))
     # The device it was trained on may not exist here.
     values = saved | {"mode": "eval", "checkpoint": node.checkpoint, "resume": None, "device": "auto"}
     if changes.pop("dataset", None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vision2.basics.errors import first_few
+from vision2.basics.safe_text import printable
 from vision2.data.files.unused import count_unused, describe_unused
 
 NAMES_SHOWN = 10
@@ -13,7 +14,7 @@ def remarks(report: dict) -> list[tuple[str, str]]:
     """(note | warning, sentence) about a data set's notes (see `Collection`) and, if it was split, its `counts`."""
     found = [("warning", sentence) for sentence in _similar_names(report)]
     found += [("note", sentence) for sentence in (*_levels(report), *_not_used(report), *_absent_classes(report))]
-    return found
+    return [(level, printable(sentence)) for level, sentence in found]
 
 
 def training_remarks(report: dict) -> list[str]:
@@ -26,7 +27,7 @@ def training_remarks(report: dict) -> list[str]:
         images = "1 image has" if plain["count"] == 1 else f"{plain['count']:,} images have"
         first = f"first: {plain['ids'][0]}; python -m vision2.audit lists them"
         lines.append(f"{images} a single colour (blank pictures?); {first}.")
-    return lines
+    return [printable(line) for line in lines]
 
 
 def _similar_names(report: dict) -> list[str]:

@@ -11,7 +11,7 @@ import torch
 
 from vision2.basics import text_table
 from vision2.basics.atomic_write import write_text
-from vision2.basics.safe_text import printable, spreadsheet_cell
+from vision2.basics.safe_text import printable, printable_lines, spreadsheet_cell
 from vision2.basics.text_table import as_text
 from vision2.basics.written import WrittenFiles
 from vision2.inference.predictor import Predictions, Predictor, network_inputs
@@ -29,8 +29,8 @@ def as_table(predictions: Predictions, predictor: Predictor, top: int) -> str:
     top = min(top, len(predictions.classes))
     rows = []
     for index, entry in enumerate(predictions.entries):
-        named = [f"{printable(predictions.classes[label])} {share:.1%}" for label, share in predictions.top(index, top)]
-        rows.append([printable(entry.id), *named])
+        named = [f"{predictions.classes[label]} {share:.1%}" for label, share in predictions.top(index, top)]
+        rows.append([entry.id, *named])
     headings = ["image", *(f"{rank}." for rank in range(1, top + 1))]
     size = predictor.network.preprocessing.image_size_px
     heading = f"{predictor.source}: {predictor.network.name}, {len(predictor.classes)} classes, {size} px"
@@ -76,7 +76,7 @@ def as_json(predictions: Predictions, predictor: Predictor, top: int) -> str:
         "folders": folders(predictions),
     }
     text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
-    return "\n".join(map(printable, text.split("\n"))) + "\n"  # `printable` escapes as JSON does
+    return printable_lines(text) + "\n"  # it escapes as JSON does
 
 
 def folders(predictions: Predictions) -> list[dict]:
@@ -101,9 +101,9 @@ def _folder_table(predictions: Predictions) -> tuple[list[str], list[list[str]]]
     rows = []
     for row in folders(predictions):
         common = list(row["predicted"].items())[:MOST_COMMON]
-        named = ", ".join(f"{printable(name)} {count / row['n']:.1%}" for name, count in common)
+        named = ", ".join(f"{name} {count / row['n']:.1%}" for name, count in common)
         right = "-" if row["right"] is None else f"{row['right']} ({row['right'] / row['n']:.1%})"
-        rows.append([printable(row["folder"]), str(row["n"]), named, right])
+        rows.append([row["folder"], str(row["n"]), named, right])
     return ["folder", "images", "mostly predicted", "correct by folder name"], rows
 
 

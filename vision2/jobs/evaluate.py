@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -27,7 +28,7 @@ from vision2.inference.load_network import Trained, trained_of_checkpoint, train
 from vision2.models.network import Network
 from vision2.runs.environment import environment
 from vision2.runs.records import RunRecord, plain
-from vision2.runs.transfer_source import trained_on
+from vision2.runs.transfer_source import BEST, trained_on
 from vision2.stats.metrics import summarise_predictions
 from vision2.training.precision import choose_device
 from vision2.training.predictions import predict
@@ -51,7 +52,7 @@ def evaluate(config: Config) -> dict:
     network = trained.network
     classes, splits = _splits(config, trained)
     network.preprocessing = _preprocessing(config, network, splits)
-    files = _Files(config, trained, splits)
+    files = _Files(config, trained, classes, splits)
     metrics, rows = {}, []
     for name, split in splits.items():
         batches = Batches(
@@ -70,19 +71,23 @@ def evaluate(config: Config) -> dict:
     result = {"status": "completed", "checkpoint": evaluated, "classes": list(classes), "metrics": metrics}
     write_text(files.path(".csv"), as_csv(PREDICTION_COLUMNS, rows))
     write_json(files.path(".json"), plain(result | {"dataset": asdict(config.dataset)} | environment()))
-    print(f"written: {files.path('.json')}, and the prediction for each image in {files.path('.csv').name}")
+    written = f"written: {files.path('.json')}, and the prediction for each image in {files.path('.csv').name}"
+    print(printable(written))
     return result
 
 
 class _Files:
-    """The files of an evaluation; their name depends on the data, so that two data sets never share one."""
+    """The files of an evaluation; their name depends on everything that decides its result, so that no two share one."""
 
-    def __init__(self, config: Config, trained: Trained, splits: dict[str, Split]):
-        digest = hashlib.blake2b("\n".join(split.name + i for split in splits.values() for i in split.ids).encode())
+    def __init__(self, config: Config, trained: Trained, classes: Sequence[str], splits: dict[str, Split]):
         place = str(Path(config.dataset.root).expanduser().resolve()) if config.dataset.root else ""
-        digest.update(place.encode())
-        weights = "" if config.checkpoint else f"-{trained.file.stem}"  # several weights files may share a folder
-        self.stem = f"evaluation-{config.dataset.name}-{digest.hexdigest()[:8]}{weights}"
+        labelled = [[split.name, split.ids, split.labels.tolist()] for split in splits.values()]
+        network = [trained.file.name, trained.network.preprocessing.to_dict(), list(classes)]
+        settings = [] if config.checkpoint else [asdict(config.model), config.weights.key]
+        decides = json.dumps([place, labelled, network, settings])
+        named = "" if trained.file.name == BEST else f"-{trained.file.stem}"  # several files may share a folder
+        digest = hashlib.blake2b(decides.encode(), digest_size=4).hexdigest()
+        self.stem = f"evaluation-{config.dataset.name}-{digest}{named}"
         self.files = WrittenFiles(trained.file.parent, *(self.stem + suffix for suffix in (".csv", ".json")))
 
     def path(self, suffix: str) -> Path:
@@ -117,10 +122,15 @@ def classes_of(trained: Trained, own: Sequence[str]) -> list[str]:
 
 
 def _preprocessing(config: Config, network: Network, splits: dict[str, Split]) -> Preprocessing:
-    """A weights file is evaluated as a run trained from it would be: images of one fixed size are used whole."""
+    """The checkpoint's. A weights file is evaluated as a run trained from it would be: `dataset.resize` applies, and
+    images of one fixed size are used whole."""
     preprocessing = network.preprocessing
+    if config.checkpoint:
+        return preprocessing
+    if config.dataset.resize is not None:
+        preprocessing = replace(preprocessing, resize=config.dataset.resize)
     fixed = all(split.images.fixed_size_px is not None for split in splits.values())
-    return preprocessing if config.checkpoint or not fixed else replace(preprocessing, resize_px=preprocessing.image_size_px)
+    return replace(preprocessing, resize_px=preprocessing.image_size_px) if fixed else preprocessing
 
 
 def _splits(config: Config, trained: Trained) -> tuple[list[str], dict[str, Split]]:

@@ -7,13 +7,14 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
 
 from vision2.basics.atomic_write import write_text
 from vision2.basics.errors import UserError, is_disk_full
+from vision2.basics.safe_text import printable
 from vision2.config.schema import Config
 from vision2.runs.records import ERROR
 from vision2.training.precision import could_use_bfloat16
@@ -90,15 +91,16 @@ def _memory_advice(config: Config) -> str:
 
 
 def internal_error(error: Exception, run_dir: Path | None) -> str:
-    """The sentence for an internal error; its traceback is written to the run folder or else to the temporary folder."""
-    text = f"internal error: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
-    for folder in (run_dir, Path(tempfile.gettempdir())):
-        if folder is None:
-            continue
-        file = folder / (ERROR if folder == run_dir else f"vision2-{ERROR}")
-        try:
-            write_text(file, "".join(traceback.format_exception(error)))
-        except UserError:
-            continue
-        return f"{text} (traceback in {file})"
+    """The sentence for an internal error; its traceback is written to the run folder or else to a new temporary file."""
+    text = f"internal error: {type(error).__name__}: {printable(' '.join(str(error).split())[:300])}"
+    trace = "".join(traceback.format_exception(error))
+    if run_dir is not None:
+        with suppress(UserError):
+            write_text(run_dir / ERROR, trace)
+            return f"{text} (traceback in {run_dir / ERROR})"
+    with suppress(OSError):
+        new = {"prefix": "vision2-error-", "suffix": ".txt", "dir": tempfile.gettempdir(), "delete": False}
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", errors="backslashreplace", **new) as stream:
+            stream.write(trace)
+        return f"{text} (traceback in {stream.name})"
     return f"{text} (its traceback could not be written)"

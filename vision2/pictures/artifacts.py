@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vision2.basics.atomic_write import replacing
 from vision2.basics.preprocessing import Preprocessing
+from vision2.basics.safe_text import printable
 from vision2.basics.written import WrittenFiles
 from vision2.pictures.filters import first_layer_filters
 from vision2.pictures.gradcam import cam_overlays
@@ -83,7 +84,7 @@ def _cam_figure(
     maps = cam_overlays(network, images, explained, preprocessing)
     if maps is None:
         return None
-    names = [str(name)[:14] for name in classes]
+    names = [printable(str(name))[:14] for name in classes]
     captions = []
     for row, label, pair in zip(probabilities, labels, explained, strict=True):
         captions += [names[label], *(f"{names[of]} {row[of]:.0%}" for of in pair)]

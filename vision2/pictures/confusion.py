@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vision2.basics.safe_text import printable
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -35,13 +37,16 @@ def draw_confusion(
     words: tuple[str, str] = ("true class", "predicted class"),
 ) -> None:
     """Draw a matrix whose rows are true classes; colour shows the share within a row, so rare classes are visible too."""
+    from vision2.pictures.plots import figure_text
+
     counts = np.asarray(confusion, dtype=float)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set(ylabel=words[0], xlabel=words[1])
     if len(classes) <= NAMES_UP_TO:
         small = 8 if len(classes) <= 12 else 6
-        names = [name if len(name) <= 14 else name[:13] + "…" for name in classes]
+        names = [printable(name) for name in classes]
+        names = [figure_text(name if len(name) <= 14 else name[:13] + "…") for name in names]
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=small)
         axes.set_yticks(range(len(names)), names, fontsize=small)
     if len(classes) <= COUNTS_UP_TO:

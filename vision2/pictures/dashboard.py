@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from vision2.basics.preprocessing import Preprocessing
+from vision2.basics.safe_text import printable
 from vision2.pictures.confusion import confusion_figure
 from vision2.pictures.images import as_pictures, figure_pixels
 from vision2.runs.tensorboard import EMBEDDINGS_AT_MOST, TensorBoardTracker
@@ -30,7 +31,7 @@ def log_results(
     """Log the test results: the pictures of `write_artifacts`, precision-recall curves and the confusion matrix."""
     for name, path in pictures.items():
         tracker.log_png(f"pictures/{name}", path)
-    tracker.log_pr_curves(probabilities, labels, classes)
+    tracker.log_pr_curves(probabilities, labels, [printable(name) for name in classes])
     if confusion is not None:
         tracker.log_picture("confusion/test", figure_pixels(confusion_figure(confusion, classes)))
 
@@ -54,7 +55,7 @@ def log_embedding(
     for batch in batches.epoch(0):
         made = network.features(batch.images) if known is None else known[batch.indices]
         features.append(made.float().cpu())
-        labels += [str(classes[label]) for label in batch.labels.tolist()]
+        labels += [printable(str(classes[label])) for label in batch.labels.tolist()]
         small = interpolate(batch.images.float(), size=(THUMBNAIL_PX, THUMBNAIL_PX), mode="area")
         thumbnails.append(torch.from_numpy(as_pictures(small, preprocessing)).permute(0, 3, 1, 2) / 255)
         if len(labels) >= EMBEDDINGS_AT_MOST:

@@ -90,6 +90,8 @@ def captioned_grid(pictures: Sequence[np.ndarray], captions: Sequence[str], colu
     """
     from matplotlib.figure import Figure
 
+    from vision2.pictures.plots import figure_text
+
     columns = max(1, min(columns, len(pictures)))
     rows = -(-len(pictures) // columns)
     figure = Figure(figsize=(CELL_WIDTH * columns, CELL_HEIGHT * rows), dpi=GRID_DPI)
@@ -99,6 +101,6 @@ def captioned_grid(pictures: Sequence[np.ndarray], captions: Sequence[str], colu
         left, bottom = CELL_WIDTH * (index % columns), CELL_HEIGHT * (rows - 1 - index // columns)
         place = (left + GAP, left + CELL_WIDTH - GAP, bottom + GAP, bottom + CELL_WIDTH - GAP)
         axes.imshow(picture, extent=place, interpolation="nearest" if picture.shape[0] <= 64 else None)
-        axes.text(left + CELL_WIDTH / 2, bottom + CELL_WIDTH, caption, fontsize=7.5, ha="center", va="bottom")
+        axes.text(left + CELL_WIDTH / 2, bottom + CELL_WIDTH, figure_text(caption), fontsize=7.5, ha="center", va="bottom")
     axes.set(xlim=(0, CELL_WIDTH * columns), ylim=(0, CELL_HEIGHT * rows), aspect="auto")
     return figure

@@ -10,6 +10,7 @@ import numpy as np
 
 from vision2.basics.atomic_write import write_json
 from vision2.basics.preprocessing import Preprocessing
+from vision2.basics.safe_text import printable
 from vision2.basics.written import WrittenFiles
 from vision2.pictures.images import as_pictures, captioned_grid, collect_images, save_figure
 
@@ -85,4 +86,5 @@ def save_mistakes(
 
 
 def _short(name: str) -> str:
+    name = printable(name)
     return name if len(name) <= 12 else name[:11] + "…"

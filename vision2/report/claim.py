@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import fields
 
-from vision2.report.comparisons import Finding, Verdict, judge_runs, parse_comparisons
+from vision2.report.comparisons import EXACT, Finding, Verdict, judge_runs, parse_comparisons
 from vision2.report.document import Banner, Document, Table, Text
 from vision2.report.material import Material
 from vision2.report.scores import is_share, what_ran
@@ -174,7 +174,9 @@ def _refusal(finding: Finding, say: Say) -> str:
 def _number(metric: str, value: float, sign: str = "") -> str:
     if is_share(metric):
         return f"{100 * value:{sign}.2f} %"
-    return f"{value / 1e6:{sign},.2f} M" if abs(value) >= 1e6 else f"{value:{sign}.4g}"
+    if abs(value) >= 1e6:
+        return f"{value / 1e6:{sign},.2f} M"
+    return f"{value:{sign},.0f}" if metric in EXACT else f"{value:{sign}.4g}"
 
 
 def _gap(metric: str, value: float) -> str:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from vision2.pictures.plots import colour
+from vision2.pictures.plots import colour, figure_text
 from vision2.report.plotting import add_legend, in_percent, new_axes
 from vision2.report.texts import Say
 from vision2.runs.groups import Group
@@ -35,7 +35,7 @@ def learning_curves(groups: Sequence[Group], quantity: str, say: Say) -> Figure 
             drawn += means
             first += means[:1] if split == "train" else []
             look = {"color": colour(index), "linewidth": 1.5, "marker": "." if len(epochs) == 1 else ""}
-            label = group.label if split == "val" else None
+            label = figure_text(group.label) if split == "val" else None
             axes.plot(epochs, means, style, label=label, **look)
             if max(map(len, values)) > 1:
                 low, high = map(min, values), map(max, values)
@@ -90,7 +90,7 @@ def gradient_norms(groups: Sequence[Group], say: Say) -> Figure | None:
                 continue
             means = [np.mean([norms[stage] for norms in records if norms.get(stage)] or [np.nan]) for stage in stages]
             look = {"color": colour(index), "markersize": 3, "linewidth": 1.3}
-            label = group.label if epoch == 0 else None
+            label = figure_text(group.label) if epoch == 0 else None
             axes.plot(np.linspace(0, 1, len(stages)), means, style, label=label, **look)
             drawn.append(stages)
     if not drawn:

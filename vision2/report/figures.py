@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from vision2.pictures.plots import colour
+from vision2.basics.safe_text import printable
+from vision2.pictures.plots import colour, figure_text
 from vision2.report.plotting import add_legend, distinct_colours, in_percent, log_x, new_axes
 from vision2.report.scores import bounds
 from vision2.report.texts import Say
@@ -35,7 +36,7 @@ def overview(groups: Sequence[Group], metric: str, xlabel: str) -> Figure | None
         if interval := bounds(group, metric):
             axes.plot(interval, [row, row], color=colour(row), linewidth=1.5)
         axes.plot(np.mean(values), row, "|", color=colour(row), markersize=12, markeredgewidth=2)
-    axes.set_yticks(range(len(groups)), [group.label for group in groups], fontsize=8 if few else 6.5)
+    axes.set_yticks(range(len(groups)), [figure_text(group.label) for group in groups], fontsize=8 if few else 6.5)
     axes.set(xlabel=xlabel, ylim=(len(groups) - 0.5, -0.5))
     in_percent(axes.xaxis)
     return figure
@@ -60,11 +61,11 @@ def response(groups: Sequence[Group], key: str, metric: str, ylabel: str) -> Fig
         means = [float(np.mean(group.values(metric))) for group in members]
         bars = _error_bars(members, metric, means) if len(lines) <= BARS_UP_TO else None
         look = {"color": colour(index), "capsize": 3, "linewidth": 1.5}
-        axes.errorbar(x, means, yerr=bars, fmt="o-", label=label, **look)
+        axes.errorbar(x, means, yerr=bars, fmt="o-", label=figure_text(label), **look)
     if numeric and min(values) > 0 and max(values) / min(values) > 20:
         log_x(axes)
     elif not numeric:
-        axes.set_xticks(range(len(values)), [str(value) for value in values], rotation=30, ha="right", fontsize=8)
+        axes.set_xticks(range(len(values)), [figure_text(str(value)) for value in values], rotation=30, ha="right", fontsize=8)
     axes.set(xlabel=key, ylabel=ylabel)
     in_percent(axes.yaxis)
     if len(lines) > 1:
@@ -95,7 +96,7 @@ def against_cost(
         if len(known) <= LABELS_AT_MOST:
             # Alternate above and below: neighbours in a sweep are often neighbours in the figure.
             place = {"xytext": (5, 4 if index % 2 else -9), "textcoords": "offset points"}
-            axes.annotate(groups[index].label, (x, estimate.mean), **place, fontsize=6.5)
+            axes.annotate(figure_text(groups[index].label), (x, estimate.mean), **place, fontsize=6.5)
     log_x(axes)
     axes.margins(x=0.18, y=0.12)
     axes.set(xlabel=xlabel, ylabel=ylabel)
@@ -120,7 +121,7 @@ def calibration(groups: Sequence[Group], say: Say) -> Figure | None:
             [np.average([row[key] for row in rows], weights=[row["n"] for row in rows]) for _, rows in sorted(bins.items())]
             for key in ("confidence", "accuracy")
         )
-        label = f"{group.label} (ECE {100 * np.mean(group.values('metrics.test.ece')):.1f} %)"
+        label = f"{figure_text(group.label)} (ECE {100 * np.mean(group.values('metrics.test.ece')):.1f} %)"
         axes.plot(x, y, "o-", color=colour(index), markersize=3.5, linewidth=1.4, label=label)
     if not drawn:
         return None
@@ -144,8 +145,8 @@ def class_scores(groups: Sequence[Group], classes: Sequence[str], say: Say) -> F
     figure, axes = new_axes(WIDE, 1.1 + 0.26 * len(order))
     for index, values in scores.items():
         look = {"color": colour(index), "markersize": 5, "alpha": 0.8}
-        axes.plot(values[order], range(len(order)), "o", label=groups[index].label, **look)
-    axes.set_yticks(range(len(order)), [str(classes[number])[:24] for number in order], fontsize=8)
+        axes.plot(values[order], range(len(order)), "o", label=figure_text(groups[index].label), **look)
+    axes.set_yticks(range(len(order)), [figure_text(printable(str(classes[number]))[:24]) for number in order], fontsize=8)
     axes.set(xlabel="F1", ylim=(len(order) - 0.5, -0.5))
     in_percent(axes.xaxis)
     if len(order) < len(classes):

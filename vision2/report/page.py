@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from vision2.basics.safe_text import printable_lines
 from vision2.basics.text_table import as_markdown
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ def pieces(picture: Path, cell: tuple[int, int] | None) -> list[str]:
     return [_png_uri(piece) for piece in cut if piece.getextrema() != ((255, 255),) * 3]
 
 
+def _without_control_characters(value: object) -> object:
+    """What a template prints: names of files and classes are escaped, parts that are already rendered stay unchanged."""
+    return printable_lines(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+
+
 def _png_uri(picture: Image) -> str:
     stream = io.BytesIO()
     picture.save(stream, "PNG")
@@ -55,6 +61,7 @@ def _templates() -> Environment:
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
+        finalize=_without_control_characters,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -24,6 +24,7 @@ SCALARS = {
     "val_macro_f1": "quality/val_macro_f1",
     "lr": "lr",
     "images_per_second": "speed/images_per_second",
+    "features_per_second": "speed/features_per_second",
     "data_wait_share": "speed/data_wait_share",
     "seconds": "speed/seconds",
 }

@@ -29,11 +29,14 @@ def summarise_predictions(probabilities: np.ndarray, labels: np.ndarray) -> dict
         order) and confusion (K x K, rows are the true classes; None for more than `CONFUSION_KEPT_UP_TO` classes).
 
     Raises:
-        ValueError: when there are no samples or the shapes do not match.
+        ValueError: when there are no samples, the shapes do not match, or a probability is NaN or infinite: argmax would
+            take it for the most probable class.
     """
     probabilities, labels = np.asarray(probabilities, dtype=np.float64), np.asarray(labels)
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1] or len(labels) == 0:
         raise ValueError(f"need probabilities (N, K) and labels (N,) with N > 0, got {probabilities.shape} and {labels.shape}")
+    if not np.isfinite(probabilities).all():
+        raise ValueError("need finite probabilities, got NaN or infinite ones")
     n, num_classes = probabilities.shape
     confusion = confusion_matrix(labels, probabilities.argmax(1), num_classes)
     correct = int(np.trace(confusion))

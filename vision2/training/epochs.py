@@ -112,6 +112,11 @@ class EpochFit:
             recorder.bars.finish_epoch(entry)
         return self._result(recorder, progress)
 
+    @property
+    def _rate(self) -> str:
+        """The key of the throughput: stored features are much faster than images, and must not be compared with them."""
+        return "features_per_second" if self.on_features else "images_per_second"
+
     def _last_phase(self) -> int:
         """The epoch in which the last parameters start training; early stopping waits until then."""
         return max((entry.learns_from for entry in self.plan if entry.learns_from is not None), default=1)
@@ -134,7 +139,7 @@ class EpochFit:
             "val_balanced_accuracy": found["balanced_accuracy"],
             "val_macro_f1": found["macro_f1"],
             "lr": result.lr,
-            "images_per_second": result.images / result.seconds,
+            self._rate: result.images / result.seconds,
             "data_wait_share": train.wait_seconds / result.seconds,
             "gradient_norms": _by_stage(result.gradient_norms),
             "train_images": result.images,
@@ -184,7 +189,7 @@ class EpochFit:
             lambda split: self._predict(network, split),
             progress,
             last and {"accuracy": last["train_accuracy"], "loss": last["train_loss"], "epoch": last["epoch"]},
-            progress.images / seconds if seconds else None,
+            progress.images / seconds if seconds and not self.on_features else None,
         )
 
 

@@ -85,7 +85,7 @@ class FitResult:
     predict: Callable[[str], Predictions]
     progress: Progress
     train: dict | None  # {"accuracy", "loss", "epoch"} on the training images; None when nothing was trained
-    images_per_second: float | None = None  # training throughput; None if nothing was trained in epochs
+    images_per_second: float | None = None  # None unless images passed through the network in epochs
 
 
 class Fit(Protocol):

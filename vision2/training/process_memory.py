@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +12,10 @@ import torch
 
 
 def reset_peak_memory() -> None:
-    """Reset the peak; call this when a job starts."""
+    """Free the memory of earlier jobs and reset the peak; call this when a job starts."""
+    gc.collect()
+    with suppress(AttributeError, OSError, TypeError):  # glibc only: it keeps freed memory, which would stay resident
+        ctypes.CDLL(None).malloc_trim(0)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     with suppress(OSError):  # Linux only; see clear_refs in proc(5)

@@ -47,7 +47,9 @@ class ProgressBars:
         )
         if record.get("val_accuracy") is not None:
             line += f"  val loss {record['val_loss']:.4f} accuracy {record['val_accuracy']:.4f}"
-        line += f"  lr {record['lr']:.2g}  {record['images_per_second']:.0f} img/s  wait {record['data_wait_share']:.1%}"
+        on_features = record.get("features_per_second")
+        rate = f"{record['images_per_second']:.0f} img/s" if on_features is None else f"{on_features:.0f} features/s"
+        line += f"  lr {record['lr']:.2g}  {rate}  wait {record['data_wait_share']:.1%}"
         self.say(line)
 
     def say(self, line: str) -> None:

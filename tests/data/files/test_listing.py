@@ -10,8 +10,10 @@ from PIL import Image
 from vision2.basics.errors import UserError
 from vision2.data.files import formats, listing
 from vision2.data.files.decode import BadImage, decode_entry
+from vision2.data.files.layouts import read_layout
 from vision2.data.files.listing import list_place
 from vision2.data.files.unused import describe_unused
+from vision2.data.settings import DatasetConfig
 
 
 def unused(root):
@@ -142,12 +144,36 @@ def test_other_encodings_are_set_by_an_option_and_a_guess_is_noted(tmp_path):
         list_place(packed, "ascii")
 
 
-def test_backslashes_absolute_paths_and_dots_are_not_classes(tmp_path):
-    packed = written_zip(
-        tmp_path / "x.zip", b"set\\cat\\1.jp", b"/set/dog/1.jp", b"C:\\set\\eel\\1.jp", b"./set/./fox/1.jp", b"../set/gnu/1.jp"
-    )
-    assert zip_ids(packed) == [f"set/{name}/1.jpg" for name in ("cat", "dog", "eel", "fox", "gnu")]
-    assert list_place(packed).images[0].read_bytes() == encoded(0)
+def test_backslashes_and_dots_are_not_classes(tmp_path):
+    packed = written_zip(tmp_path / "x.zip", b"set\\cat\\1.jp", b"./set/./fox/1.jp", b"set/10:30.jp")
+    assert zip_ids(packed) == ["set/10:30.jpg", "set/cat/1.jpg", "set/fox/1.jpg"]
+    assert list_place(packed).images[1].read_bytes() == encoded(0)
+
+
+OUTSIDE_PATHS = (
+    b"/etc/evil/1.jp",
+    b"C:\\x\\1.jp",
+    b"c:/x/1.jp",
+    b"\\\\host\\x\\1.jp",
+    b"../x/1.jp",
+    b"cat/../../x/1.jp",
+    b"cat\\..\\x\\1.jp",
+)
+
+
+@pytest.mark.parametrize("name", OUTSIDE_PATHS, ids=bytes.decode)
+def test_members_of_a_zip_whose_path_leads_outside_are_left_out_and_reported(tmp_path, name):
+    packed = written_zip(tmp_path / "x.zip", b"cat/1.jp", b"dog/1.jp", name)
+    found = list_place(packed)
+    assert [entry.id for entry in found.images] == ["cat/1.jpg", "dog/1.jpg"]
+    said = describe_unused(found.notes["unused"])
+    assert said == f"1 .jpg (path outside the archive, first: {name.decode()}g)"
+
+
+def test_a_zip_whose_members_all_lead_outside_is_refused_with_the_reason(tmp_path):
+    packed = written_zip(tmp_path / "x.zip", b"/cat/1.jp", b"/dog/1.jp")
+    with pytest.raises(UserError, match=r"2 \.jpg \(path outside the archive, first: /cat/1\.jpg\)"):
+        read_layout(packed, DatasetConfig(name="folder"))
 
 
 def test_an_encrypted_zip_is_refused_in_one_sentence(tmp_path):

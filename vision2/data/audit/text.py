@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vision2.basics.safe_text import printable
 from vision2.data.audit.inspection import BAD_KINDS, KINDS, ODD_KINDS
 from vision2.data.remarks import remarks
 
@@ -72,7 +73,7 @@ def crop_sentence(findings: dict) -> str:
 
 
 def text(findings: dict) -> str:
-    """The whole audit for a terminal, without colours."""
+    """The whole audit for a terminal, without colours or control characters."""
     lines = [headline(findings), ""]
     lines += [f"  {'ok' if level == 'ok' else '!' if level == 'warning' else '-'} {said}" for level, said in verdicts(findings)]
     lines += ["", *_count_table(findings), ""]
@@ -85,7 +86,7 @@ def text(findings: dict) -> str:
         if groups:
             lines.append(f"{name.capitalize()} duplicates: {_many(len(groups), 'group')}")
             lines += [f"    {_group_line(group)}" for group in groups[:SHOWN]] + _more(groups)
-    return "\n".join([*lines, "", *_size_lines(findings), ""])
+    return "\n".join(map(printable, [*lines, "", *_size_lines(findings), ""]))
 
 
 def _more(found: list) -> list[str]:
@@ -98,9 +99,11 @@ def _group_line(group: dict) -> str:
 
 def _count_table(findings: dict) -> list[str]:
     counts, classes = findings["counts"], findings["classes"]
-    width = max([5, *map(len, classes)])
+    names = [printable(name) for name in classes]
+    width = max([5, *map(len, names)])
     lines = [f"  {'class':{width}}" + "".join(f"{part:>10}" for part in counts)]
-    lines += [f"  {name:{width}}" + "".join(f"{part[name]:>10,}" for part in counts.values()) for name in classes]
+    for name, shown in zip(classes, names, strict=True):
+        lines.append(f"  {shown:{width}}" + "".join(f"{part[name]:>10,}" for part in counts.values()))
     return [*lines, f"  {'all':{width}}" + "".join(f"{sum(part.values()):>10,}" for part in counts.values())]
 
 

@@ -21,7 +21,7 @@ from vision2.data.files.formats import (
     missing_decoder,
 )
 from vision2.data.files.own_results import results_in_archive, written_in
-from vision2.data.files.unused import Unused
+from vision2.data.files.unused import OUTSIDE, Unused
 from vision2.data.files.zips import DAMAGED, read_members
 
 MAX_IMAGE_BYTES = 512 << 20  # a zip member that claims to be larger is a decompression bomb, not a photograph
@@ -126,7 +126,7 @@ def list_place(root: Path, zip_encoding: str | None = None) -> Listing:
         UserError: when the folder or one below it cannot be read, or the file is not a zip archive or is encrypted.
     """
     unused, hidden, notes = Unused(), set(), {}
-    found, candidates = [], _zip_files(root, zip_encoding, notes) if root.is_file() else _folder_files(root, hidden)
+    found, candidates = [], _zip_files(root, zip_encoding, notes, unused) if root.is_file() else _folder_files(root, hidden)
     for entry in candidates:
         *folders, name = entry.id.split("/")
         dots = next((depth for depth, part in enumerate(folders) if is_hidden(part)), None)
@@ -175,7 +175,8 @@ def _may_hold_images(name: str) -> bool:
     return name not in HIDDEN_NAMES | PROGRAM_FOLDERS
 
 
-def _zip_files(path: Path, encoding: str | None, notes: dict) -> Iterator[FileEntry]:
+def _zip_files(path: Path, encoding: str | None, notes: dict, unused: Unused) -> Iterator[FileEntry]:
+    """Yield the files of a zip, except vision2's results; add those whose path leads outside it to `unused`."""
     members, guessed = read_members(path, encoding)
     locked = [member.name for member in members if member.encrypted]
     if locked:
@@ -184,6 +185,10 @@ def _zip_files(path: Path, encoding: str | None, notes: dict) -> Iterator[FileEn
         )
     if guessed:
         notes["guessed_names"] = sorted(guessed)[:NAMES_SHOWN]
-    keys = {member.name: member.key for member in members}
+    inside = [member for member in members if not member.outside]
+    for member in members:
+        if member.outside:
+            unused.add(member.name, OUTSIDE)
+    keys = {member.name: member.key for member in inside}
     is_result = results_in_archive(keys, lambda name: FileEntry(path, name, keys[name]).read_bytes())
-    return (FileEntry(path, member.name, member.key) for member in members if not is_result(member.name))
+    return (FileEntry(path, member.name, member.key) for member in inside if not is_result(member.name))

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 EXAMPLES = 3
 NO_EXTENSION = "no extension"
+OUTSIDE = "path outside the archive"  # its first name is shown: who made the archive should look at it
 
 
 class Unused:
@@ -45,7 +46,10 @@ def count_unused(files: Iterable[tuple[str, str]]) -> list[dict]:
 def describe_unused(notes: Iterable[dict]) -> str:
     """`3 .txt (not an image), 1 .heic (HEIC: pip install 'vision2[heif]' to read it)`, by reason; "" if there are none."""
     by_reason: dict[str, list[str]] = defaultdict(list)
+    first = {}
     for note in notes:
+        if note["reason"] == OUTSIDE:
+            first.setdefault(OUTSIDE, f", first: {note['examples'][0]}")
         extension = f"{'with ' if note['extension'] == NO_EXTENSION else ''}{note['extension']}"
         by_reason[note["reason"]].append(f"{note['count']:,} {extension}")
-    return ", ".join(f"{' and '.join(counts)} ({reason})" for reason, counts in by_reason.items())
+    return ", ".join(f"{' and '.join(counts)} ({reason}{first.get(reason, '')})" for reason, counts in by_reason.items())

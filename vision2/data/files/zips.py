@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 import zipfile
 import zlib
@@ -12,16 +13,21 @@ from vision2.basics.errors import UserError
 
 UTF8_FLAG, ENCRYPTED_FLAG = 0x800, 0x1
 LEGACY_ENCODING = "cp437"  # prescribed for names without the UTF-8 flag, but many programs use other encodings
+DRIVE = re.compile("[A-Za-z]:/")
 DAMAGED = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError)
 
 
 @dataclass(frozen=True)
 class Member:
-    """`name` is a readable relative path with forward slashes; `key` is the member's name in `zipfile`."""
+    """`name` is a readable path with forward slashes, relative to the archive's root unless it leads `outside`.
+
+    `key` is the member's name in `zipfile`.
+    """
 
     name: str
     key: str
     encrypted: bool
+    outside: bool
 
 
 def read_members(path: Path, encoding: str | None = None) -> tuple[list[Member], list[str]]:
@@ -46,23 +52,26 @@ def read_members(path: Path, encoding: str | None = None) -> tuple[list[Member],
         name = names.get(id(info), info.filename)
         if name.endswith(("/", "\\")):  # a folder
             continue
-        if relative := relative_name(name):
-            members.append(Member(relative, info.filename, bool(info.flag_bits & ENCRYPTED_FLAG)))
+        outside = leads_outside(name)
+        if readable := unicodedata.normalize("NFC", name) if outside else relative_name(name):
+            members.append(Member(readable, info.filename, bool(info.flag_bits & ENCRYPTED_FLAG), outside))
     guessed = encoding is None and chosen == LEGACY_ENCODING
     return members, [names[id(info)] for info in unmarked] if guessed else []
 
 
+def leads_outside(name: str) -> bool:
+    """Whether a member's path is absolute, on Windows or elsewhere, or has a part "..", which `unpack` refuses too."""
+    path = name.replace("\\", "/")
+    return path.startswith("/") or DRIVE.match(path) is not None or ".." in path.split("/")
+
+
 def relative_name(name: str) -> str:
-    """The name relative to the archive's root, without Windows' backslashes, leading slash or drive, "." and "..".
+    """The name with forward slashes and without ".". It is never used as a path to write to.
 
-    It is never used as a path to write to.
-
-    >>> relative_name("C:\\\\photos\\\\cat\\\\1.jpg"), relative_name("/cat/./1.jpg")
+    >>> relative_name("photos\\\\cat\\\\1.jpg"), relative_name("./cat/./1.jpg")
     ('photos/cat/1.jpg', 'cat/1.jpg')
     """
-    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-    if len(parts) > 1 and len(parts[0]) == 2 and parts[0][1] == ":":
-        del parts[0]
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
     return unicodedata.normalize("NFC", PurePosixPath(*parts).as_posix()) if parts else ""
 
 

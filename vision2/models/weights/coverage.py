@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vision2.basics.errors import UserError, first_few
 from vision2.basics.preprocessing import Preprocessing
+from vision2.basics.safe_text import printable
 from vision2.models.network import Network
 from vision2.models.weights.shapes import first_kernel
 
@@ -59,7 +60,7 @@ class WeightsReport:
         for text, names in (("adapted", self.adapted), ("dropped", self.dropped), ("randomly initialised", self.kept)):
             if names:
                 lines.append(f"  {text}: {_some(names)}")
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
 
 def report_of(
