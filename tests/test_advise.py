@@ -74,7 +74,7 @@ def test_a_class_with_one_training_image_is_refused_with_its_name_and_the_settin
     images = ArrayImages([np.zeros((1, 1, 3), dtype=np.uint8)] * 31)
     data = SimpleNamespace(train=Split("train", labels, tuple(map(str, range(31))), images), classes=("cat", "dog"))
     network = build_model(ModelConfig("resnet20"), 2, seed=0)
-    sentence = r"at least 2 training images per class, but 'dog' has 1; use more .*dataset\.shots_per_class.*dataset\.classes"
+    sentence = r"at least 2 training images per class, but 'dog' has 1; use more of its images .*dataset\.shots_per_class"
     with pytest.raises(UserError, match=sentence):
         measure_evidence(data, network, network, model=ModelConfig("resnet20"), dataset=DatasetConfig(), sample=20, seed=0)
 

@@ -36,7 +36,7 @@ HOW_TO_READ = (
 )
 ENDED = {status: f"{status}: {{error}}" for status in ("failed", "interrupted", "died")}
 BATCHNORM = ("adapts", "frozen", "none")
-ENVIRONMENT = ("device", "precision", "processor", "cpus", "platform", "versions", "git")
+ENVIRONMENT = ("device", "precision", "processor", "cpus", "runtime", "platform", "versions", "git")
 
 
 def add_results(document: Document, material: Material) -> None:

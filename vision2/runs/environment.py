@@ -20,7 +20,7 @@ PACKAGES = (
 
 
 def environment(arguments: list[str] | None = None) -> dict:
-    """What a reader needs to judge a result: {"versions", "platform", "processor", "cpus", "process", "git", "command"}.
+    """What a reader needs to judge a result: {"versions", "platform", "processor", "cpus", "runtime", "git", "command"}.
 
     Args:
         arguments: those after `python -m vision2.train`; None uses the arguments of this process.
@@ -30,7 +30,7 @@ def environment(arguments: list[str] | None = None) -> dict:
         "platform": platform.platform(),
         "processor": processor_name(),
         "cpus": usable_cpus(),
-        "process": process_settings(),
+        "runtime": process_settings(),
         "git": git_state(),
         "command": command_line(arguments),
     }

@@ -34,7 +34,7 @@ from vision2.report.texts import spanish
 from vision2.runs.read import STATUSES
 from vision2.runs.sweep_folder import SweepFolder
 
-PACKAGE = Path(__file__).resolve().parent.parent / "vision2"
+PACKAGE = Path(__file__).resolve().parents[2] / "vision2"
 EXPERIMENT = {
     "name": "degradation",
     "claim": "Residual nets beat plain ones.",
