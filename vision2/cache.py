@@ -1,6 +1,7 @@
 """python -m vision2.cache list|clear [dir=FOLDER]
 
-List the stores of decoded images and of features, or delete those that no process is using. Downloads are kept.
+List the stores of decoded images and of features, or delete those that no process is using, with remembered
+timings and costs. Downloads are kept.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from datetime import datetime
+from shutil import rmtree
 
 from vision2.basics.errors import UserError, suggest
 from vision2.basics.safe_text import printable
@@ -28,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(options: dict) -> None:
-    from vision2.data.files.locations import cache_root
+    from vision2.data.files.locations import cache_root, remembered_folder
     from vision2.data.store.store_folder import delete_store, list_stores, stores_folder
     from vision2.features.feature_store import delete_features, features_folder, size_of_features
 
@@ -53,6 +55,8 @@ def run(options: dict) -> None:
         delete_features(features)
     note = "  deleted" if action == "clear" and count else ""
     print(f"{features}: features of {count} layer{'s' * (count != 1)}, {size / 1e9:.2f} GB{note}")
+    if action == "clear":
+        rmtree(remembered_folder(options["dir"] or None), ignore_errors=True)
 
 
 if __name__ == "__main__":

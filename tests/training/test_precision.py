@@ -35,18 +35,12 @@ def test_auto_takes_the_faster_format_and_float32_where_bfloat16_is_emulated(pro
 
 
 def test_formats_are_timed_once_per_network_and_the_result_is_kept(processor, tmp_path):
-    memory = tmp_path / "precision.json"
+    memory = tmp_path / "remembered"
     first = [choose_precision("auto", nn.Linear(2, 2), CPU, 224, memory=memory) for _ in range(3)]
     assert first == ["bfloat16"] * 3
     assert len(processor) == 2
     choose_precision("auto", nn.Linear(3, 2), CPU, 224, memory=memory)
     assert len(processor) == 4
-
-
-def test_a_damaged_cache_of_results_is_replaced(processor, tmp_path):
-    memory = tmp_path / "precision.json"
-    memory.write_text("{")
-    assert choose_precision("auto", nn.Linear(2, 2), CPU, 224, memory=memory) == "bfloat16"
 
 
 def test_an_explicit_format_is_used_and_float16_is_refused_on_a_cpu():

@@ -1,18 +1,17 @@
-"""Costs of a network cut at a layer, counted once and cached next to its features.
+"""Costs of a network cut at a layer, counted once and then remembered.
 
 Counting loads torch's FLOP counter, which would take much of the time of a run that only fits a classifier on stored features.
 """
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
 from dataclasses import asdict
 
-from vision2.basics.atomic_write import write_json
+import torch
+
+from vision2.basics.remembered import remembered
+from vision2.data.files.locations import remembered_folder
 from vision2.data.settings import DatasetConfig
-from vision2.features.compute import features_cache
-from vision2.features.feature_store import store_key
 from vision2.models.cut import LAST
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig
@@ -22,16 +21,9 @@ from vision2.training.parameter_plan import stage_of
 
 def remembered_costs(cut: Network, model: ModelConfig, dataset: DatasetConfig) -> Totals:
     """Parameters and multiply-adds up to the end of the stage in which `cut` ends, plus a linear head on its features."""
-    size, folder = cut.preprocessing.image_size_px, features_cache(dataset)
-    facts = {"classes": cut.num_classes, "image_size_px": size, "layer": cut.layer, "d": cut.num_features}
-    file = folder / "costs" / f"{store_key(model=asdict(model), **facts)}.json" if folder else None
-    if file is not None:
-        with suppress(OSError, ValueError, TypeError):
-            return Totals(**json.loads(file.read_text(encoding="utf-8")))
-    totals = _count(cut, model, size)
-    if file is not None:
-        write_json(file, totals._asdict())
-    return totals
+    size = cut.preprocessing.image_size_px
+    facts = ["costs of a cut", asdict(model), cut.num_classes, size, cut.layer, cut.num_features, torch.__version__]
+    return Totals(*remembered(remembered_folder(dataset.cache_dir), facts, lambda: _count(cut, model, size)))
 
 
 def _count(cut: Network, model: ModelConfig, image_size_px: int) -> Totals:

@@ -6,11 +6,12 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import torch
 
-from vision2.data.files.locations import cache_root
+from vision2.basics.remembered import remembered
+from vision2.data.files.locations import remembered_folder
 from vision2.models.cut import with_saved_head
 from vision2.models.heads import StandardizedLinear, kind_of
 from vision2.models.network import Network
@@ -28,7 +29,7 @@ def fit_on_images(task: Task, rules: Sequence[Rule]) -> EpochFit:
     """Set up training of the whole network on batches of images."""
     network, size = task.network, task.network.preprocessing.image_size_px
     saved = task.saved["precision"] if task.saved else None
-    memory = cache_root(task.dataset.cache_dir) / "precision.json"
+    memory = remembered_folder(task.dataset.cache_dir)
     learner = Learner(
         network,
         plan_parameters(network, rules, task.strategy),
@@ -40,11 +41,15 @@ def fit_on_images(task: Task, rules: Sequence[Rule]) -> EpochFit:
         class_weights=task.class_weights,
     )
 
-    def costs() -> Totals:
-        from vision2.profiling.count import count_costs  # imported here because a run on stored features does not need it
+    def counted() -> Totals:
+        from vision2.profiling.count import count_costs  # takes seconds to import
 
-        counted = count_costs(network, size)
-        return Totals(counted.parameters, counted.multiply_adds)
+        found = count_costs(network, size)
+        return Totals(found.parameters, found.multiply_adds)
+
+    def costs() -> Totals:
+        facts = ["costs", asdict(task.model), network.num_classes, size, torch.__version__]
+        return Totals(*remembered(memory, facts, counted))
 
     return EpochFit(learner, task, task.images, costs)
 

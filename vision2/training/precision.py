@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
@@ -11,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from vision2.basics.atomic_write import write_json
 from vision2.basics.errors import UserError
+from vision2.basics.remembered import remembered
 from vision2.basics.threads import usable_cores
 from vision2.runs.environment import processor_name
 
@@ -51,7 +49,7 @@ def choose_precision(
     """Return the number format; `auto`: bfloat16 or float16 on CUDA, the faster one on a CPU with bfloat16, else float32.
 
     Args:
-        memory: a file that caches the outcome for this processor and network, so that all jobs of this and later sweeps
+        memory: a folder that keeps the outcome for this processor and network, so that all jobs of this and later sweeps
             use the same format; None times the formats again.
 
     Raises:
@@ -62,17 +60,14 @@ def choose_precision(
     possible = possible_precisions(wanted, device, image_size_px)
     if len(possible) == 1:
         return possible[0]
-    known = _remembered(memory)
     shapes = [(name, tuple(value.shape)) for name, value in network.state_dict().items()]
-    facts = [processor_name(), torch.__version__, torch.get_num_threads(), image_size_px, shapes]
-    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
-    if known.get(key) not in DTYPES:
+    facts = ["precision", processor_name(), torch.__version__, torch.get_num_threads(), image_size_px, shapes]
+
+    def faster() -> str:
         seconds = {name: _seconds_per_step(network, device, name, image_size_px) for name in possible}
-        known = _remembered(memory) | {key: min(seconds, key=seconds.__getitem__)}
-        if memory is not None:
-            with suppress(UserError):  # if the cache cannot be written, the formats are simply timed again
-                write_json(memory, known)
-    return known[key]
+        return min(seconds, key=seconds.__getitem__)
+
+    return remembered(memory, facts, faster)
 
 
 def possible_precisions(wanted: str, device: torch.device, image_size_px: int) -> tuple[str, ...]:
@@ -84,13 +79,6 @@ def possible_precisions(wanted: str, device: torch.device, image_size_px: int) -
     if device.type != "cpu" or image_size_px < PROBE_FROM_PX or not cpu_has_bfloat16():
         return ("float32",)
     return ("float32", "bfloat16")
-
-
-def _remembered(memory: Path | None) -> dict[str, str]:
-    with suppress(OSError, ValueError):
-        if memory is not None and isinstance(found := json.loads(memory.read_text(encoding="utf-8")), dict):
-            return found
-    return {}
 
 
 def cpu_has_bfloat16() -> bool:

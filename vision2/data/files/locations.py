@@ -12,6 +12,11 @@ from vision2.basics.errors import UserError
 from vision2.data.files.listing import is_hidden
 
 
+def remembered_folder(cache_dir: str | None) -> Path:
+    """Where `basics.remembered` keeps results, in the cache."""
+    return cache_root(cache_dir) / "remembered"
+
+
 def cache_root(cache_dir: str | None) -> Path:
     """`dataset.cache_dir`, else $VISION2_CACHE, else ~/.cache/vision2. Not created.
 
