@@ -23,6 +23,23 @@ def own_cache(tmp_path_factory):
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_pictures():
+    """Runs in the test process draw nothing, which would take a third of their time; those of `vision2` do."""
+    from vision2 import experiment
+
+    with pytest.MonkeyPatch.context() as patch:
+        original = experiment._picture
+        patch.setattr(experiment, "_picture", lambda *_: None)
+        yield original
+
+
+@pytest.fixture
+def draws_pictures(no_pictures, monkeypatch):
+    """For a test whose runs draw all the same."""
+    monkeypatch.setattr("vision2.experiment._picture", no_pictures)
+
+
 @pytest.fixture
 def vision2(tmp_path):
     """Run `python -m vision2.<command> words...` in an empty folder, as a user does."""

@@ -82,14 +82,11 @@ def test_a_class_with_one_training_image_is_refused_with_its_name_and_the_settin
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     folder = tmp_path_factory.mktemp("source")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vision2.experiment._picture", lambda *_: None)
-        run(load_config([*TINY, "train.epochs=2", "train.batch_size=32"]), lambda: folder, "")
+    run(load_config([*TINY, "train.epochs=2", "train.batch_size=32"]), lambda: folder, "")
     return folder
 
 
 def test_advice_prints_the_command_and_the_check_reports_whether_it_was_right(source, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("vision2.experiment._picture", lambda *_: None)
     words = [*TINY, f"strategy.source={source}", f"output_dir={tmp_path}", "sample=150", "check=true", "train.epochs=1"]
     assert main(words) == 0
     printed = capsys.readouterr().out

@@ -16,11 +16,6 @@ from vision2.runs.read import Run, read_runs
 TINY = ["dataset=digits", "dataset.fraction=0.1", "device=cpu", "dataset.image_size_px=16", "train.epochs=1"]
 
 
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    monkeypatch.setattr("vision2.experiment._picture", lambda *_: None)
-
-
 def runs(accuracies):
     """A run in memory for each seed."""
     return {

@@ -63,7 +63,6 @@ def test_more_shots_than_a_class_has_images_or_none_are_refused(shots, sentence)
 
 
 def test_the_command_prints_and_writes_a_curve_for_each_kind_of_features(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("vision2.experiment._picture", lambda *_: None)
     source = tmp_path / "source"
     source.mkdir()
     run(load_config([*TINY, "dataset.fraction=0.3", "train.epochs=2", "train.batch_size=32"]), lambda: source, "")

@@ -39,10 +39,10 @@ def one_cache(tmp_path_factory, monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def no_pictures(request, monkeypatch):
-    """Drawing figures takes longer than all the rest, so only one test per kind of head does."""
-    if not any(f"[{name}]" in request.node.name for name in ("linear", "knn")):
-        monkeypatch.setattr("vision2.experiment._picture", lambda *_: None)
+def pictures(request):
+    """One test per kind of head draws its figures."""
+    if any(f"[{name}]" in request.node.name for name in ("linear", "knn")):
+        request.getfixturevalue("draws_pictures")
 
 
 def extracted(source, folder, *words):

@@ -39,9 +39,7 @@ def trained(tmp_path_factory):
     """(run folder, its photographs): 3 classes of 12 images."""
     root, folder = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("run")
     class_folders(root, ant=12, bee=12, cow=12)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vision2.experiment._picture", lambda *_: None)
-        run(load_config([*TINY, f"dataset.root={root}"]), lambda: folder, "")
+    run(load_config([*TINY, f"dataset.root={root}"]), lambda: folder, "")
     return folder, root
 
 
@@ -123,8 +121,6 @@ def test_a_checkpoint_can_be_evaluated_after_its_source_run_is_gone(trained, tmp
     shutil.copytree(source, copy)
     folder.mkdir()
     words = [*TINY, f"dataset.root={root}", "strategy=finetune", f"strategy.source={copy}"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vision2.experiment._picture", lambda *_: None)
-        run(load_config(words), lambda: folder, "")
+    run(load_config(words), lambda: folder, "")
     shutil.rmtree(copy)
     assert evaluated(folder)["test"]["n"] == 6

@@ -19,12 +19,6 @@ from vision2.models.build import build_model
 from vision2.models.settings import ModelConfig
 from vision2.training.checkpoint import load_checkpoint, save_checkpoint
 
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    monkeypatch.setattr("vision2.experiment._picture", lambda *_: None)
-
-
 TINY = ["dataset=digits", "dataset.image_size_px=16", "dataset.fraction=0.1", "device=cpu"]
 
 

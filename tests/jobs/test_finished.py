@@ -23,11 +23,6 @@ TINY = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    monkeypatch.setattr("vision2.experiment._picture", lambda *_: None)
-
-
 @pytest.fixture
 def photos(tmp_path):
     class_folders(tmp_path / "photos", ant=12, bee=12)

@@ -16,7 +16,6 @@ TINY = ["dataset=folder", "dataset.image_size_px=16", "train.epochs=1", "train.b
 
 @pytest.fixture
 def outputs(tmp_path, monkeypatch):
-    monkeypatch.setattr("vision2.experiment._picture", lambda *_: None)
     photos = class_folders(tmp_path / "photos", ant=12, bee=12)
     for image in sorted((photos / "ant").iterdir())[:6]:
         shutil.copy(image, image.with_stem(image.stem + "-same"))

@@ -18,17 +18,10 @@ from vision2.training.checkpoint import load_checkpoint
 TINY = ["dataset.fraction=0.1", "device=cpu", "dataset.image_size_px=16", "train.epochs=1", "train.warmup_epochs=0"]
 
 
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    monkeypatch.setattr("vision2.experiment._picture", lambda *_: None)
-
-
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     folder = tmp_path_factory.mktemp("source")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vision2.experiment._picture", lambda *_: None)
-        run(load_config(TINY), lambda: folder, "")
+    run(load_config(TINY), lambda: folder, "")
     return folder
 
 
