@@ -29,6 +29,7 @@ MEASURED = {"en": "Measured", "es": "Medido"}
 RUNS = {"en": "runs", "es": "corridas"}
 TRAIN_ACCURACY = "train accuracy"  # a column of the table of more columns, as the report calls it in English
 MACHINE = ("output_dir", "device", "skip_finished", "dataset.cache_dir")  # settings that are left out of a command
+NAMED = 4  # networks in a row of the README
 FOLDER = re.compile(r"=/.*/([^/]+)/?$")  # an absolute path, which is shortened to its last name
 
 
@@ -39,13 +40,14 @@ def main(sweeps: Path) -> None:
         finished = [run for run in runs if run.completed]
         if len(finished) == len(jobs_of(folder)) > 0 and finished[0].get("experiment.name") in options("experiment"):
             newest[finished[0].get("experiment.name")] = (folder, finished)
-    rows = []
+    readme = ROOT / "README.md"
+    rows = {row.split("`")[1]: row for row in readme.read_text().splitlines() if row.startswith("| [`")}
     for name, (folder, runs) in newest.items():
         for language, guide in GUIDES.items():
             replace(guide, f"result: {name}", result(folder, runs, language))
-        rows.append(summary_row(name, folder, runs))
-    table = ["| `experiment=` | claim | measured by us (lite) |", "|---|---|---|", *sorted(rows)]
-    replace(ROOT / "README.md", "experiments", "\n".join(table))
+        rows[name] = summary_row(name, folder, runs)
+    table = ["| `experiment=` | claim | measured by us (lite) |", "|---|---|---|", *sorted(rows.values())]
+    replace(readme, "experiments", "\n".join(table))
 
 
 def jobs_of(folder: Path) -> list[dict]:
@@ -89,8 +91,17 @@ def summary_row(name: str, folder: Path, runs: list) -> str:
     report = (folder / "report" / "report.md").read_text()
     verdict = re.search(r"^\*\*(\w+)\*\*", report, re.MULTILINE).group(1)
     seeds = len({run.seed for run in runs})
-    measured = f"{verdict} ({len(runs)} runs, {seeds} seed{'s' if seeds > 1 else ''})"
+    measured = f"{verdict}: {networks_of(runs)}; {len(runs)} runs, {seeds} seed{'s' if seeds > 1 else ''}, {size_of(runs)}"
     return f"| [`{name}`](conf/experiment/{name}.yaml) | {stated['claim']} | {measured} |"
+
+
+def networks_of(runs: list) -> str:
+    """The networks, weights and data that ran: overrides may have replaced those the experiment names."""
+    networks, data = (list(dict.fromkeys(run.get(key) for run in runs)) for key in ("model.name", "dataset.name"))
+    shown = networks if len(networks) <= NAMED else [*networks[:NAMED], "..."]
+    files = dict.fromkeys(Path(source).name for run in runs if (source := run.get("weights.source")))
+    weights = f" ({', '.join(list(files)[:NAMED])})" if files else ""
+    return f"{', '.join(shown)}{weights} on {' and '.join(data)}"
 
 
 def tables(text: str) -> list[list[list[str]]]:

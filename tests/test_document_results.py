@@ -75,3 +75,11 @@ def test_a_wrong_argument_gives_one_line_and_exit_code_2(words, tmp_path):
     )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "python scripts/document_results.py outputs/sweeps" in done.stderr
+
+
+def test_a_row_of_the_readme_names_the_networks_weights_and_data_that_ran(tmp_path):
+    folder = sweep(tmp_path, weights={"source": "/home/ana/mobilenet.safetensors"})
+    runs, _ = script.read_runs(folder)
+    script.write_report(folder)
+    row = script.summary_row("degradation", folder, runs)
+    assert "plain56, resnet56 (mobilenet.safetensors) on digits; 4 runs, 2 seeds, n = 60 test" in row
