@@ -25,7 +25,7 @@ def own_cache(tmp_path_factory):
 
 @pytest.fixture(autouse=True, scope="session")
 def no_pictures():
-    """Runs in the test process draw nothing, which would take a third of their time; those of `vision2` do."""
+    """Runs in the test process draw nothing, which would take a third of their time; yields what draws their pictures."""
     from vision2 import experiment
 
     with pytest.MonkeyPatch.context() as patch:

@@ -24,13 +24,15 @@ def ids(root):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory, no_pictures):
     """A data root with everything that vision2's commands may write there, and its images before that."""
     root = tmp_path_factory.mktemp("photos")
     class_folders(root, ant=12, bee=12)
     before = ids(root)
     words = [*TINY, f"dataset.root={root}", f"output_dir={root / 'outputs'}"]
-    assert run_recorded(load_config(words), "the command").status == "completed"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vision2.experiment._picture", no_pictures)
+        assert run_recorded(load_config(words), "the command").status == "completed"
     assert list((root / "outputs").rglob("*.png"))
     SweepFolder(create_sweep_dir(root / "new")).describe("", {})  # a sweep before its first job
     assert audit.main(words[1:]) == 0
