@@ -41,9 +41,12 @@ def test_a_weights_file_is_evaluated_with_its_own_head(weights, capsys):
     confusion = np.array(result["metrics"]["test"]["confusion"])
     assert confusion[:, 3].sum() == confusion.sum() == result["metrics"]["test"]["n"]
     order = "assumed to be in the data set's order (0, 1, 2...); to name them, one per line, set weights.classes=FILE"
-    assert order in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert order in printed
+    assert "images: 16 px (crop), mean 0." in printed and "does not say its own, so these are the usual ones" in printed
     (file,) = weights.parent.glob("evaluation-digits-*-resnet20.json")
     written = json.loads(file.read_text())
+    assert written["preprocessing"]["image_size_px"] == 16 and len(written["preprocessing"]["mean"]) == 3
     assert written["metrics"]["test"]["accuracy"] == result["metrics"]["test"]["accuracy"]
 
 

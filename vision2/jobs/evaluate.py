@@ -52,6 +52,7 @@ def evaluate(config: Config) -> dict:
     network = trained.network
     classes, splits = _splits(config, trained)
     network.preprocessing = _preprocessing(config, network, splits)
+    print(_described(network.preprocessing, known=bool(config.checkpoint)), flush=True)
     files = _Files(config, trained, classes, splits)
     metrics, rows = {}, []
     for name, split in splits.items():
@@ -69,6 +70,7 @@ def evaluate(config: Config) -> dict:
         rows += _prediction_rows(split, found.probabilities, classes)
     evaluated = config.checkpoint or str(trained.file)
     result = {"status": "completed", "checkpoint": evaluated, "classes": list(classes), "metrics": metrics}
+    result["preprocessing"] = network.preprocessing.to_dict()
     write_text(files.path(".csv"), as_csv(PREDICTION_COLUMNS, rows))
     write_json(files.path(".json"), plain(result | {"dataset": asdict(config.dataset)} | environment()))
     written = f"written: {files.path('.json')}, and the prediction for each image in {files.path('.csv').name}"
@@ -131,6 +133,13 @@ def _preprocessing(config: Config, network: Network, splits: dict[str, Split]) -
         preprocessing = replace(preprocessing, resize=config.dataset.resize)
     fixed = all(split.images.fixed_size_px is not None for split in splits.values())
     return replace(preprocessing, resize_px=preprocessing.image_size_px) if fixed else preprocessing
+
+
+def _described(preprocessing: Preprocessing, *, known: bool) -> str:
+    """The size and normalisation of the images, which must be those of training. `known`: the checkpoint holds them."""
+    mean, std = (", ".join(f"{value:.3f}" for value in values) for values in (preprocessing.mean, preprocessing.std))
+    doubt = "" if known else "; a file of weights does not say its own, so these are the usual ones of the model"
+    return f"images: {preprocessing.image_size_px} px ({preprocessing.resize}), mean {mean}, std {std}{doubt}"
 
 
 def _splits(config: Config, trained: Trained) -> tuple[list[str], dict[str, Split]]:
