@@ -63,8 +63,9 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.usefixtures("draws_pictures")
-def test_a_run_ends_in_one_sentence_and_its_earlier_files_stay(place, finished, tmp_path, monkeypatch):
+def test_a_run_ends_in_one_sentence_and_its_earlier_files_stay(place, finished, tmp_path, monkeypatch, request):
+    if place == "pictures":
+        request.getfixturevalue("draws_pictures")
     PLACES[place](monkeypatch)
     outcome = run_recorded(load_config([*TINY, f"output_dir={tmp_path}"]), "the command")
     assert (outcome.status, outcome.exit_code) == ("failed", 2)

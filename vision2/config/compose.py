@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -23,17 +24,14 @@ from vision2.config.schema import Config
 CONTEXT = r"In '\S*': |While dereferencing interpolation '.*?': |\w+ raised while resolving interpolation: "
 
 
+@cache
 def register() -> None:
-    """Make the schema and the `by_budget` resolver known to Hydra; safe to call again.
+    """Make the schema and the `by_budget` resolver known to Hydra, once.
 
     `${by_budget:a,b}` is `a` with budget=lite and `b` with budget=full.
     """
     ConfigStore.instance().store(name="schema", node=Config)
-    OmegaConf.register_new_resolver(
-        "by_budget",
-        _by_budget,
-        replace=True,
-    )
+    OmegaConf.register_new_resolver("by_budget", _by_budget, replace=True)
 
 
 def _by_budget(*values: object, _root_: DictConfig) -> object:
