@@ -29,11 +29,7 @@ def register() -> None:
     `${by_budget:a,b}` is `a` with budget=lite and `b` with budget=full.
     """
     ConfigStore.instance().store(name="schema", node=Config)
-    OmegaConf.register_new_resolver(
-        "by_budget",
-        _by_budget,
-        replace=True,
-    )
+    OmegaConf.register_new_resolver("by_budget", _by_budget, replace=True)
 
 
 def _by_budget(*values: object, _root_: DictConfig) -> object:
