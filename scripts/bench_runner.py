@@ -44,11 +44,6 @@ def epoch_vs_bare_steps(images: int = 12_800, batch_size: int = 128) -> None:
     from vision2.data.dataset import Split
     from vision2.data.settings import AugmentConfig
     from vision2.data.store.image_sources import TensorImages
-    from vision2.models.build import build_model
-    from vision2.models.settings import ModelConfig
-    from vision2.strategies.settings import StrategyConfig
-    from vision2.training.learner import Learner
-    from vision2.training.settings import TrainConfig
 
     pixels = torch.randint(0, 256, (images, 3, 32, 32), dtype=torch.uint8)
     labels = np.arange(images, dtype=np.int64) % 10
@@ -58,8 +53,8 @@ def epoch_vs_bare_steps(images: int = 12_800, batch_size: int = 128) -> None:
         split, Preprocessing(32, 32), batch_size=batch_size, device=torch.device("cpu"), num_classes=10, seed=0,
         augment=augment, shuffle=True,
     )  # fmt: skip
-    network = build_model(ModelConfig("resnet20"), 10, seed=0).to(memory_format=torch.channels_last)
-    learner = Learner(network, StrategyConfig("scratch"), TrainConfig(epochs=100), precision="float32", seed=0)
+    learner = resnet20_learner()
+    network = learner.network
     batch = next(iter(batches.epoch(1)))
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4, nesterov=True)
     criterion = nn.CrossEntropyLoss()
@@ -84,6 +79,24 @@ def epoch_vs_bare_steps(images: int = 12_800, batch_size: int = 128) -> None:
         ratios.append(epoch(pair + 2) / seconds)
     rate = images / seconds
     say(f"resnet20 epoch, 32 px, {images:,} images / bare steps ({rate:.0f} img/s)", _spread(ratios), "at most 1.05")
+
+
+def resnet20_learner():
+    """The learner of a run that trains resnet20 from scratch in float32."""
+    import torch
+
+    from vision2.models.build import build_model
+    from vision2.models.settings import ModelConfig
+    from vision2.strategies import STRATEGIES
+    from vision2.strategies.settings import StrategyConfig
+    from vision2.training.learner import Learner
+    from vision2.training.parameter_plan import plan_parameters
+    from vision2.training.settings import TrainConfig
+
+    network, strategy = build_model(ModelConfig("resnet20"), 10, seed=0), StrategyConfig("scratch")
+    network = network.to(memory_format=torch.channels_last)
+    plan = plan_parameters(network, STRATEGIES["scratch"].rules(strategy, network.stages), strategy)
+    return Learner(network, plan, strategy, TrainConfig(epochs=100), precision="float32", seed=0)
 
 
 def start_up() -> None:

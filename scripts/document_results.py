@@ -19,7 +19,7 @@ from vision2.config.location import options
 from vision2.report.build import write_report
 from vision2.report.texts import translator
 from vision2.runs.read import read_runs
-from vision2.runs.sweep_folder import SweepFolder
+from vision2.runs.sweep_folder import JOBS, SweepFolder
 
 USAGE = "python scripts/document_results.py outputs/sweeps"
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,7 +35,7 @@ FOLDER = re.compile(r"=/.*/([^/]+)/?$")  # an absolute path, which is shortened 
 
 def main(sweeps: Path) -> None:
     newest = {}
-    for folder in sorted(path for path in sweeps.iterdir() if (path / "jobs.jsonl").exists()):
+    for folder in sorted(path for path in sweeps.iterdir() if (path / JOBS).exists()):
         runs, _ = read_runs(folder)
         finished = [run for run in runs if run.completed]
         if len(finished) == len(jobs_of(folder)) > 0 and finished[0].get("experiment.name") in options("experiment"):

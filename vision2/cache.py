@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(options: dict) -> None:
-    from vision2.data.files.locations import cache_root, remembered_folder
+    from vision2.data.files.locations import remembered_folder
     from vision2.data.store.store_folder import delete_store, list_stores, stores_folder
     from vision2.features.feature_store import delete_features, features_folder, size_of_features
 
@@ -49,7 +49,7 @@ def run(options: dict) -> None:
             f"  {store.path.name}  {store.bytes / 1e6:8.1f} MB  {store.images:7d} images at {store.store_px:4d} px"
             f"  used {used}  {printable(store.source)}{note}"
         )
-    features = features_folder(cache_root(options["dir"] or None))
+    features = features_folder(options["dir"] or None)
     count, size = size_of_features(features)
     if action == "clear":
         delete_features(features)

@@ -24,6 +24,7 @@ from omegaconf import DictConfig
 
 from vision2.basics.errors import UserError
 from vision2.basics.process import prepare_process
+from vision2.basics.signals import Stopped, stopping_on_signals
 from vision2.config.command import fail, fail_for_file
 from vision2.config.compose import compose_config, register, to_config
 from vision2.config.location import config_folder
@@ -128,7 +129,6 @@ def _sweep(overrides: Sequence[str], node: DictConfig, *, typed_m: bool) -> int:
     """
     plan = plan_sweep(overrides, node)
 
-    from vision2.basics.signals import Stopped, stopping_on_signals
     from vision2.jobs.sweep import finish_sweep, run_before
     from vision2.jobs.sweep_progress import printing_ends
 

@@ -15,7 +15,7 @@ from vision2.config.compose import load_config
 from vision2.config.saved import config_of_run
 from vision2.experiment import run
 from vision2.features.compute import FeatureMaker
-from vision2.inference.load_network import load_network
+from vision2.inference.load_network import trained_of_checkpoint
 from vision2.jobs.evaluate import evaluate
 from vision2.runs.records import RunRecord
 from vision2.training.checkpoint import load_checkpoint
@@ -84,7 +84,7 @@ def test_the_frozen_part_is_bit_identical_to_the_source(source, tmp_path):
 
 def test_a_linear_head_on_the_last_layer_makes_an_ordinary_network(source, tmp_path):
     extracted(source, tmp_path / "run")
-    network = load_network(load_checkpoint(tmp_path / "run"), torch.device("cpu"))
+    network = trained_of_checkpoint(str(tmp_path / "run"), torch.device("cpu")).network
     assert type(network.head) is nn.Linear
     assert set(network.state_dict()) == set(load_checkpoint(source)["model"])
 

@@ -58,8 +58,9 @@ def test_a_broken_line_in_the_middle_is_an_error(tmp_path):
         RunRecord(tmp_path).history()
 
 
-def test_environment_names_versions_and_the_exact_command():
-    found = environment.environment(["model=resnet20", "dataset.root=/a folder"])
+def test_environment_names_versions_and_the_exact_command(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["train", "model=resnet20", "dataset.root=/a folder"])
+    found = environment.environment()
     assert found["command"] == "python -m vision2.train model=resnet20 'dataset.root=/a folder'"
     assert found["versions"]["numpy"] == np.__version__
     assert found["processor"] and found["platform"] and found["cpus"] >= 1

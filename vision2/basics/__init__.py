@@ -1,1 +1,1 @@
-"""What every other package may use: errors, settings, random streams, preprocessing, safe file writes."""
+"""What every other package may use: errors, settings, random streams, processes and threads, safe texts and file writes."""

@@ -1,4 +1,4 @@
-"""Run work in threads, with results in order and not computed far ahead of their use."""
+"""How many processors there are to use, and work in threads, with results in order and not far ahead of their use."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import TypeVar
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
-
-
 SIBLINGS = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: "microseconds per period", or "max period"
 

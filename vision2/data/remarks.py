@@ -11,7 +11,7 @@ FEW_SHOWN = 4
 
 
 def remarks(report: dict) -> list[tuple[str, str]]:
-    """(note | warning, sentence) about a data set's notes (see `Collection`) and, if it was split, its `counts`."""
+    """(note | warning, printable sentence) about a data set's notes (see `Collection`) and, if it was split, its `counts`."""
     found = [("warning", sentence) for sentence in _similar_names(report)]
     found += [("note", sentence) for sentence in (*_levels(report), *_not_used(report), *_absent_classes(report))]
     return [(level, printable(sentence)) for level, sentence in found]

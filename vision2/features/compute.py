@@ -16,7 +16,6 @@ from tqdm import tqdm
 from vision2.basics.errors import UserError
 from vision2.data.batches import Batches
 from vision2.data.dataset import Split
-from vision2.data.files.locations import cache_root
 from vision2.data.settings import AugmentConfig, DatasetConfig
 from vision2.features.feature_store import (
     ID_BYTES,
@@ -176,7 +175,7 @@ def training_precision(wanted: str, device: torch.device, image_size_px: int) ->
 
 def features_cache(dataset: DatasetConfig) -> Path | None:
     """The folder in which features are stored; None unless dataset.cache=disk."""
-    return features_folder(cache_root(dataset.cache_dir)) if dataset.cache == "disk" else None
+    return features_folder(dataset.cache_dir) if dataset.cache == "disk" else None
 
 
 def split_features(task: Task, layers: Sequence[str]) -> dict[str, dict[str, torch.Tensor]]:

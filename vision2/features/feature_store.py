@@ -21,6 +21,8 @@ import numpy as np
 
 from vision2.basics.atomic_write import replacing
 from vision2.basics.errors import UserError
+from vision2.data.files.locations import cache_root
+from vision2.data.store.image_sources import ImageSource, MappedImages
 
 if TYPE_CHECKING:
     import torch
@@ -96,9 +98,8 @@ def _as_user_error(file: Path) -> Iterator[None]:
         ) from error
 
 
-def features_folder(root: Path) -> Path:
-    """The folder for features inside the cache folder `root`."""
-    return root / "features"
+def features_folder(cache_dir: str | None) -> Path:
+    return cache_root(cache_dir) / "features"
 
 
 def size_of_features(folder: Path) -> tuple[int, int]:
@@ -140,20 +141,19 @@ def network_digest(backbone: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def image_ids(images, memory: Path | None) -> list[bytes]:
+def image_ids(images: ImageSource, memory: Path | None) -> list[bytes]:
     """A 16-byte hash of the pixels of each image of a source, equal for all copies of an image.
 
     Args:
         memory: a folder that caches the hashes of a memory-mapped (immutable) store of photographs.
     """
-    mapped = getattr(images, "index", None)
-    if memory is None or mapped is None or getattr(images.pixels, "filename", None) is None:
+    if memory is None or not isinstance(images, MappedImages):
         return [_hash(images.read(index)) for index in range(len(images))]
     file = memory / f"{Path(images.pixels.filename).parent.name}.npy"
     known: dict[int, bytes] = {}
     with suppress(OSError, ValueError, EOFError):
         known = {int(row["offset"]): row["hash"].tobytes() for row in np.load(file, allow_pickle=False)}
-    offsets = mapped[:, 0].tolist()
+    offsets = images.places[images.rows, 0].tolist()
     new = {offset: _hash(images.read(index)) for index, offset in enumerate(offsets) if offset not in known}
     if new:
         known |= new

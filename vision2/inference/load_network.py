@@ -34,7 +34,7 @@ class Trained:
 def trained_of_checkpoint(path: str, device: torch.device) -> Trained:
     """The network of a checkpoint, or of the run folder that holds one."""
     checkpoint, file = load_checkpoint(path), checkpoint_file(path)
-    return Trained(load_network(checkpoint, device, file), tuple(checkpoint["classes"]), str(path), file)
+    return Trained(_network(checkpoint, device, file), tuple(checkpoint["classes"]), str(path), file)
 
 
 def trained_of_weights(weights: WeightsConfig, model: ModelConfig, image_size_px: int | None, device: torch.device) -> Trained:
@@ -69,21 +69,21 @@ def trained_of_weights(weights: WeightsConfig, model: ModelConfig, image_size_px
     return Trained(network, classes or numbers, source.name, source.path, are_named=classes is not None)
 
 
-def load_network(checkpoint: dict, device: torch.device, place: str | Path = "the checkpoint") -> Network:
-    """The network of a checkpoint on `device`, in evaluation mode; `place` names the checkpoint in messages.
+def _network(checkpoint: dict, device: torch.device, file: Path) -> Network:
+    """The network in the content of a checkpoint, on `device`, in evaluation mode.
 
     Raises:
         UserError: if a part is missing or of another version, or the tensors do not match the model that it names.
     """
-    saved = saved_network(checkpoint, place)
-    config, size = saved.model(place), saved.preprocessing.image_size_px
+    saved = saved_network(checkpoint, file)
+    config, size = saved.model(file), saved.preprocessing.image_size_px
     network = build_model(config, len(saved.classes), seed=0, image_size_px=size)
     network = with_saved_head(network, saved.classifier, saved.tensors)
     try:
         network.load_state_dict(saved.tensors)
     except RuntimeError as error:
         raise UserError(
-            f"the tensors of {place} do not match its model {config.name} ({str(error).splitlines()[-1].strip()});"
+            f"the tensors of {file} do not match its model {config.name} ({str(error).splitlines()[-1].strip()});"
             " use another checkpoint or train again"
         ) from error
     network.preprocessing = saved.preprocessing

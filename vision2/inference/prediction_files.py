@@ -15,6 +15,7 @@ from vision2.basics.safe_text import printable, printable_lines, spreadsheet_cel
 from vision2.basics.text_table import as_text
 from vision2.basics.written import WrittenFiles
 from vision2.inference.predictor import Predictions, Predictor, network_inputs
+from vision2.models.heads import is_differentiable
 from vision2.pictures.contact_sheet import Tile, contact_sheet
 from vision2.pictures.gradcam import cam_overlays
 from vision2.pictures.images import as_pictures, save_picture
@@ -134,7 +135,7 @@ def _write_pictures(
     images = network_inputs(predictor, entries)
     pictures = as_pictures(images, predictor.network.preprocessing)
     first = [predictions.top(index, 1)[0] for index in indices]
-    maps = _maps(predictor, images, [label for label, _ in first]) if gradcam and predictor.explainable else None
+    maps = _maps(predictor, images, [label for label, _ in first]) if gradcam else None
     tiles = []
     for position, (entry, picture, (label, share)) in enumerate(zip(entries, pictures, first, strict=True)):
         name, file = printable(predictions.classes[label]), printable(entry.id)
@@ -153,7 +154,9 @@ def _inside(name: str) -> str:
 
 
 def _maps(predictor: Predictor, images: torch.Tensor, labels: list[int]) -> np.ndarray | None:
-    """(N, S, S, 3) uint8 overlays; None for a network without a spatial layer."""
+    """(N, S, S, 3) uint8 overlays; None for a network without a spatial layer or with a head without gradients."""
+    if not is_differentiable(predictor.network.head):
+        return None
     found = []
     for start in range(0, len(images), CAM_BATCH):
         part = slice(start, start + CAM_BATCH)

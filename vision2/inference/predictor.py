@@ -20,7 +20,6 @@ from vision2.data.files.listing import FileEntry, Listing, list_place
 from vision2.data.files.locations import existing_path
 from vision2.data.files.unused import describe_unused
 from vision2.inference.load_network import trained_of_checkpoint, trained_of_weights
-from vision2.models.heads import is_differentiable
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig, WeightsConfig
 
@@ -34,14 +33,12 @@ class Predictor:
     """A network in evaluation mode with the names of its outputs.
 
     `decode_px`: photographs are decoded at this shorter side, as in the run's own data set; None decodes them in full.
-    `explainable`: whether gradients flow back from its outputs, as Grad-CAM requires; neighbours' votes have none.
     """
 
     network: Network
     classes: tuple[str, ...]
     source: str
     decode_px: int | None
-    explainable: bool = True
     are_named: bool = True  # if not, `classes` are numbers
 
     @property
@@ -69,7 +66,7 @@ def predictor_of_checkpoint(path: str, device: torch.device) -> Predictor:
     """The network of a checkpoint (or of the run folder that holds one); photographs are read as in its run."""
     found = trained_of_checkpoint(path, device)
     decode_px = round(found.network.preprocessing.image_size_px / CROP_SHARE)
-    return Predictor(found.network, found.classes, found.source, decode_px, is_differentiable(found.network.head))
+    return Predictor(found.network, found.classes, found.source, decode_px)
 
 
 def predictor_of_weights(

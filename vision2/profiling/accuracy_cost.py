@@ -13,6 +13,8 @@ from vision2.profiling.model_summary import ModelSummary
 
 AREA_PER_MILLION = 9.0  # of a bubble in square points, per million parameters
 SMALLEST_AREA = 14.0
+LABEL_PX = (7.8, 16)  # width of a character and height of a line, at 6.5 points and 150 dpi
+ABOVE_BELOW = [sign * step for step in range(40) for sign in (1, -1)]  # line heights by which a label may be moved
 
 
 def accuracy_against_cost(summaries: Sequence[ModelSummary]) -> Figure | None:
@@ -54,10 +56,6 @@ def _plot(axes: Axes, name: str, members: Sequence[ModelSummary]) -> None:
     axes.set_xlabel("multiply-adds per image, in 10⁹ (log scale)")
     axes.set_ylabel(f"published top-1 accuracy on {name}, %")
     axes.set_title("bubble area: parameters; colour: family", fontsize=9, color="#555555")
-
-
-LABEL_PX = (7.8, 16)  # width of a character and height of a line, at 6.5 points and 150 dpi
-ABOVE_BELOW = [sign * step for step in range(40) for sign in (1, -1)]
 
 
 def _label(axes: Axes, members: Sequence[ModelSummary]) -> None:

@@ -12,8 +12,7 @@ from vision2.pictures.confusion import confusion_figure
 from vision2.report import curves, figures
 from vision2.report.document import Document, Gallery, Picture, Table, Text, Verbatim
 from vision2.report.material import Material
-from vision2.report.tables import figures as figures_of
-from vision2.report.tables import named, others, ranking
+from vision2.report.tables import measurements, named, others, ranking
 from vision2.runs.groups import Group, varying_keys
 from vision2.runs.sweep_folder import SweepFolder
 
@@ -51,7 +50,7 @@ def add_results(document: Document, material: Material) -> None:
     older = [run.path.name for group in groups for run in group.superseded]
     left_out = ", ".join(older[:NAMED_AT_MOST]) + (" …" if len(older) > NAMED_AT_MOST else "")
     done = [group for group in groups if group.runs]
-    rest = named(done, say).beside(figures_of(done, others(material.metric), say))
+    rest = named(done, say).beside(measurements(done, others(material.metric), say))
     document.add(
         say("Results"),
         Table(*ranking(done, material.metric, say)),

@@ -56,7 +56,7 @@ def ranking(groups: Sequence[Group], metric: tuple[str, str], say: Say = untrans
     return Grid(headings, rows)
 
 
-def figures(groups: Sequence[Group], columns: Sequence[tuple[str, str]], say: Say = untranslated) -> Grid:
+def measurements(groups: Sequence[Group], columns: Sequence[tuple[str, str]], say: Say = untranslated) -> Grid:
     """The `columns` (heading, dotted key) that any run has a value for, and the failed seeds, if any."""
     columns = [(name, key) for name, key in columns if any(group.values(key) for group in groups)]
     grid = Grid([say(name) for name, _ in columns], [[cell(group, key, say) for _, key in columns] for group in groups])
@@ -99,7 +99,7 @@ def write_table(
     files: WrittenFiles, groups: Sequence[Group], say: Say = untranslated, *, metric: tuple[str, str] = RANKED_BY
 ) -> str:
     """Write table.csv and table.md; return the columns that fit a terminal, as text to print."""
-    everything = ranking(groups, metric, say).beside(figures(groups, others(metric), say))
+    everything = ranking(groups, metric, say).beside(measurements(groups, others(metric), say))
     for name, text in zip(TABLE_FILES, (as_csv(groups), as_markdown(*everything)), strict=True):
         write_text(files.path(name), text)
     return printed(groups, say, metric=metric)
@@ -107,4 +107,4 @@ def write_table(
 
 def printed(groups: Sequence[Group], say: Say = untranslated, *, metric: tuple[str, str] = RANKED_BY) -> str:
     """The columns that fit a terminal, as text."""
-    return as_text(*ranking(groups, metric, say, ran=False).beside(figures(groups, PRINTED, say)))
+    return as_text(*ranking(groups, metric, say, ran=False).beside(measurements(groups, PRINTED, say)))

@@ -19,12 +19,8 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def environment(arguments: list[str] | None = None) -> dict:
-    """What a reader needs to judge a result: {"versions", "platform", "processor", "cpus", "runtime", "git", "command"}.
-
-    Args:
-        arguments: those after `python -m vision2.train`; None uses the arguments of this process.
-    """
+def environment() -> dict:
+    """What a reader needs to judge a result: {"versions", "platform", "processor", "cpus", "runtime", "git", "command"}."""
     return {
         "versions": versions(),
         "platform": platform.platform(),
@@ -32,7 +28,7 @@ def environment(arguments: list[str] | None = None) -> dict:
         "cpus": usable_cpus(),
         "runtime": process_settings(),
         "git": git_state(),
-        "command": command_line(arguments),
+        "command": command_line(),
     }
 
 
@@ -78,8 +74,8 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def command_line(arguments: list[str] | None = None) -> str:
-    """The command that repeats this run, quoted for a shell."""
+def command_line() -> str:
+    """The command of this process, quoted for a shell."""
     module = getattr(getattr(sys.modules.get("__main__"), "__spec__", None), "name", None)
     module = module if module and module.startswith("vision2.") else "vision2.train"
-    return shlex.join(["python", "-m", module, *(sys.argv[1:] if arguments is None else arguments)])
+    return shlex.join(["python", "-m", module, *sys.argv[1:]])

@@ -12,8 +12,8 @@ from vision2.runs.identity import NOT_PART_OF_IT, beyond_the_configuration
 from vision2.runs.read import Run
 from vision2.runs.records import flatten
 
-# Keys in which runs of one configuration may differ: the seed, and where and how the run was done.
 DIGEST_SHOWN = 6  # hexadecimal digits
+# Keys in which runs of one configuration may differ: the seed, and where and how the run was done.
 NOT_THE_CONFIGURATION = (*NOT_PART_OF_IT, "seed")
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from vision2.basics.atomic_write import append_line, write_json
@@ -47,7 +47,7 @@ class SweepFolder:
 
     def description(self) -> dict:
         """{"command", "experiment", "source", "jobs"} as recorded; {} if the folder is not a sweep's."""
-        with contextlib.suppress(OSError, ValueError):
+        with suppress(OSError, ValueError):
             found = json.loads((self.path / SWEEP_RECORD).read_text(encoding="utf-8"))
             return found if isinstance(found, dict) else {}
         return {}
@@ -64,7 +64,7 @@ class SweepFolder:
         """The jobs recorded so far; a line that a kill left incomplete, or that is no job, is ignored."""
         file, found = self.path / JOBS, []
         for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
-            with contextlib.suppress(ValueError):
+            with suppress(ValueError):
                 found.append(json.loads(line))
         return [job for job in found if _is_job(job)] + self._unwritten
 

@@ -12,8 +12,6 @@ from statistics import NormalDist, fmean
 from typing import NamedTuple
 
 CONFIDENCE = 0.95
-
-
 NO_SPREAD = 1e-9  # values whose relative spread is smaller count as one observation repeated
 
 

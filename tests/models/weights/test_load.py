@@ -62,7 +62,7 @@ def checkpoint(network, **changes) -> dict:
 def test_our_checkpoint_brings_its_preprocessing_and_its_classes(tmp_path, resnet20):
     saved(tmp_path / "best.pt", checkpoint(resnet20))
     source = find_weights(WeightsConfig(path=str(tmp_path)), RESNET20)  # a run folder means its best checkpoint
-    assert source.classes == tuple(f"class{i}" for i in range(10))
+    assert source.classes_of(10) == tuple(f"class{i}" for i in range(10))
     network = build_model(RESNET20, 10, seed=2)
     load_weights(network, source, 0.9)
     assert network.preprocessing == Preprocessing(32, 32, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
@@ -90,7 +90,7 @@ def test_a_checkpoint_of_another_model_of_ours_is_refused_with_what_to_type(tmp_
     with pytest.raises(UserError, match=f"holds another model; to use it, type {typed}$"):
         find_weights(config, model)
     asked = [f"model={model.name}", f"model.shortcut={model.shortcut or 'null'}"]
-    assert find_weights(config, load_config([*asked, *typed.split()]).model).classes
+    assert find_weights(config, load_config([*asked, *typed.split()]).model).own_classes
 
 
 @pytest.mark.parametrize("part", ["model", "preprocessing", "classes"])
@@ -175,7 +175,7 @@ def test_a_larger_first_kernel_is_cropped_for_the_small_stem_and_reported(tmp_pa
     with torch.no_grad():
         imagenet.backbone.conv1.weight.copy_(torch.arange(64 * 3 * 49).reshape(64, 3, 7, 7))
     source = find_weights(saved(tmp_path / "resnet18_imagenet.pth", library_state(imagenet)), RESNET18)
-    assert source.classes == imagenet_classes()
+    assert source.classes_of(1000) == imagenet_classes()
     small = ModelConfig(name="resnet18", stem="small")
     network = meta_network(small, 10).to_empty(device="cpu")
     report = load_weights(network, source, 0.9)
@@ -270,7 +270,7 @@ def test_a_cached_file_is_used_offline_if_it_has_the_hash_in_its_name(offline, m
     assert source.sha256 == digest
     assert source.name == "torchvision resnet18 IMAGENET1K_V1"
     assert (source.preprocessing.image_size_px, source.preprocessing.resize_px) == (224, 256)
-    assert len(source.classes) == 1000
+    assert len(source.classes_of(1000)) == 1000
 
 
 @pytest.mark.parametrize(

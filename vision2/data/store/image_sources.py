@@ -78,14 +78,9 @@ class MappedImages(ImageSource):
     `places` (M, 3): offset into `pixels`, height, width. `lock` marks the store as in use while this object exists.
     """
 
-    def __init__(self, pixels: np.ndarray, places: np.ndarray, lock: object):
+    def __init__(self, pixels: np.memmap, places: np.ndarray, lock: object):
         super().__init__(np.arange(len(places)))
         self.pixels, self.places, self.lock = pixels, places, lock
-
-    @property
-    def index(self) -> np.ndarray:
-        """(N, 3) places of this source's images."""
-        return self.places[self.rows]
 
     def read(self, index: int) -> np.ndarray:
         offset, height, width = self.places[self.rows[index]].tolist()

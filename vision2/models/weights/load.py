@@ -44,11 +44,6 @@ class WeightsSource:
     is_imagenet: bool = False  # published for ImageNet, or the file says so
     key: str | None = None  # weights.key
 
-    @property
-    def classes(self) -> tuple[str, ...] | None:
-        """The classes of the file's head; None if unknown."""
-        return self.own_classes or (imagenet_classes() if self.is_imagenet else None)
-
     def classes_of(self, outputs: int) -> tuple[str, ...] | None:
         """The classes of a head with this many outputs; None if unknown."""
         if self.own_classes is not None and len(self.own_classes) == outputs:
