@@ -80,7 +80,7 @@ def _cam_figure(
 ) -> Figure | None:
     """A grid of each image followed by two maps with their classes; None for a network without a spatial layer."""
     network.eval()
-    explained = _explained(probabilities, labels)
+    explained = explained_classes(probabilities, labels)
     maps = cam_overlays(network, images, explained, preprocessing)
     if maps is None:
         return None
@@ -113,7 +113,7 @@ def _confident_and_correct(probabilities: np.ndarray, labels: np.ndarray) -> lis
     return first + [index for index in right if index not in set(first)]
 
 
-def _explained(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def explained_classes(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Classes to explain (N, 2): the predicted class, and the true class or, if they agree, the runner-up."""
     order = (-probabilities).argsort(1, kind="stable")
     return np.stack([order[:, 0], np.where(order[:, 0] == labels, order[:, 1], labels)], axis=1)
