@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vision2.basics.atomic_write import replacing
 from vision2.basics.preprocessing import Preprocessing
+from vision2.basics.run_files import PREDICTIONS
 from vision2.basics.safe_text import printable
 from vision2.basics.written import WrittenFiles
 from vision2.pictures.filters import first_layer_filters
@@ -21,7 +22,6 @@ from vision2.pictures.mistakes import MISTAKES_FILE, find_mistakes, save_mistake
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PREDICTIONS = "predictions.npz"
 PICTURES = ("mistakes_confident", "mistakes_worst", "filters", "gradcam")
 CAM_IMAGES = 4  # mistakes, and as many correct predictions
 HALF_PRECISION_ABOVE = 2_000_000  # probabilities; with a thousand classes the file would be larger than the checkpoint
