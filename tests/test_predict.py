@@ -81,7 +81,7 @@ def test_the_preprocessing_of_the_checkpoint_is_enforced(checkpoint, pictures, c
     assert image["predictions"][0]["probability"] == pytest.approx(expected, abs=1e-4)
 
 
-def test_an_image_is_rotated_upright_before_it_is_cropped(checkpoint, tmp_path, capsys):
+def test_an_image_is_rotated_upright_before_it_is_cropped(checkpoint, tmp_path):
     exif = Image.Exif()
     exif[ORIENTATION_TAG] = 6  # rotate it clockwise
     predictor = predictor_of_checkpoint(str(checkpoint), torch.device("cpu"))
@@ -206,7 +206,7 @@ def test_the_first_frame_of_an_animation_is_predicted(checkpoint, tmp_path, caps
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
-def test_images_in_subfolders_and_zips_are_predicted_in_the_order_of_their_names(checkpoint, pictures, tmp_path, capsys, kind):
+def test_images_in_subfolders_and_zips_are_predicted_in_the_order_of_their_names(checkpoint, tmp_path, capsys, kind):
     names = ["b/deep/er/1.png", "a/2.png", "c.png", "a/10.png"]
     place = tmp_path / "nested"
     for name in names:
