@@ -99,7 +99,7 @@ def test_advice_prints_the_command_and_the_check_reports_whether_it_was_right(so
     assert f"the advice ({record['advice']['strategy']}) was {record['check']['verdict']}" in printed
 
 
-def test_a_check_in_which_no_candidate_could_be_trained_says_why(monkeypatch, capsys):
+def test_a_check_in_which_no_candidate_could_be_trained_says_why(monkeypatch):
     outcome = Outcome("failed", None, 2, "out of memory; lower train.batch_size")
     monkeypatch.setattr("vision2.jobs.check_advice.run_recorded", lambda *_: outcome)
     measured = evidence(100, (0.6, 0.7, 0.95), untrained=0.4)

@@ -10,7 +10,7 @@ from vision2.basics.errors import UserError
 from vision2.compare import main
 from vision2.config.compose import load_config
 from vision2.experiment import run
-from vision2.jobs.strategy_comparison import HELPS, HURTS, NOT_SHOWN, Job, _text, compare, effects
+from vision2.jobs.strategy_comparison import HELPS, HURTS, NOT_SHOWN, Job, as_text, compare, effects
 from vision2.runs.read import Run, read_runs
 
 TINY = ["dataset=digits", "dataset.fraction=0.1", "device=cpu", "dataset.image_size_px=16", "train.epochs=1"]
@@ -65,7 +65,7 @@ def test_where_the_seed_draws_the_split_the_interval_is_the_corrected_one_and_th
     # Differences 2, 3, 4 points; 60 test and 240 training images; t(0.975, 2) = 4.302653 (Nadeau and Bengio 2003)
     half = 4.302653 * 0.01 * (1 / 3 + 60 / 240) ** 0.5
     assert effect.difference.low == pytest.approx(0.03 - half, abs=1e-6)
-    table = _text(effects(results, "scratch"), results, "scratch")
+    table = as_text(effects(results, "scratch"), results, "scratch")
     assert "3 seeds: initialisation, data order, split (corrected)" in table
     assert effect.verdict == NOT_SHOWN  # the uncorrected interval, 0.52 to 5.48 points, would say that it helps
 

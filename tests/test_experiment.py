@@ -115,7 +115,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(two_epochs, tmp_
     assert resumed["metrics"] == summary["metrics"]
 
 
-def test_evaluating_the_checkpoint_gives_the_test_results_of_the_run(two_epochs, vision2, tmp_path):
+def test_evaluating_the_checkpoint_gives_the_test_results_of_the_run(two_epochs, vision2):
     folder, summary = two_epochs
     done = vision2("train", "mode=eval", f"checkpoint={folder / 'best.pt'}")
     assert done.returncode == 0, done.stderr

@@ -15,13 +15,10 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from vision2.basics.written import LIST
-from vision2.data.files.listing import FileEntry
-from vision2.inference.prediction_files import folders
-from vision2.inference.predictor import Predictions, list_images_of, network_inputs, predictor_of_checkpoint
+from vision2.inference.predictor import list_images_of, network_inputs, predictor_of_checkpoint
 from vision2.models.build import build_model
 from vision2.models.settings import ModelConfig
 from vision2.models.weights.load import imagenet_classes
-from vision2.pictures.contact_sheet import Tile, contact_sheet
 from vision2.predict import main
 from vision2.training.checkpoint import load_checkpoint, save_checkpoint
 
@@ -84,7 +81,7 @@ def test_the_preprocessing_of_the_checkpoint_is_enforced(checkpoint, pictures, c
     assert image["predictions"][0]["probability"] == pytest.approx(expected, abs=1e-4)
 
 
-def test_an_image_is_rotated_upright_before_it_is_cropped(checkpoint, tmp_path, capsys):
+def test_an_image_is_rotated_upright_before_it_is_cropped(checkpoint, tmp_path):
     exif = Image.Exif()
     exif[ORIENTATION_TAG] = 6  # rotate it clockwise
     predictor = predictor_of_checkpoint(str(checkpoint), torch.device("cpu"))
@@ -209,7 +206,7 @@ def test_the_first_frame_of_an_animation_is_predicted(checkpoint, tmp_path, caps
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
-def test_images_in_subfolders_and_zips_are_predicted_in_the_order_of_their_names(checkpoint, pictures, tmp_path, capsys, kind):
+def test_images_in_subfolders_and_zips_are_predicted_in_the_order_of_their_names(checkpoint, tmp_path, capsys, kind):
     names = ["b/deep/er/1.png", "a/2.png", "c.png", "a/10.png"]
     place = tmp_path / "nested"
     for name in names:
@@ -280,24 +277,6 @@ def test_weights_without_a_classifier_are_refused(tmp_path, pictures, capsys):
     words = ["model=mobilenet_v3_small", f"weights.path={tmp_path / 'mobilenet_imagenet.safetensors'}", f"images={pictures}"]
     assert main(words) == 2
     assert "has no classifier for the features of mobilenet_v3_small" in capsys.readouterr().err
-
-
-def test_the_images_of_a_folder_are_counted_by_predicted_class():
-    entries = [FileEntry(None, name) for name in ("cat/1.png", "cat/2.png", "x/1.png")]
-    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]], np.float32)
-    found = folders(Predictions(("Cat", "dog"), entries, probabilities))
-    assert found == [
-        {"folder": "cat", "n": 2, "predicted": {"Cat": 1, "dog": 1}, "right": 1},
-        {"folder": "x", "n": 1, "predicted": {"dog": 1}, "right": None},
-    ]
-
-
-def test_a_contact_sheet_has_a_row_for_every_six_tiles():
-    tiles = [Tile(np.zeros((8, 8, 3), np.uint8), "a very long file name " * 3, "caption", 0.5) for _ in range(7)]
-    one, seven = contact_sheet(tiles[:1]), contact_sheet(tiles)
-    assert one.shape[1] < 250
-    assert seven.shape[0] == 2 * (one.shape[0] - 10) + 10
-    assert one[11, 11].tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize(

@@ -69,10 +69,15 @@ def prepare(config: Config, saved: dict | None = None) -> Prepared:
     if report:
         _report_source(report, usual, size, data)
         _warn_about_seen_images(source.path.parent, config, data)
+    return Prepared(_task(config, data, network, device, saved), report, origin)
+
+
+def _task(config: Config, data: Dataset, network: Network, device: torch.device, saved: dict | None) -> Task:
+    """The task, with the network moved to its device and the batches of every split."""
     network.to(device, memory_format=torch.channels_last if config.train.channels_last else torch.contiguous_format)
-    batch_size = config.train.batch_size or (128 if size <= SMALL_IMAGE_PX else 32)
+    batch_size = config.train.batch_size or (128 if image_size_px(config) <= SMALL_IMAGE_PX else 32)
     batches = open_batches(config, data, network.preprocessing, device=device, batch_size=batch_size)
-    task = Task(
+    return Task(
         model=config.model,
         dataset=config.dataset,
         strategy=config.strategy,
@@ -84,7 +89,6 @@ def prepare(config: Config, saved: dict | None = None) -> Prepared:
         class_weights=_class_weights(config, data),
         saved=saved,
     )
-    return Prepared(task, report, origin)
 
 
 def open_data_and_network(config: Config) -> tuple[Dataset, Network]:

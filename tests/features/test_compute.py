@@ -90,7 +90,7 @@ def test_a_changed_weight_image_size_or_layer_misses_the_store(change, tmp_path)
     assert subject.images_computed == (1 if change == "image" else 12)
 
 
-def test_views_depend_on_the_image_and_not_on_its_position(tmp_path):
+def test_views_depend_on_the_image_and_not_on_its_position():
     augment = AugmentConfig(crop="pad", crop_padding_px=3)
     whole = made(maker(None), split(), augment=augment, views=3)
     assert whole.shape == (3, 12, 64)

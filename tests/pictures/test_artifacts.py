@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tiny_network import PREPROCESSING, FakeBatches, TinyNetwork
 
 from vision2.basics.written import LIST
-from vision2.pictures.artifacts import _explained, write_artifacts
+from vision2.pictures.artifacts import explained_classes, write_artifacts
 from vision2.pictures.dashboard import log_results
 from vision2.pictures.filters import first_layer_filters, grid
 from vision2.pictures.images import as_pictures, collect_images
@@ -91,7 +91,7 @@ def test_predictions_are_written_without_a_network_and_without_mistakes(tmp_path
 
 def test_maps_explain_the_predicted_class_and_the_true_class_or_the_runner_up():
     probabilities = np.array([[0.7, 0.2, 0.1], [0.7, 0.2, 0.1]])
-    assert _explained(probabilities, np.array([2, 0])).tolist() == [[0, 2], [0, 1]]
+    assert explained_classes(probabilities, np.array([2, 0])).tolist() == [[0, 2], [0, 1]]
 
 
 def test_images_are_returned_in_the_requested_order():

@@ -28,7 +28,7 @@ def markdown(outputs):
     return write_report(outputs).page.with_suffix(".md").read_text()
 
 
-def test_the_page_warns_that_the_data_have_changed_since_the_runs(outputs, capsys):
+def test_the_page_warns_that_the_data_have_changed_since_the_runs(outputs):
     assert "have changed since some of these runs" not in markdown(outputs)
     photos = outputs.parent / "photos"
     for old, new in (("ant", "x"), ("bee", "ant"), ("x", "bee")):

@@ -89,7 +89,7 @@ def test_test_images_that_the_source_was_trained_on_are_counted_in_a_warning(sou
     assert f"trained on {seen} of these {summary['metrics']['test']['n']} test images" in capsys.readouterr().out
 
 
-def test_an_evaluation_refuses_images_the_checkpoint_was_trained_on(source, capsys):
+def test_an_evaluation_refuses_images_the_checkpoint_was_trained_on(source):
     words, saved = ["mode=eval", f"checkpoint={source}", "device=cpu"], load_checkpoint(source)["config"]
     with pytest.raises(UserError, match=r"checkpoint was trained on \d+ of the \d+ images of the \w+ split; leave out seed"):
         evaluate(config_of_checkpoint(saved, compose_config([*words, "seed=3"]), [*words, "seed=3"]))
@@ -103,7 +103,7 @@ def test_a_strategy_that_starts_from_random_weights_ignores_the_source(source, t
     assert summary["lineage"] == []
 
 
-def test_a_resumed_run_refuses_a_data_set_with_other_classes(source, tmp_path):
+def test_a_resumed_run_refuses_a_data_set_with_other_classes(source):
     from vision2.preparation import prepare
     from vision2.training.checkpoint import load_checkpoint
 

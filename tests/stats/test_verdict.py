@@ -1,4 +1,4 @@
-"""Verdicts on plain numbers; `tests/test_report_comparisons.py` covers those on runs."""
+"""Verdicts on plain numbers; `tests/report/test_comparisons.py` covers those on runs."""
 
 import pytest
 

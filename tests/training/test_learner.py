@@ -59,10 +59,14 @@ def learner(strategy=None, aux_weight=0.3, **train):
     return Learner(network, plan, strategy, TrainConfig(**settings), precision="float32", seed=0, aux_weight=aux_weight)
 
 
+def losses_of(subject, batch):
+    return subject.objective(subject.network(batch.images), batch.targets)
+
+
 def test_the_total_loss_is_the_main_loss_plus_weight_times_the_auxiliary_one():
     subject, (batch, *_) = learner(aux_weight=0.3), batches()
     subject.network.train()
-    loss = subject._loss(batch)[0].objective
+    loss = losses_of(subject, batch).objective
     output = subject.network(batch.images)
     expected = nn.functional.cross_entropy(output.logits, batch.labels)
     expected = expected + 0.3 * nn.functional.cross_entropy(output.aux["side"], batch.labels)
@@ -73,7 +77,7 @@ def test_plain_sgd_changes_each_weight_by_rate_times_gradient():
     subject, (batch, *_) = learner(), batches()
     before = subject.network.head.weight.detach().clone()
     subject.network.train()
-    subject._loss(batch)[0].objective.backward()
+    losses_of(subject, batch).objective.backward()
     gradient = subject.network.head.weight.grad.clone()
     subject.optimizer.zero_grad()
     one = FixedBatches([batch])
@@ -98,7 +102,7 @@ def test_accumulating_two_batches_averages_their_gradients():
     gradients = []
     for batch in both:
         subject.network.zero_grad()
-        subject._loss(batch)[0].objective.backward()
+        losses_of(subject, batch).objective.backward()
         gradients.append({name: p.grad.clone() for name, p in subject.network.named_parameters()})
     subject.network.zero_grad()
     subject.train_epoch(both, 1)
@@ -112,7 +116,7 @@ def test_loss_and_accuracy_are_means_over_samples_not_over_batches():
     subject.optimizer.param_groups.clear()  # nothing is trained, so that each batch can be checked separately
     result = subject.train_epoch(uneven, 1)
     subject.network.train()
-    losses = [(subject._loss(batch)[0], len(batch.labels)) for batch in uneven]
+    losses = [(losses_of(subject, batch), len(batch.labels)) for batch in uneven]
     assert result.objective == pytest.approx(sum(float(loss.objective) * n for loss, n in losses) / 8, rel=1e-5)
     assert result.loss == pytest.approx(sum(float(loss.plain) * n for loss, n in losses) / 8, rel=1e-5)
     assert result.images == 8

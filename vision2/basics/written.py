@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,16 +14,6 @@ from vision2.basics.atomic_write import append_line, write_text, writing
 from vision2.basics.errors import UserError
 
 LIST = ".vision2.jsonl"  # names of the files we wrote, one JSON string per line, relative to the folder
-
-
-CONFIG, SPLIT, METRICS, SUMMARY = "config.yaml", "split.json", "metrics.jsonl", "summary.json"  # of a run
-RUN_RECORDS = frozenset({SPLIT, METRICS, SUMMARY})
-SWEEP_RECORD = "sweep.json"
-
-
-def is_run_folder(files: Collection[str]) -> bool:
-    """Whether the names of a folder's files show that a run wrote it, so that nothing in it is the user's."""
-    return CONFIG in files and not RUN_RECORDS.isdisjoint(files)
 
 
 def names_in(text: str) -> list[str]:

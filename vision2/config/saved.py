@@ -11,7 +11,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from vision2.basics.errors import UserError
-from vision2.basics.written import CONFIG, SUMMARY
+from vision2.basics.run_files import CONFIG, LAST, SUMMARY
 from vision2.config.compose import from_dict, refuse_interpolations
 from vision2.config.overrides import parse
 from vision2.config.schema import Config
@@ -35,8 +35,8 @@ def config_of_run(folder: str, overrides: Sequence[str]) -> Config:
         raise UserError(f"resume={folder} is not a folder; give a run folder, e.g. outputs/digits/resnet20-scratch/...")
     if not file.is_file():
         raise UserError(f"resume={folder} is not a run folder (no config.yaml); give a run folder, or start a new run")
-    if not (run_dir / "last.pt").is_file() and _is_completed(run_dir):
-        raise UserError(f"resume={folder} is a completed run whose last.pt is missing; start a new run (this result is kept)")
+    if not (run_dir / LAST).is_file() and _is_completed(run_dir):
+        raise UserError(f"resume={folder} is a completed run whose {LAST} is missing; start a new run (this result is kept)")
     try:
         saved = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:

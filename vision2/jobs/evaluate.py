@@ -15,6 +15,7 @@ import torch
 from vision2.basics.atomic_write import write_json, write_text
 from vision2.basics.errors import UserError, suggest
 from vision2.basics.preprocessing import CROP_SHARE, Preprocessing
+from vision2.basics.run_files import BEST
 from vision2.basics.safe_text import printable, spreadsheet_cell
 from vision2.basics.text_table import as_csv
 from vision2.basics.written import WrittenFiles
@@ -28,7 +29,7 @@ from vision2.inference.load_network import Trained, trained_of_checkpoint, train
 from vision2.models.network import Network
 from vision2.runs.environment import environment
 from vision2.runs.records import RunRecord, plain
-from vision2.runs.transfer_source import BEST, trained_on
+from vision2.runs.transfer_source import trained_on
 from vision2.stats.metrics import summarise_predictions
 from vision2.training.precision import choose_device
 from vision2.training.predictions import predict

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from vision2.basics.run_files import LAST
 from vision2.basics.signals import Stopped, stopping_on_signals
 from vision2.config.command import USER_MISTAKE
 from vision2.config.schema import Config
@@ -19,7 +20,6 @@ from vision2.jobs.failures import explain, internal_error, no_thread_tracebacks
 from vision2.runs.records import RunRecord
 from vision2.runs.run_folder import check_can_write, create_run_dir, lock_run
 from vision2.runs.status import record_end
-from vision2.training.checkpoint import LAST
 
 
 @dataclass(frozen=True)

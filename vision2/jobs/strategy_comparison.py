@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vision2.basics import text_table
 from vision2.basics.atomic_write import write_json
 from vision2.basics.errors import UserError, suggest, try_all
-from vision2.basics.text_table import as_text
 from vision2.config.compose import load_config
 from vision2.report import scores
 from vision2.report.comparisons import TEST_ACCURACY
@@ -115,7 +115,7 @@ def compare(jobs: Sequence[Job], command: str) -> int:
     if not results[baseline]:
         raise UserError(f"no run of {baseline} finished, so there is nothing to compare with; see the errors above")
     found = effects(results, baseline)
-    print("\n" + _text(found, results, baseline))
+    print("\n" + as_text(found, results, baseline))
     failed = [row for row in done if row["status"] == "failed"]
     for row in failed:
         print(f"failed, and left out of the comparison: {row['command']}: {row['error']}", file=sys.stderr)
@@ -172,7 +172,7 @@ def _accuracies(runs: Sequence[Run]) -> list[float]:
     return [run.get(TEST_ACCURACY) for run in runs]
 
 
-def _text(found: Sequence[Effect], results: Mapping[str, Mapping[int, Run]], baseline: str) -> str:
+def as_text(found: Sequence[Effect], results: Mapping[str, Mapping[int, Run]], baseline: str) -> str:
     """The table, with accuracies as in reports, and a sentence for each strategy."""
     headings = ["strategy", "test accuracy", f"difference from {baseline} (points)", "interval covers", "verdict"]
     rows = []
@@ -181,7 +181,7 @@ def _text(found: Sequence[Effect], results: Mapping[str, Mapping[int, Run]], bas
         accuracy, covers = (show(runs, TEST_ACCURACY, untranslated) for show in (scores.cell, scores.covers))
         rows.append([effect.name, accuracy, _points(effect.difference), covers, effect.verdict or "baseline"])
     sentences = [f"{e.name} {SENTENCES[e.verdict].format(baseline=baseline)}" for e in found if e.verdict]
-    return "\n".join([as_text(headings, rows), *sentences])
+    return "\n".join([text_table.as_text(headings, rows), *sentences])
 
 
 def _points(estimate: Estimate | None) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vision2.basics.atomic_write import replacing
 from vision2.basics.preprocessing import Preprocessing
+from vision2.basics.run_files import PREDICTIONS
 from vision2.basics.safe_text import printable
 from vision2.basics.written import WrittenFiles
 from vision2.pictures.filters import first_layer_filters
@@ -21,7 +22,6 @@ from vision2.pictures.mistakes import MISTAKES_FILE, find_mistakes, save_mistake
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PREDICTIONS = "predictions.npz"
 PICTURES = ("mistakes_confident", "mistakes_worst", "filters", "gradcam")
 CAM_IMAGES = 4  # mistakes, and as many correct predictions
 HALF_PRECISION_ABOVE = 2_000_000  # probabilities; with a thousand classes the file would be larger than the checkpoint
@@ -80,7 +80,7 @@ def _cam_figure(
 ) -> Figure | None:
     """A grid of each image followed by two maps with their classes; None for a network without a spatial layer."""
     network.eval()
-    explained = _explained(probabilities, labels)
+    explained = explained_classes(probabilities, labels)
     maps = cam_overlays(network, images, explained, preprocessing)
     if maps is None:
         return None
@@ -113,7 +113,7 @@ def _confident_and_correct(probabilities: np.ndarray, labels: np.ndarray) -> lis
     return first + [index for index in right if index not in set(first)]
 
 
-def _explained(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def explained_classes(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Classes to explain (N, 2): the predicted class, and the true class or, if they agree, the runner-up."""
     order = (-probabilities).argsort(1, kind="stable")
     return np.stack([order[:, 0], np.where(order[:, 0] == labels, order[:, 1], labels)], axis=1)

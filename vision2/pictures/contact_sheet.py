@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+COLUMNS = 6
 THUMBNAIL_PX = 180
 MARGIN_PX = 10
 LINE_PX = 18
@@ -26,9 +27,9 @@ class Tile:
     share: float | None = None
 
 
-def contact_sheet(tiles: Sequence[Tile], columns: int = 6) -> np.ndarray:
+def contact_sheet(tiles: Sequence[Tile]) -> np.ndarray:
     """Arrange at least one tile in rows, as a picture (H, W, 3) uint8."""
-    columns = max(1, min(columns, len(tiles)))
+    columns = min(COLUMNS, len(tiles))
     rows = -(-len(tiles) // columns)
     width, height = THUMBNAIL_PX + MARGIN_PX, THUMBNAIL_PX + BAR_PX + 2 * LINE_PX + MARGIN_PX
     page = Image.new("RGB", (columns * width + MARGIN_PX, rows * height + MARGIN_PX), "white")

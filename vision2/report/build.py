@@ -9,7 +9,8 @@ from pathlib import Path
 
 from vision2.basics.atomic_write import write_text
 from vision2.basics.errors import UserError
-from vision2.basics.written import SUMMARY, WrittenFiles
+from vision2.basics.run_files import SUMMARY
+from vision2.basics.written import WrittenFiles
 from vision2.report import sections
 from vision2.report.claim import add_claim, experiment_of, refusals
 from vision2.report.data_notes import add_data_notes

@@ -10,7 +10,7 @@ from statistics import fmean
 
 import numpy as np
 
-from vision2.basics.written import SPLIT
+from vision2.basics.run_files import PREDICTIONS, SPLIT
 from vision2.runs.read import Run
 
 ORDER, IMAGES, SPLITS, UNKNOWN = "order", "images", "splits", "unknown"
@@ -94,7 +94,7 @@ def _fingerprint(run: Run) -> str | None:
 
 def _test_images(run: Run) -> frozenset | None:
     try:
-        with np.load(run.path / "predictions.npz", allow_pickle=False) as predictions:
+        with np.load(run.path / PREDICTIONS, allow_pickle=False) as predictions:
             return frozenset(predictions["ids"].tolist())
     except (OSError, ValueError, KeyError):
         return None

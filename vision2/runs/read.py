@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vision2.basics.written import CONFIG, METRICS, SUMMARY
+from vision2.basics.run_files import CONFIG, METRICS, SUMMARY
 from vision2.runs.expected import unexpected_entry
 from vision2.runs.records import look_up, read_history
 from vision2.runs.run_folder import is_locked

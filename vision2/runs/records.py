@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from vision2.basics.atomic_write import append_line, write_json, write_text
-from vision2.basics.written import CONFIG, METRICS, SPLIT, SUMMARY
+from vision2.basics.run_files import CONFIG, METRICS, SPLIT, SUMMARY
 
 EVENTS, ERROR = "events.out.tfevents.*", "error.txt"
 

@@ -69,7 +69,7 @@ def lock_run(run_dir: Path) -> FileLock | None:
     Raises:
         UserError: if another process is training in it.
     """
-    lock = FileLock(run_dir / LOCK, thread_local=False, fallback_to_soft=False)
+    lock = _lock(run_dir)
     try:
         lock.acquire(timeout=PATIENCE_S)
     except Timeout as error:
@@ -85,7 +85,7 @@ def is_locked(run_dir: Path) -> bool | None:
     """Whether a process is training in this folder; None if that cannot be determined."""
     if not (run_dir / LOCK).exists():
         return False
-    lock = FileLock(run_dir / LOCK, thread_local=False, fallback_to_soft=False)
+    lock = _lock(run_dir)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -94,6 +94,11 @@ def is_locked(run_dir: Path) -> bool | None:
         return None
     lock.release()
     return False
+
+
+def _lock(run_dir: Path) -> FileLock:
+    """A lock that raises OSError if the file system has no locks, instead of pretending to lock."""
+    return FileLock(run_dir / LOCK, thread_local=False, fallback_to_soft=False)
 
 
 def _safe(name: str) -> str:

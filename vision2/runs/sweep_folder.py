@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vision2.basics.atomic_write import append_line, write_json
 from vision2.basics.errors import UserError
-from vision2.basics.written import SWEEP_RECORD
+from vision2.basics.run_files import SWEEP_RECORD
 from vision2.runs.run_folder import create_dir_by_time
 
 SWEEPS, JOBS = "sweeps", "jobs.jsonl"

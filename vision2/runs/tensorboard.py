@@ -112,20 +112,20 @@ class TensorBoardTracker:
             self.writer.add_scalar(tag, float("nan") if value is None else value, 0)
         self.writer.flush()
 
-    def log_pictures(self, tag: str, pictures: np.ndarray, step: int = 0) -> None:
+    def log_pictures(self, tag: str, pictures: np.ndarray) -> None:
         """Write a grid of pictures (N, H, W, 3) uint8."""
         # TensorBoard makes the grid: importing torchvision for it would delay every run by seconds
-        self.writer.add_images(tag, pictures, step, dataformats="NHWC")
+        self.writer.add_images(tag, pictures, 0, dataformats="NHWC")
 
-    def log_picture(self, tag: str, picture: np.ndarray, step: int = 0) -> None:
+    def log_picture(self, tag: str, picture: np.ndarray) -> None:
         """Write one picture (H, W, 3) uint8."""
-        self.writer.add_image(tag, picture, step, dataformats="HWC")
+        self.writer.add_image(tag, picture, 0, dataformats="HWC")
 
-    def log_png(self, tag: str, path: Path, step: int = 0) -> None:
+    def log_png(self, tag: str, path: Path) -> None:
         from PIL import Image
 
         with Image.open(path) as picture:
-            self.log_picture(tag, np.array(picture.convert("RGB")), step)
+            self.log_picture(tag, np.array(picture.convert("RGB")))
 
     def log_embedding(self, features: torch.Tensor, labels: Sequence[str], thumbnails: torch.Tensor | None = None) -> None:
         """Write the first 2,000 features (N, D) with their class names and thumbnails (N, 3, h, w) in [0, 1]."""

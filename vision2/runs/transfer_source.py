@@ -9,12 +9,11 @@ import yaml
 
 from vision2.basics.errors import UserError
 from vision2.basics.preprocessing import Preprocessing
-from vision2.basics.written import CONFIG
+from vision2.basics.run_files import BEST, CONFIG
 from vision2.data.settings import DatasetConfig
 from vision2.runs.expected import unexpected_entry
 from vision2.runs.records import RunRecord, look_up
 
-BEST = "best.pt"
 LINEAGE_SHOWN = ("model", "dataset", "strategy", "seed")
 LARGE_RATIO = 1.5  # a larger ratio of image sizes is worth a warning
 

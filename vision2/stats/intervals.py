@@ -1,4 +1,4 @@
-"""Confidence intervals, all two-sided and at the 95 % level by default.
+"""Confidence intervals, all two-sided and, unless another level is given, at the 95 % level.
 
 The formulas are implemented here because `scipy.stats` takes half a second to import and every run needs an interval; the
 tests compare the results with those of SciPy.
@@ -30,14 +30,14 @@ class Estimate(NamedTuple):
         return self.n > 1 and self.std <= NO_SPREAD * max(1.0, abs(self.mean))
 
 
-def wilson_interval(successes: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def wilson_interval(successes: float, n: int) -> tuple[float, float]:
     """Wilson score interval of a proportion (Wilson 1927); (0, 1) for n = 0.
 
     Unlike mean +- z * standard error, it stays within [0, 1] and is accurate near 0 and 1.
     """
     if n == 0:
         return 0.0, 1.0
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     share = successes / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
@@ -84,16 +84,14 @@ def paired_difference(
     return mean_interval(differences, confidence, test_to_train=test_to_train)
 
 
-def newcombe_difference(
-    share_a: float, n_a: int, share_b: float, n_b: int, confidence: float = CONFIDENCE
-) -> tuple[float, float]:
+def newcombe_difference(share_a: float, n_a: int, share_b: float, n_b: int) -> tuple[float, float]:
     """Interval of the difference of two proportions, share_a - share_b (Newcombe 1998, method 10).
 
     It covers only the noise of drawing the test images, not that of training with another seed. Treating the two test
     sets as independent is conservative when both runs were tested on the same images.
     """
-    low_a, high_a = wilson_interval(share_a * n_a, n_a, confidence)
-    low_b, high_b = wilson_interval(share_b * n_b, n_b, confidence)
+    low_a, high_a = wilson_interval(share_a * n_a, n_a)
+    low_b, high_b = wilson_interval(share_b * n_b, n_b)
     below = math.hypot(share_a - low_a, high_b - share_b)
     above = math.hypot(high_a - share_a, share_b - low_b)
     return share_a - share_b - below, share_a - share_b + above

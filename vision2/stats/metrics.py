@@ -92,14 +92,14 @@ def class_scores(confusion: np.ndarray) -> list[dict]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def calibration_bins(probabilities: np.ndarray, labels: np.ndarray, bins: int = ECE_BINS) -> list[dict]:
+def calibration_bins(probabilities: np.ndarray, labels: np.ndarray) -> list[dict]:
     """Confidence and accuracy in equal-width bins (low, high] of the top probability; empty bins are omitted."""
     confidence, correct = probabilities.max(1).astype(np.float64), probabilities.argmax(1) == labels
-    index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    index = np.clip(np.ceil(confidence * ECE_BINS).astype(int) - 1, 0, ECE_BINS - 1)
     return [
         {
-            "low": number / bins,
-            "high": (number + 1) / bins,
+            "low": number / ECE_BINS,
+            "high": (number + 1) / ECE_BINS,
             "confidence": float(confidence[inside].mean()),
             "accuracy": float(correct[inside].mean()),
             "n": int(inside.sum()),

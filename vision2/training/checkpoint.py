@@ -12,11 +12,11 @@ import torch
 
 from vision2.basics.atomic_write import replacing
 from vision2.basics.errors import UserError
+from vision2.basics.run_files import BEST, LAST
 from vision2.models.weights.read import READ_ERRORS, load_tensors
 from vision2.models.weights.saved_network import PARTS, incomplete, require
 from vision2.training.fit import Progress
 
-LAST = "last.pt"
 FAILED_WRITE = ("PytorchStreamWriter", "inline_container")
 # what a resumed run reads from its checkpoint, besides the state of its optimiser (see `restoring`)
 RESUMED_FROM = {
@@ -82,7 +82,7 @@ def restoring() -> Iterator[None]:
 def checkpoint_file(place: str | Path) -> Path:
     """The file of a checkpoint given as a path; for a run folder, its best.pt."""
     path = Path(place).expanduser()
-    return path / "best.pt" if path.is_dir() else path
+    return path / BEST if path.is_dir() else path
 
 
 def load_checkpoint(path: str | Path) -> dict:
@@ -93,7 +93,7 @@ def load_checkpoint(path: str | Path) -> dict:
     """
     path = checkpoint_file(path)
     if not path.is_file():
-        raise UserError(f"no checkpoint at {path}; give a run folder, or the best.pt or last.pt in it")
+        raise UserError(f"no checkpoint at {path}; give a run folder, or the {BEST} or {LAST} in it")
     try:
         content = load_tensors(path)
     except READ_ERRORS as error:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
+from vision2.basics.run_files import BEST, LAST
 from vision2.runs.records import RunRecord
 from vision2.runs.tensorboard import TensorBoardTracker
 from vision2.training.checkpoint import load_checkpoint, save_checkpoint
@@ -30,12 +30,9 @@ class Recorder:
         """Write `best.pt` first, so that a run killed between the two repeats the epoch and writes the same best.pt again."""
         shared = self.shared | {"state": asdict(progress)}
         if best is not None:
-            save_checkpoint(self._path("best"), shared | best)
-        save_checkpoint(self._path("last"), shared | last)
+            save_checkpoint(self.record.run_dir / BEST, shared | best)
+        save_checkpoint(self.record.run_dir / LAST, shared | last)
 
     def best(self) -> dict:
         """The best checkpoint so far."""
-        return load_checkpoint(self._path("best"))
-
-    def _path(self, name: str) -> Path:
-        return self.record.run_dir / f"{name}.pt"
+        return load_checkpoint(self.record.run_dir / BEST)

@@ -55,7 +55,7 @@ def test_all_near_hashes_are_found_across_blocks(monkeypatch):
         flips = rng.choice(63, index % 8, replace=False)
         hashes[20 + index] = int(hashes[index]) ^ sum(1 << int(bit) for bit in flips)
     expected = {(i, j) for j in range(40) for i in range(j) if (int(hashes[i]) ^ int(hashes[j])).bit_count() <= 5}
-    assert {tuple(pair) for pairs in duplicates._near_pairs(hashes) for pair in pairs.tolist()} == expected
+    assert {tuple(pair) for pairs in duplicates.near_pairs(hashes) for pair in pairs.tolist()} == expected
 
 
 def test_no_images_have_no_duplicates():
@@ -106,7 +106,7 @@ def test_thousands_of_near_identical_pictures_take_little_memory():
 def test_two_hundred_thousand_pictures_are_compared_in_blocks_that_fit_in_memory():
     hashes = np.random.default_rng(0).integers(0, 2**63, 200_000, dtype=np.uint64)
     tracemalloc.start()
-    next(duplicates._near_pairs(hashes))
+    next(duplicates.near_pairs(hashes))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 400e6

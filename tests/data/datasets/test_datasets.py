@@ -68,7 +68,7 @@ def test_a_data_set_is_a_module_and_a_line_in_the_table(tmp_path, monkeypatch):
 def test_the_digits_are_those_that_scikit_learn_loads():
     from sklearn.datasets import load_digits
 
-    from vision2.data.datasets.digits import _read
+    from vision2.data.datasets.digits import read_digits
 
-    for ours, theirs in zip(_read(), load_digits(return_X_y=True), strict=True):
+    for ours, theirs in zip(read_digits(), load_digits(return_X_y=True), strict=True):
         np.testing.assert_array_equal(ours, theirs)

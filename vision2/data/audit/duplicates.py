@@ -50,7 +50,7 @@ def near_groups(hashes: np.ndarray, small: np.ndarray) -> list[list[int]]:
         small: (N, 16, 16) uint8.
     """
     group_of = np.arange(len(hashes))  # the smallest position in the group of each image
-    for near in _near_pairs(hashes):
+    for near in near_pairs(hashes):
         for start in range(0, len(near), PAIRS):
             pairs = near[start : start + PAIRS]
             pairs = pairs[group_of[pairs[:, 0]] != group_of[pairs[:, 1]]]  # compares each of thousands of equal pictures once
@@ -64,7 +64,7 @@ def near_groups(hashes: np.ndarray, small: np.ndarray) -> list[list[int]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _near_pairs(hashes: np.ndarray) -> Iterator[np.ndarray]:
+def near_pairs(hashes: np.ndarray) -> Iterator[np.ndarray]:
     """Yield (P, 2) int64 pairs i < j at most HASH_BITS_APART bits apart, comparing all pairs in blocks of rows."""
     rows = max(1, BLOCK // max(1, len(hashes)))
     for start in range(0, len(hashes), rows):

@@ -75,7 +75,7 @@ def rand_augment(images: torch.Tensor, operations: np.ndarray, signs: np.ndarray
     return images
 
 
-def _affine(images: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+def warp(images: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     """Nearest-neighbour warp, black outside; `matrix` (B, 6) maps output (x, y), relative to the centre, to input (x, y)."""
     count, height, width = images.shape[:3]
     a, b, c, d, e, f = matrix.view(count, 6, 1, 1).unbind(1)
@@ -90,7 +90,7 @@ def _affine(images: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     return moved * inside.unsqueeze(-1)
 
 
-def _matrix(sign: torch.Tensor, **entries: torch.Tensor) -> torch.Tensor:
+def warp_matrix(sign: torch.Tensor, **entries: torch.Tensor) -> torch.Tensor:
     one, zero = torch.ones_like(sign), torch.zeros_like(sign)
     values = {"a": one, "b": zero, "c": zero, "d": zero, "e": one, "f": zero} | entries
     return torch.stack(list(values.values()), dim=1)
@@ -99,7 +99,7 @@ def _matrix(sign: torch.Tensor, **entries: torch.Tensor) -> torch.Tensor:
 def _rotate(images: torch.Tensor, sign: torch.Tensor) -> torch.Tensor:
     cosine, sine = math.cos(math.radians(30 * MAGNITUDE)), math.sin(math.radians(30 * MAGNITUDE))
     one = torch.ones_like(sign)
-    return _affine(images, _matrix(sign, a=one * cosine, b=-sign * sine, d=sign * sine, e=one * cosine))
+    return warp(images, warp_matrix(sign, a=one * cosine, b=-sign * sine, d=sign * sine, e=one * cosine))
 
 
 def _sharpness(images: torch.Tensor, sign: torch.Tensor) -> torch.Tensor:
@@ -138,10 +138,10 @@ def _factor(sign: torch.Tensor) -> torch.Tensor:
 
 OPERATIONS = {
     "identity": lambda images, sign: images,
-    "shear_x": lambda images, sign: _affine(images, _matrix(sign, b=sign * 0.3 * MAGNITUDE)),
-    "shear_y": lambda images, sign: _affine(images, _matrix(sign, d=sign * 0.3 * MAGNITUDE)),
-    "translate_x": lambda images, sign: _affine(images, _matrix(sign, c=-sign * int(150 / 331 * images.shape[2] * MAGNITUDE))),
-    "translate_y": lambda images, sign: _affine(images, _matrix(sign, f=-sign * int(150 / 331 * images.shape[1] * MAGNITUDE))),
+    "shear_x": lambda images, sign: warp(images, warp_matrix(sign, b=sign * 0.3 * MAGNITUDE)),
+    "shear_y": lambda images, sign: warp(images, warp_matrix(sign, d=sign * 0.3 * MAGNITUDE)),
+    "translate_x": lambda images, sign: warp(images, warp_matrix(sign, c=-sign * int(150 / 331 * images.shape[2] * MAGNITUDE))),
+    "translate_y": lambda images, sign: warp(images, warp_matrix(sign, f=-sign * int(150 / 331 * images.shape[1] * MAGNITUDE))),
     "rotate": _rotate,
     "brightness": lambda images, sign: brightness(images, _factor(sign)),
     "color": lambda images, sign: saturation(images, _factor(sign)),

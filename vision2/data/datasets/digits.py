@@ -26,7 +26,7 @@ def find(config: DatasetConfig) -> Collection:
 
     from vision2.data.store.image_sources import TensorImages
 
-    grey, labels = _read()
+    grey, labels = read_digits()
     small = torch.from_numpy(grey.reshape(-1, 1, 8, 8)).float() * (255 / 16)
     large = torch.nn.functional.interpolate(small, (SIZE_PX, SIZE_PX), mode="bilinear", align_corners=False)
     images = large.round().to(torch.uint8).repeat(1, 3, 1, 1)
@@ -41,7 +41,7 @@ def find(config: DatasetConfig) -> Collection:
     )
 
 
-def _read() -> tuple[np.ndarray, np.ndarray]:
+def read_digits() -> tuple[np.ndarray, np.ndarray]:
     """(grey levels (N, 64) 0..16, labels (N,)), from scikit-learn's file: importing the library takes a second."""
     folder = Path(find_spec("sklearn").origin).parent
     with gzip.open(folder / "datasets" / "data" / "digits.csv.gz", "rt") as stream:

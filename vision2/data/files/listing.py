@@ -11,7 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from vision2.basics.errors import UserError
-from vision2.basics.written import LIST, is_run_folder
+from vision2.basics.run_files import is_run_folder
+from vision2.basics.written import LIST
 from vision2.data.files.formats import (
     HEAD_BYTES,
     IMAGE_EXTENSIONS,

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from vision2.basics.written import CONFIG, LIST, RUN_RECORDS, SWEEP_RECORD, is_run_folder, names_in
+from vision2.basics.run_files import CONFIG, RUN_RECORDS, SWEEP_RECORD, is_run_folder
+from vision2.basics.written import LIST, names_in
 
 
 def written_in(folder: Path) -> set[Path]:

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from vision2.basics.errors import UserError
+from vision2.basics.run_files import BEST
 from vision2.models.weights.inert import load_inert
 
 INDEX = ".index.json"  # end of the name of a shard index: which of several files holds which tensor
-IN_FOLDER = ("best.pt", f"model.safetensors{INDEX}", "model.safetensors", f"pytorch_model.bin{INDEX}", "pytorch_model.bin")
+IN_FOLDER = (BEST, f"model.safetensors{INDEX}", "model.safetensors", f"pytorch_model.bin{INDEX}", "pytorch_model.bin")
 HEADER = "__metadata__"  # key of the text in a safetensors header, in what `read_file` returns
 ASIDE = re.compile("optim|(lr_)?sched|scaler|callbacks|loops|rng")  # parts of a training checkpoint that hold no weights
 READ_ERRORS = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError, AttributeError, TypeError)

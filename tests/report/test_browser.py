@@ -58,7 +58,7 @@ def tensorboard(tmp_path):
             for epoch in (1, 2):
                 losses = {"epoch": epoch, "train_loss": 1.0 / epoch, "val_loss": 1.5 / epoch}
                 tracker.log_epoch(losses, {"stem": [0.1, 0.2], "head": [1.0, 2.0]})
-            tracker.log_picture("pictures/red", np.full((64, 64, 3), (255, 0, 0), dtype=np.uint8), 0)
+            tracker.log_picture("pictures/red", np.full((64, 64, 3), (255, 0, 0), dtype=np.uint8))
     words = [
         sys.executable,
         "-m",
