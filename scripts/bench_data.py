@@ -1,6 +1,6 @@
 """Speed and memory from files to batches, each compared with a baseline measured back to back.
 
-python scripts/bench_data.py [photos=FOLDER] [images=25000]
+python scripts/bench_data.py [photos=FOLDER] [pairs=3] [images=25000]
 
 photos=FOLDER: images in FOLDER/CLASS/*.jpg; without it, images are generated. images=N: the number of images for the memory
 measurement; 25,000 photographs need 7 GB of disk space for a few minutes.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import statistics
 import sys
 import tempfile
 import time
@@ -19,7 +18,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
-from bench_runner import make_photos, say
+from bench_rows import say, spread
+from bench_runner import make_photos
 from torch import nn
 
 from vision2.basics.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
@@ -33,18 +33,18 @@ from vision2.training.precision import autocast, choose_precision
 
 BATCH_SIZE = 32
 STEPS = 10
-PAIRS = 3
 LOOK = Preprocessing(image_size_px=224, resize_px=256)
 CPU = torch.device("cpu")
 
 
 def main() -> None:
     options = dict(word.split("=", 1) for word in sys.argv[1:])
+    pairs = int(options.get("pairs", 3))
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(options.get("photos") or make_photos(Path(folder) / "photos"))
         split = stored(list_images(photos), Path(folder) / "cache")
-        reading_vs_pillow(split, photos)
-        training_vs_bare_steps(split)
+        reading_vs_pillow(split, photos, pairs)
+        training_vs_bare_steps(split, pairs)
         memory_of_a_large_store(list_images(photos), int(options.get("images", 25_000)), Path(folder))
 
 
@@ -63,7 +63,7 @@ def training_batches(split: SimpleNamespace, workers: int | None) -> Batches:
     )  # fmt: skip
 
 
-def reading_vs_pillow(split: SimpleNamespace, photos: Path, images: int = 320) -> None:
+def reading_vs_pillow(split: SimpleNamespace, photos: Path, pairs: int, images: int = 320) -> None:
     """Compare images per second of processor time, on one thread: the warm store and decoding in a DataLoader."""
     from torch.utils.data import DataLoader, Subset
     from torchvision import datasets, transforms
@@ -82,10 +82,10 @@ def reading_vs_pillow(split: SimpleNamespace, photos: Path, images: int = 320) -
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     processor_seconds(batches.epoch(1)), processor_seconds(loader)
-    pairs = [(processor_seconds(loader), processor_seconds(batches.epoch(pair))) for pair in range(PAIRS)]
+    measured = [(processor_seconds(loader), processor_seconds(batches.epoch(pair))) for pair in range(pairs)]
     torch.set_num_threads(threads)
-    rate = images / min(ours for _, ours in pairs)
-    ratios = [theirs / ours for theirs, ours in pairs]
+    rate = images / min(ours for _, ours in measured)
+    ratios = [theirs / ours for theirs, ours in measured]
     say(
         f"reading 224 px crops from the store ({rate:.0f} img/s/core) / DataLoader with PIL",
         spread(ratios),
@@ -100,14 +100,14 @@ def processor_seconds(batches) -> float:
     return time.process_time() - start
 
 
-def training_vs_bare_steps(split: SimpleNamespace) -> None:
+def training_vs_bare_steps(split: SimpleNamespace, pairs: int) -> None:
     """MobileNet v2 at 224 px: compare training from the warm store with steps on one batch in memory."""
     step = mobilenet_step()
     batches = training_batches(split, workers=None)
     in_memory = next(batches.epoch(1))
     timed(step, [in_memory] * 2)
     ratios, waits = [], []
-    for pair in range(PAIRS):
+    for pair in range(pairs):
         bare = timed(step, [in_memory] * STEPS)
         with_data = timed(step, (batch for batch, _ in zip(batches.epoch(pair), range(STEPS), strict=False)))
         ratios.append(bare / with_data)
@@ -178,10 +178,6 @@ def private_bytes() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     (line,) = (line for line in status.read_text().splitlines() if line.startswith("RssAnon"))
     return int(line.split()[1]) * 1024
-
-
-def spread(values: list[float]) -> str:
-    return f"{statistics.median(values):.3f} ({min(values):.3f}-{max(values):.3f})"
 
 
 if __name__ == "__main__":

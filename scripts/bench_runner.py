@@ -1,40 +1,31 @@
 """Speed of the runner, as ratios to baselines measured back to back.
 
-python scripts/bench_runner.py [photos=FOLDER]
-
-photos=FOLDER: images in FOLDER/CLASS/*.jpg; without it, images are generated.
+python scripts/bench_runner.py [pairs=3]
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from bench_rows import say, spread
+
 HERE = Path(__file__).resolve().parent
-PAIRS = 3
 
 
 def main() -> None:
-    options = dict(word.split("=", 1) for word in sys.argv[1:])
-    epoch_vs_bare_steps()
-    start_up()
-    with tempfile.TemporaryDirectory() as folder:
-        photos_vs_plain_script(Path(options.get("photos") or make_photos(Path(folder) / "photos")), Path(folder))
+    pairs = int(dict(word.split("=", 1) for word in sys.argv[1:]).get("pairs", 3))
+    cifar_epoch(pairs)
+    start_up(pairs)
 
 
-def say(what: str, value: str, wanted: str) -> None:
-    print(f"{what:78} {value:>12}   {wanted}", flush=True)
-
-
-def epoch_vs_bare_steps(images: int = 12_800, batch_size: int = 128) -> None:
-    """Compare an epoch of resnet20 on 32 px images in memory with the same number of steps on one batch."""
+def cifar_epoch(pairs: int, images: int = 6_400, batch_size: int = 128) -> None:
+    """Compare an epoch of resnet20 on 32 px images in memory with a hand-written loop and with the same steps on one batch."""
     import numpy as np
     import torch
     from torch import nn
@@ -73,12 +64,20 @@ def epoch_vs_bare_steps(images: int = 12_800, batch_size: int = 128) -> None:
         return learner.train_epoch(batches, number).seconds
 
     bare(), epoch(1)
-    ratios = []
-    for pair in range(PAIRS):
-        seconds = bare()
-        ratios.append(epoch(pair + 2) / seconds)
-    rate = images / seconds
-    say(f"resnet20 epoch, 32 px, {images:,} images / bare steps ({rate:.0f} img/s)", _spread(ratios), "at most 1.05")
+    steps, hand = [], []
+    for pair in range(pairs):
+        before, ours, after = bare(), epoch(pair + 2), bare()
+        steps.append(2 * ours / (before + after))
+        hand.append(images / ours / _hand_rate(images))
+    what = f"ResNet-20 epoch, {images:,} images at 32 px in memory"
+    say(f"{what}, images/s: ours / hand-written loop ({images / ours:.0f} img/s)", spread(hand), "at least 1.2")
+    say("  time of the epoch / the same number of bare steps", spread(steps), "at most 1.05")
+
+
+def _hand_rate(images: int) -> float:
+    """Images per second of scripts/hand_cifar.py."""
+    done = subprocess.run([sys.executable, HERE / "hand_cifar.py", str(images)], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)["images_per_second"]
 
 
 def resnet20_learner():
@@ -99,37 +98,17 @@ def resnet20_learner():
     return Learner(network, plan, strategy, TrainConfig(epochs=100), precision="float32", seed=0)
 
 
-def start_up() -> None:
+def start_up(pairs: int) -> None:
     """Measure the seconds from the command to the help text, and to the end of the first step on digits."""
-    seconds = [_timed(["-m", "vision2.train", "--help"])[0] for _ in range(PAIRS)]
-    say("seconds to --help", _spread(seconds), "under 2")
+    seconds = [_seconds(["-m", "vision2.train", "--help"]) for _ in range(pairs)]
+    say("seconds to --help", spread(seconds), "at most 0.5")
+    imports = [_seconds(["-c", "import torch"]) for _ in range(pairs)]
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["dataset.shots_per_class=2", "train.epochs=1", "train.batch_size=20", f"output_dir={folder}"]
-        seconds = [_first_epoch(["-m", "vision2.train", *arguments]) for _ in range(PAIRS)]
-    say("seconds from the command to the first step (and validation) on digits", _spread(seconds), "at most 8")
-
-
-def photos_vs_plain_script(photos: Path, work: Path, batch_size: int = 32) -> None:
-    """Compare training of ResNet-18 at 224 px (images per second and peak memory) with scripts/plain_baseline.py."""
-    ours = [
-        "-m", "vision2.train", "model=resnet18", "dataset=folder", f"dataset.root={photos}", "train.epochs=1",
-        f"train.batch_size={batch_size}", f"dataset.cache_dir={work / 'cache'}", f"output_dir={work / 'outputs'}",
-    ]  # fmt: skip
-    _timed([*ours, "dataset.shots_per_class=4"])  # fills the cache
-    speeds, memory = [], []
-    for _ in range(PAIRS):
-        _, plain_peak, out = _timed([str(HERE / "plain_baseline.py"), str(photos), str(batch_size)])
-        _, our_peak, _ = _timed(ours)
-        newest = max((work / "outputs").rglob("metrics.jsonl"), key=lambda path: path.stat().st_mtime)
-        rate = json.loads(newest.read_text().splitlines()[0])["images_per_second"]
-        speeds.append(rate / float(out))
-        memory.append(our_peak / plain_peak)
-    say(
-        f"resnet18 training, 224 px, batch {batch_size} ({rate:.1f} img/s) / plain script",
-        _spread(speeds),
-        "at least 1.8 with bf16",
-    )
-    say("peak memory / plain script (without its workers)", _spread(memory), "at most 1.3")
+        seconds = [_first_epoch(["-m", "vision2.train", *arguments]) for _ in range(pairs)]
+    ratios = [second / imported for second, imported in zip(seconds, imports, strict=True)]
+    what = f"digits, time to the first step and validation ({seconds[-1]:.1f} s) / import torch ({imports[-1]:.1f} s)"
+    say(what, spread(ratios), "at most 1.3")
 
 
 def make_photos(folder: Path, count: int = 320) -> Path:
@@ -147,18 +126,10 @@ def make_photos(folder: Path, count: int = 320) -> Path:
     return folder
 
 
-def _timed(arguments: list[str]) -> tuple[float, float, str]:
-    """Run Python and return (seconds, peak memory of that process alone in MB, its output)."""
+def _seconds(arguments: list[str]) -> float:
     start = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as out:
-        process = subprocess.Popen([sys.executable, *arguments], stdout=out, stderr=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        out.seek(0)
-        text = out.read()
-    if status:
-        sys.exit(f"failed: {' '.join(arguments)}\n{text}")
-    return seconds, usage.ru_maxrss / 1024, text
+    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
 
 
 def _first_epoch(arguments: list[str]) -> float:
@@ -170,11 +141,6 @@ def _first_epoch(arguments: list[str]) -> float:
             process.communicate()
             return seconds
     sys.exit(f"failed: {' '.join(arguments)}")
-
-
-def _spread(values: list[float]) -> str:
-    """Median (minimum to maximum)."""
-    return f"{statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f})"
 
 
 if __name__ == "__main__":
