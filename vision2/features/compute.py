@@ -17,6 +17,7 @@ from vision2.basics.errors import UserError
 from vision2.data.batches import Batches
 from vision2.data.dataset import Split
 from vision2.data.settings import AugmentConfig, DatasetConfig
+from vision2.features.engine import OPSET, Cut, Engine, onnx_engine, wanted_engine
 from vision2.features.feature_store import (
     ID_BYTES,
     FeatureStore,
@@ -58,9 +59,12 @@ class FeatureMaker:
     ):
         self.network, self.layers, self.pooling, self.folder, self.workers = network, layers, pooling, folder, workers
         self.device = next(network.parameters()).device
+        self.engine = "torch"  # or onnxruntime, once that has computed features
         self.images_computed = 0  # forward passes of single images, for all views
         self._facts = {"model": asdict(model), "preprocessing": network.preprocessing.to_dict(), "pooling": pooling}
         self._fast: Network | None = None
+        self._wanted = wanted_engine()
+        self._engines: dict[tuple[str, ...], tuple[int, Engine | None]] = {}  # by layers: images it was tried for, outcome
 
     def features(
         self, split: Split, *, precision: str = "float32", augment: AugmentConfig | None = None, views: int = 1
@@ -128,11 +132,12 @@ class FeatureMaker:
             augment=augment, workers=self.workers, sample_numbers=numbers,
         )  # fmt: skip
         results: list[np.ndarray] = []
+        engine: Engine | None = None
         bar = tqdm(total=len(split), desc=f"features {split.name}", unit="img", leave=False, disable=None)
         for batch in batches.epoch(view):
-            network = self._fast_network(batch.images)
+            engine = engine or self._engine(layers, precision, batch.images, len(split))
             with autocast(self.device, precision):
-                outputs = layer_outputs(network, layers, batch.images, self.pooling)
+                outputs = engine(batch.images)
             if not results:
                 results = [_empty_rows(len(split), output.shape[1]) for output in outputs]
             where = batch.indices.cpu().numpy()
@@ -142,6 +147,27 @@ class FeatureMaker:
             bar.update(len(where))
         bar.close()
         return results
+
+    def _engine(self, layers: list[str], precision: str, images: torch.Tensor, count: int) -> Engine:
+        """What computes the features of `count` images at `layers`: onnxruntime where it can and pays, else torch."""
+        key = tuple(layers)
+        tried, engine = self._engines.get(key, (0, None))
+        if self.device.type == "cpu" and precision == "float32":
+            if engine is None and count > tried:  # fewer images would not change the answer
+                cut, file = Cut(self.network, layers, self.pooling), self._export_file(layers)
+                engine = onnx_engine(cut, images, count, file=file, wanted=self._wanted)
+                self._engines[key] = count, engine
+            if engine is not None:
+                self.engine = "onnxruntime"
+                return engine
+        network = self._fast_network(images)
+        return lambda images: layer_outputs(network, layers, images, self.pooling)
+
+    def _export_file(self, layers: list[str]) -> Path | None:
+        if self.folder is None:
+            return None
+        versions = {"torch": torch.__version__, "opset": OPSET}
+        return self.folder / f"{store_key(**self._facts, **versions, network=self._digest, layers=layers)}.onnx"
 
     def _fast_network(self, images: torch.Tensor) -> Network:
         """The network with its batch normalisations folded into the convolutions, built on first use."""
@@ -192,7 +218,7 @@ def split_features(task: Task, layers: Sequence[str]) -> dict[str, dict[str, tor
     }
     seconds = time.perf_counter() - start
     total = sum(len(split) for split in (data.train, data.val, data.test)) + len(data.train) * (strategy.views - 1)
-    rate = f" at {maker.images_computed / seconds:.0f} img/s" if maker.images_computed else ""
+    rate = f" at {maker.images_computed / seconds:.0f} img/s with {maker.engine}" if maker.images_computed else ""
     cached = "" if maker.images_computed == total else ", the others read from the cache"
     print(
         f"features after {', '.join(layers)}: {maker.images_computed} of {total} computed{rate}{cached}; {seconds:.1f} s",

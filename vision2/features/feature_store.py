@@ -103,14 +103,14 @@ def features_folder(cache_dir: str | None) -> Path:
 
 
 def size_of_features(folder: Path) -> tuple[int, int]:
-    """Number of stores in `folder`, and their total size in bytes."""
+    """Number of stores in `folder`, and the total size in bytes of them and of the exported networks beside them."""
     files = _stores(folder)
-    return len(files), sum(file.stat().st_size for file in files)
+    return len(files), sum(file.stat().st_size for file in [*files, *_exports(folder)])
 
 
 def delete_features(folder: Path) -> None:
-    """Delete every store and nothing else; a process that is using one recomputes the features it no longer finds."""
-    for store in _stores(folder):
+    """Delete stores and exported networks, nothing else; a process that is using one computes again what it no longer finds."""
+    for store in [*_stores(folder), *_exports(folder)]:
         store.unlink(missing_ok=True)
     for old in {file.parent for file in folder.glob("*/*.ids.npy")}:  # stores of version 1
         if re.fullmatch(NAME, old.name):
@@ -122,6 +122,11 @@ def delete_features(folder: Path) -> None:
 def _stores(folder: Path) -> list[Path]:
     """Files named by `store_key`; any other file in the folder was put there by someone else."""
     return [file for file in folder.glob("*.sqlite") if re.fullmatch(NAME, file.stem)]
+
+
+def _exports(folder: Path) -> list[Path]:
+    """Networks that `features.engine` exported."""
+    return [file for file in folder.glob("*.onnx") if re.fullmatch(NAME, file.stem)]
 
 
 def store_key(**facts: object) -> str:

@@ -15,7 +15,7 @@ from vision2.basics.threads import usable_cpus
 
 PACKAGES = (
     "vision2", "torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "matplotlib", "tensorboard",
-    "hydra-core", "omegaconf", "safetensors", "pillow", "tqdm",
+    "hydra-core", "omegaconf", "safetensors", "pillow", "tqdm", "onnxruntime",
 )  # fmt: skip
 
 
