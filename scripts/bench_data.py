@@ -154,7 +154,7 @@ def memory_of_a_large_store(photos: list[FileEntry], images: int, folder: Path) 
         link = folder / "many" / str(index % 100) / f"{index}.jpg"
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(photos[index % len(photos)].path.absolute())
-        files.append(FileEntry(link, link.name))
+        files.append(FileEntry(str(link), link.name))
     start = time.perf_counter()
     split = stored(files, folder / "cache")
     say(f"decoding {images:,} images into a store, images/s", f"{images / (time.perf_counter() - start):.0f}", "")

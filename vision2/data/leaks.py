@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 
 # Suffixes that exporters, augmentation tools and cameras add to versions of one picture: x.rf.1a2b, x_aug2, x (1), x_BURST003.
 VERSION = r"(?:\.rf\.[0-9a-fA-F]+|[_-](?:aug|copy|crop|flip|rot|frame|burst)[a-z]*[_-]?\d*|\s?\(\d+\))"
@@ -25,10 +25,18 @@ def copies_in_train(train: Sequence[bytes], others: dict[str, tuple[Sequence[str
 
 def separated_versions(splits: dict[str, Sequence[str]]) -> list[str]:
     """Names of pictures with versions in more than one split, in alphabetical order."""
-    places: dict[str, set[str]] = {}
+    first: dict[str, str] = {}
+    apart = set()
     for split, ids in splits.items():
-        for name in ids:
-            path = PurePosixPath(name)
-            found = VERSIONS.match(path.stem)
-            places.setdefault(str(path.with_name(found[1] if found else path.stem)), set()).add(split)
-    return sorted(name for name, found in places.items() if len(found) > 1)
+        for picture in map(_without_version, ids):
+            if first.setdefault(picture, split) != split:
+                apart.add(picture)
+    return sorted(apart)
+
+
+def _without_version(name: str) -> str:
+    """The id without extension and version suffixes; plain text, because a Path for each of many images takes seconds."""
+    stem = posixpath.splitext(name)[0]
+    folder, slash, stem = stem.rpartition("/")
+    found = VERSIONS.match(stem)
+    return folder + slash + (found[1] if found else stem)

@@ -48,12 +48,17 @@ def _draw(parts: np.ndarray, name: str, labels: np.ndarray, groups: Sequence[str
     """
     candidates = np.flatnonzero(parts == "train")
     want = fraction * np.bincount(labels[candidates])
+    stream = numpy_stream(seed, "split", 0 if name == "test" else 1)
+    if len(set(groups)) == len(groups):
+        order = np.array(sorted(candidates.tolist(), key=groups.__getitem__), dtype=np.int64)
+        parts[_first_of_each_class(order[stream.permutation(len(order))], labels, want)] = name
+        return
     have = np.zeros_like(want)
     members: dict[str, list[int]] = defaultdict(list)
     for index in candidates.tolist():
         members[groups[index]].append(index)
     bundles = [members[key] for key in sorted(members)]
-    for position in numpy_stream(seed, "split", 0 if name == "test" else 1).permutation(len(bundles)):
+    for position in stream.permutation(len(bundles)):
         bundle = bundles[position]
         counts = Counter(labels[bundle].tolist())
         gain = sum((want[c] - have[c]) ** 2 - (want[c] - have[c] - n) ** 2 for c, n in counts.items())
@@ -61,6 +66,19 @@ def _draw(parts: np.ndarray, name: str, labels: np.ndarray, groups: Sequence[str
             parts[bundle] = name
             for label, count in counts.items():
                 have[label] += count
+
+
+def _first_of_each_class(visited: np.ndarray, labels: np.ndarray, want: np.ndarray) -> np.ndarray:
+    """The draw for groups of one image, without a loop over images: of each class, the first that bring it closer to `want`."""
+    by_class = visited[np.argsort(labels[visited], kind="stable")]
+    ends = np.cumsum(np.bincount(labels[visited], minlength=len(want)))
+    chosen = []
+    for c, end in enumerate(ends):
+        start, taken = (ends[c - 1] if c else 0), 0
+        while start + taken < end and (want[c] - taken) ** 2 - (want[c] - taken - 1) ** 2 > 0:
+            taken += 1
+        chosen.append(by_class[start : start + taken])
+    return np.concatenate([visited[:0], *chosen])
 
 
 def find_groups(ids: Sequence[str], pattern: str | None) -> tuple[list[str], dict]:

@@ -87,7 +87,7 @@ def list_images_of(place: str) -> Listing:
     if path.suffix.lower() in LISTS and path.is_file():
         return Listing(_listed(path))
     if path.is_file() and path.suffix.lower() != ".zip":
-        return Listing([FileEntry(path, path.name)])
+        return Listing([FileEntry(str(path), path.name)])
     listing = list_place(path)
     if not listing.images:
         unused = describe_unused(listing.notes.get("unused", ()))
@@ -109,7 +109,7 @@ def _listed(file: Path) -> list[FileEntry]:
         names = names[1:]
     if not names:
         raise UserError(f"images={file} is an empty list; write one image path per line")
-    return [FileEntry(file.parent / name, name) for name in names]
+    return [FileEntry(str(file.parent / name), name) for name in names]
 
 
 def predict_images(

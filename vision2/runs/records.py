@@ -17,6 +17,8 @@ EVENTS, ERROR = "events.out.tfevents.*", "error.txt"
 
 def plain(value: Any) -> Any:
     """Convert a value to the types of strict JSON: NaN and infinities become None, NumPy scalars numbers, paths text."""
+    if type(value) in (str, int):  # most values: an image's id or label
+        return value
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -136,7 +136,7 @@ def _read_oxford_pet(folder: Path) -> Collection:
         for line in (folder / "annotations" / f"{listed}.txt").read_text().splitlines():
             name, _, species, _ = line.split()
             if f"{name}.jpg" in present:
-                files.append(FileEntry(folder / "images" / f"{name}.jpg", f"images/{name}.jpg"))
+                files.append(FileEntry(str(folder / "images" / f"{name}.jpg"), f"images/{name}.jpg"))
                 labels.append("cat" if species == "1" else "dog")
                 parts.append(part)
     return check_classes(collect(files, labels, parts, notes={"layout": "Oxford-IIIT Pet"}), folder)

@@ -48,7 +48,7 @@ def _read_flowers(folder: Path) -> Collection:
     part_of = {int(number): part for key, part in PARTS_OF_FLOWERS.items() for number in sets[key]}
     files, labels, parts = [], [], []
     for entry in list_images(folder / "jpg"):
-        number = int(entry.path.stem.removeprefix("image_"))
+        number = int(Path(entry.path).stem.removeprefix("image_"))
         files.append(FileEntry(entry.path, f"jpg/{entry.id}"))
         labels.append(Flowers102.classes[int(species[number - 1]) - 1])
         parts.append(part_of[number])

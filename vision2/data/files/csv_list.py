@@ -125,7 +125,7 @@ def _files(folder: Path, names: list[str]) -> list[FileEntry]:
     if places and not all(Path(place).is_relative_to(base) for place in absolute):
         base = Path(os.path.commonpath([str(Path(place).parent) for place in absolute]))
     ids = [readable_name(PurePosixPath(os.path.relpath(place, base)).as_posix()) for place in absolute]
-    return [FileEntry(place, name) for place, name in zip(places, ids, strict=True)]
+    return [FileEntry(str(place), name) for place, name in zip(places, ids, strict=True)]
 
 
 def _place(folder: Path, name: str) -> Path:
@@ -136,7 +136,7 @@ def _place(folder: Path, name: str) -> Path:
 
 def _file_problems(path: Path, files: list[FileEntry]) -> list[str]:
     problems = []
-    missing = [entry.id for entry in files if not entry.path.is_file()]
+    missing = [entry.id for entry in files if not os.path.isfile(entry.path)]  # noqa: PTH113
     if missing:
         problems.append(
             f"{len(missing)} of the files listed in {path.name} do not exist, e.g. {missing[0]}; "

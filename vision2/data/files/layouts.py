@@ -38,7 +38,7 @@ def read_layout(place: str | Path, config: DatasetConfig | None = None) -> Colle
     if is_list(root):
         return check_classes(_match_classes(note_similar_names(read_csv(root, config))), root)
     listing = images_below(root, config)
-    paths = [tuple(entry.id.split("/")[:-1]) for entry in listing.images]
+    paths = _folders_of(listing.images)
     layout, positions = find_positions(paths)
     if config.class_level is None and layout == "class folders":
         _ask_which_are_classes(root, [each.folders for each in positions])
@@ -55,6 +55,15 @@ def read_layout(place: str | Path, config: DatasetConfig | None = None) -> Colle
     if root.is_dir():
         _refuse_empty_folders([(listing.images[index], positions[index]) for index in kept], paths, listing.notes)
     return collection
+
+
+def _folders_of(images: Sequence[FileEntry]) -> list[Folders]:
+    """The folders of each image, without its name; images of one folder share the tuple."""
+    known: dict[str, Folders] = {}
+    folders = [entry.id.rpartition("/")[0] for entry in images]
+    for folder in set(folders):
+        known[folder] = tuple(folder.split("/")) if folder else ()
+    return [known[folder] for folder in folders]
 
 
 def class_name(folders: Folders, level: str) -> str | None:
@@ -185,12 +194,13 @@ def check_classes(collection: Collection, root: Path) -> Collection:
 
 def _refuse_empty_folders(kept: Sequence[tuple[FileEntry, Position]], paths: Sequence[Folders], notes: dict) -> None:
     """Raise UserError for class folders without images: after incomplete copying, a class could be missing unnoticed."""
-    filled = {path[:depth] for path in paths for depth in range(len(path) + 1)}
+    filled = {path[:depth] for path in set(paths) for depth in range(len(path) + 1)}
+    one_of_each = {(entry.id.rpartition("/")[0], position): entry for entry, position in kept}
     parents = {}
-    for entry, position in kept:
+    for (_, position), entry in one_of_each.items():
         if position.part in ("", "train"):
             outer = tuple(entry.id.split("/")[: position.above])
-            parents.setdefault(outer, entry.path.parents[entry.id.count("/") - position.above])
+            parents.setdefault(outer, Path(entry.path).parents[entry.id.count("/") - position.above])
     for outer, parent in sorted(parents.items()):
         empty = sorted(
             name

@@ -8,7 +8,9 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from vision2.basics.errors import UserError
 from vision2.basics.run_files import is_run_folder
@@ -31,21 +33,22 @@ PROGRAM_FOLDERS = frozenset({".git", ".svn", ".hg", ".idea", ".vscode", ".Trashe
 NAMES_SHOWN = 3
 
 
-@dataclass(frozen=True, order=True)
-class FileEntry:
+class FileEntry(NamedTuple):
     """One image: the file at `path`, or `member` of the zip at `path`.
 
-    `id` is the path relative to the data set's root, with forward slashes: the same on every machine.
+    `id` is the path relative to the data set's root, with forward slashes: the same on every machine. Paths are plain text,
+    because there may be hundreds of thousands, and a `Path` for each takes seconds.
     """
 
-    path: Path
+    path: str
     id: str
     member: str | None = None
 
     def read_bytes(self) -> bytes:
         """The encoded image. Raises OSError if it cannot be read, also for a damaged zip."""
         if self.member is None:
-            return self.path.read_bytes()
+            with open(self.path, "rb") as stream:  # noqa: PTH123
+                return stream.read()
         try:
             archive = _open_zip(self.path, os.getpid())
             if archive.getinfo(self.member).file_size > MAX_IMAGE_BYTES:
@@ -57,7 +60,8 @@ class FileEntry:
     def read_head(self) -> bytes:
         """The first bytes of the file. Raises OSError if it cannot be read."""
         try:
-            with self.path.open("rb") if self.member is None else _open_zip(self.path, os.getpid()).open(self.member) as stream:
+            zipped = self.member is not None
+            with _open_zip(self.path, os.getpid()).open(self.member) if zipped else open(self.path, "rb") as stream:  # noqa: PTH123
                 return stream.read(HEAD_BYTES)
         except DAMAGED as error:
             raise OSError(f"cannot be unpacked: {error}") from error
@@ -67,7 +71,7 @@ class FileEntry:
         if self.member is not None:
             return _open_zip(self.path, os.getpid()).getinfo(self.member).file_size
         try:
-            return self.path.stat().st_size
+            return os.stat(self.path).st_size  # noqa: PTH116
         except OSError:
             return 0
 
@@ -81,7 +85,7 @@ class Listing:
 
 
 @lru_cache(maxsize=8)
-def _open_zip(path: Path, process: int) -> zipfile.ZipFile:
+def _open_zip(path: str, process: int) -> zipfile.ZipFile:
     """Opened once per process, because reading a large index takes a while; threads may share a ZipFile."""
     return zipfile.ZipFile(path)
 
@@ -93,6 +97,8 @@ def is_hidden(name: str) -> bool:
 
 def readable_name(name: str) -> str:
     """A path as text that can be printed and saved: in NFC, with bytes that are not UTF-8 written as `\\xe9`."""
+    if name.isascii():
+        return name
     return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "backslashreplace"))
 
 
@@ -128,12 +134,12 @@ def list_place(root: Path, zip_encoding: str | None = None) -> Listing:
     """
     unused, hidden, notes = Unused(), set(), {}
     found, candidates = [], _zip_files(root, zip_encoding, notes, unused) if root.is_file() else _folder_files(root, hidden)
+    outermost_hidden = lru_cache(maxsize=None)(_outermost_hidden)
     for entry in candidates:
-        *folders, name = entry.id.split("/")
-        dots = next((depth for depth, part in enumerate(folders) if is_hidden(part)), None)
-        if dots is not None:
-            if _may_hold_images(folders[dots]):
-                hidden.add("/".join(folders[: dots + 1]))
+        folder, _, name = entry.id.rpartition("/")
+        if inside := outermost_hidden(folder):
+            if _may_hold_images(inside.rpartition("/")[2]):
+                hidden.add(inside)
         elif is_hidden(name):
             if name not in HIDDEN_NAMES and not name.startswith("._") and name.lower().endswith(tuple(IMAGE_EXTENSIONS)):
                 unused.add(entry.id, "hidden: its name begins with a dot")
@@ -145,7 +151,14 @@ def list_place(root: Path, zip_encoding: str | None = None) -> Listing:
         notes["unused"] = unused.to_notes()
     if hidden:
         notes["hidden_folders"] = sorted(hidden)
-    return Listing(sorted(found, key=lambda entry: entry.id), notes)
+    return Listing(sorted(found, key=attrgetter("id")), notes)
+
+
+def _outermost_hidden(folder: str) -> str | None:
+    """The outermost folder of this path that is hidden, with the folders above it."""
+    parts = folder.split("/")
+    depth = next((depth for depth, part in enumerate(parts) if is_hidden(part)), None)
+    return None if depth is None else "/".join(parts[: depth + 1])
 
 
 def _folder_files(root: Path, hidden: set[str]) -> Iterator[FileEntry]:
@@ -169,7 +182,9 @@ def _folder_files(root: Path, hidden: set[str]) -> Iterator[FileEntry]:
             continue
         if LIST in files:
             written |= written_in(here)
-        yield from (FileEntry(here / name, prefix + readable_name(name)) for name in files if here / name not in written)
+        if written:
+            files = [name for name in files if here / name not in written]
+        yield from (FileEntry(os.path.join(folder, name), prefix + readable_name(name)) for name in files)  # noqa: PTH118
 
 
 def _may_hold_images(name: str) -> bool:
@@ -191,5 +206,5 @@ def _zip_files(path: Path, encoding: str | None, notes: dict, unused: Unused) ->
         if member.outside:
             unused.add(member.name, OUTSIDE)
     keys = {member.name: member.key for member in inside}
-    is_result = results_in_archive(keys, lambda name: FileEntry(path, name, keys[name]).read_bytes())
-    return (FileEntry(path, member.name, member.key) for member in inside if not is_result(member.name))
+    is_result = results_in_archive(keys, lambda name: FileEntry(str(path), name, keys[name]).read_bytes())
+    return (FileEntry(str(path), member.name, member.key) for member in inside if not is_result(member.name))

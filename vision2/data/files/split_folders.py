@@ -44,7 +44,8 @@ def find_positions(paths: Sequence[Folders]) -> tuple[str, list[Position]]:
         paths: the folders of each image, without its name.
     """
     depth = wrapper_depth(paths)
-    inner = [path[depth:] for path in paths]
+    shorter = {path: path[depth:] for path in set(paths)}
+    inner = [shorter[path] for path in paths]
     if _splits_above(inner):
         positions = [Position(part_of(path[0]) or "", 1, path[1:]) if path else Position("", 0, ()) for path in inner]
         positions = [each if each.part else Position("", 0, ()) for each in positions]
@@ -54,7 +55,8 @@ def find_positions(paths: Sequence[Folders]) -> tuple[str, list[Position]]:
         return "class folders with train/val/test below", [
             Position(part_of(path[1]), depth, (path[0], *path[2:])) for path in inner
         ]
-    return "class folders", [Position("", depth, path) for path in inner]
+    positions = {path: Position("", depth, path) for path in set(inner)}
+    return "class folders", [positions[path] for path in inner]
 
 
 def _splits_above(paths: Sequence[Folders]) -> bool:
