@@ -5,9 +5,9 @@ import torch
 from tiny_network import plan_for
 
 from vision2.basics.errors import UserError
-from vision2.features.fusing import fused_copy
 from vision2.models.build import build_model
 from vision2.models.cut import layer_outputs, parse_layers, with_saved_head
+from vision2.models.fusing import fused_copy
 from vision2.models.heads import StandardizedLinear
 from vision2.models.settings import ModelConfig
 from vision2.strategies.settings import StrategyConfig

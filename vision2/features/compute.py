@@ -27,8 +27,8 @@ from vision2.features.feature_store import (
     store_key,
     view_ids,
 )
-from vision2.features.fusing import fused_copy
 from vision2.models.cut import layer_outputs
+from vision2.models.fusing import fused_copy
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig
 from vision2.training.fit import Task

@@ -17,6 +17,7 @@ from vision2.models.heads import StandardizedLinear, kind_of
 from vision2.models.network import Network
 from vision2.stats.metrics import summarise_predictions
 from vision2.training.fit import FitResult, Progress, Task, Totals, describe_classifier
+from vision2.training.folding import foldable_pairs
 from vision2.training.learner import Learner
 from vision2.training.parameter_plan import ParameterPlan, Rule, plan_parameters
 from vision2.training.precision import choose_precision
@@ -30,15 +31,18 @@ def fit_on_images(task: Task, rules: Sequence[Rule]) -> EpochFit:
     network, size = task.network, task.network.preprocessing.image_size_px
     saved = task.saved["precision"] if task.saved else None
     memory = remembered_folder(task.dataset.cache_dir)
+    plan = plan_parameters(network, rules, task.strategy)
+    frozen = task.strategy.batchnorm == "frozen" or not all(entry.learns_at(1) for entry in plan)
     learner = Learner(
         network,
-        plan_parameters(network, rules, task.strategy),
+        plan,
         task.strategy,
         task.train,
         precision=saved or choose_precision(task.train.precision, network, task.device, size, memory=memory),
         seed=task.seed,
         aux_weight=task.model.aux_weight,
         class_weights=task.class_weights,
+        foldable=foldable_pairs(network, size) if frozen else (),
     )
 
     def counted() -> Totals:

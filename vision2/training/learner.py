@@ -16,6 +16,7 @@ from vision2.basics.errors import TrainingDiverged
 from vision2.basics.randomness import derive_seed
 from vision2.strategies.settings import StrategyConfig
 from vision2.training.checkpoint import restoring
+from vision2.training.folding import Pairs, folded
 from vision2.training.losses import Losses, Objective, hits, zero
 from vision2.training.optimizer import build_optimizer
 from vision2.training.parameter_plan import ParameterPlan, apply_phase, set_training_mode
@@ -41,6 +42,7 @@ class Learner:
     """Trains `network` (already on its device) according to `plan`; its state is all that a resumed run needs.
 
     `forward` maps a batch to outputs; by default it is `network` itself (for stored features, `network.classify`).
+    `foldable` names batch normalisations that are folded into a convolution in the epochs in which they are frozen.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Learner:
         aux_weight: float = 0.0,
         class_weights: torch.Tensor | None = None,
         forward: Callable | None = None,
+        foldable: Pairs = (),
     ):
         self.network, self.strategy, self.train, self.precision, self.seed = network, strategy, train, precision, seed
         self.device = next(network.parameters()).device
@@ -65,6 +68,7 @@ class Learner:
         self.averaged = _averaged(network, train.ema) if train.ema else None
         self.forward = forward or (torch.compile(network) if train.compile else network)
         self.reference = _l2_sp_reference(network, strategy)
+        self.foldable = () if train.compile else foldable  # the compiler would start again in every epoch
 
     @property
     def evaluated(self) -> nn.Module:
@@ -85,14 +89,15 @@ class Learner:
         steps = math.ceil(len(batches) / self.train.accumulate)
         sums, norms, lr = _Sums(self.device), {}, 0.0
         groups = _grouped(batches.epoch(epoch), self.train.accumulate, len(batches))
-        for step, group in enumerate(groups):
-            lr = self._set_rate((epoch - 1) * steps + step, steps)
-            self._accumulate(group, sums, progress, show=step % FINITE_CHECK_STEPS == 0)
-            if step == 0:
-                norms = self._gradient_norms()
-            self._update()
-            if self.device.type == "cpu" or step % FINITE_CHECK_STEPS == 0 or step == steps - 1:
-                sums.check_finite(epoch, step, lr)
+        with folded(self.network, self.foldable):
+            for step, group in enumerate(groups):
+                lr = self._set_rate((epoch - 1) * steps + step, steps)
+                self._accumulate(group, sums, progress, show=step % FINITE_CHECK_STEPS == 0)
+                if step == 0:
+                    norms = self._gradient_norms()
+                self._update()
+                if self.device.type == "cpu" or step % FINITE_CHECK_STEPS == 0 or step == steps - 1:
+                    sums.check_finite(epoch, step, lr)
         return sums.result(time.perf_counter() - start, lr, norms)
 
     def _accumulate(self, group: Iterable, sums: _Sums, progress, *, show: bool) -> None:

@@ -22,7 +22,7 @@ def fused_copy(network: Network, layers: Sequence[str], images: Tensor, pooling:
     Which convolution feeds which normalisation is observed in a forward pass of `images`, so this works for any
     architecture; if the outputs of the copy differ, `network` is returned.
     """
-    pairs = _pairs(network, lambda: layer_outputs(network, layers, images, pooling))
+    pairs = conv_norm_pairs(network, lambda: layer_outputs(network, layers, images, pooling))
     if not pairs:
         return network
     fused = copy.deepcopy(network)
@@ -35,7 +35,7 @@ def fused_copy(network: Network, layers: Sequence[str], images: Tensor, pooling:
     return fused if same else network
 
 
-def _pairs(network: nn.Module, run: Callable[[], object]) -> list[tuple[str, str]]:
+def conv_norm_pairs(network: nn.Module, run: Callable[[], object]) -> list[tuple[str, str]]:
     """Names of (convolution, normalisation) pairs, where the second reads the output of the first and both are used once."""
     made: dict[int, tuple[str, Tensor]] = {}  # by id; the tensor is kept alive so that its id is not reused
     pairs, uses, hooks = [], {}, []
