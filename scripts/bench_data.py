@@ -153,7 +153,7 @@ def memory_of_a_large_store(photos: list[FileEntry], images: int, folder: Path) 
     for index in range(images):
         link = folder / "many" / str(index % 100) / f"{index}.jpg"
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(photos[index % len(photos)].path.absolute())
+        link.symlink_to(Path(photos[index % len(photos)].path).absolute())
         files.append(FileEntry(str(link), link.name))
     start = time.perf_counter()
     split = stored(files, folder / "cache")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from vision2.basics.errors import UserError
+from vision2.basics.randomness import numpy_stream
 from vision2.data.collection import Collection, keep_classes
 from vision2.data.datasets import find_collection
 from vision2.data.settings import DatasetConfig
@@ -34,6 +35,26 @@ def test_the_split_depends_on_the_seed_only():
     images = collection(40, 40)
     assert (split(images, seed=3) == split(images, seed=3)).all()
     assert (split(images, seed=3) != split(images, seed=4)).any()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_images_on_their_own_are_split_as_groups_of_one_are(seed):
+    images = collection(31, 8, 77, 5, 12, parts=["train"] * 130 + ["test"] * 3)
+    kept = images.parts == "train"
+    parts = split(images, seed=seed, val=0.15)
+    assert (parts[kept] == greedy(images.labels[kept], [[index] for index in range(kept.sum())], seed, 0.15)).all()
+    assert (parts[~kept] == "test").all()
+
+
+def greedy(labels, bundles, seed, fraction):
+    """Visit bundles in random order, and take those that bring the counts closer to the wanted ones."""
+    parts, want = np.full(len(labels), "train", dtype="<U5"), fraction * np.bincount(labels)
+    have = np.zeros_like(want)
+    for position in numpy_stream(seed, "split", 1).permutation(len(bundles)):
+        more = np.bincount(labels[bundles[position]], minlength=len(want))
+        if ((want - have - more) ** 2).sum() < ((want - have) ** 2).sum():
+            parts[bundles[position]], have = "val", have + more
+    return parts
 
 
 def test_the_test_split_does_not_change_with_the_validation_share():

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from tests.made_up_networks import cheap_network, options
-from vision2.basics.errors import UserError
 from vision2.data.dataset import Split
 from vision2.data.store.image_sources import TensorImages
 from vision2.features import engine as subject
