@@ -31,13 +31,16 @@ def cut(model=MODEL, layers=(LAST,)):
     return subject.Cut(build_model(model, 2, seed=0).eval(), list(layers), "pooled")
 
 
-def features_by_maker(folder):
+def made_up_split():
     pixels = torch.randint(0, 256, (5, 3, SIZE, SIZE), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    return Split("train", np.zeros(5, dtype=np.int64), tuple("abcde"), TensorImages(pixels))
+
+
+def features_by_maker(folder):
     network = build_model(MODEL, 2, seed=0).eval()
     network.preprocessing = network.preprocessing.at_size(SIZE)
     maker = FeatureMaker(network, MODEL, [LAST], folder=folder)
-    split = Split("train", np.zeros(5, dtype=np.int64), tuple("abcde"), TensorImages(pixels))
-    return maker.features(split)[LAST], maker
+    return maker.features(made_up_split())[LAST], maker
 
 
 @pytest.fixture
@@ -119,12 +122,12 @@ def test_a_runtime_that_raises_or_differs_leaves_the_features_to_torch(answer, b
     monkeypatch.setenv(subject.VARIABLE, "onnxruntime")
     found, maker = features_by_maker(None)
     monkeypatch.setenv(subject.VARIABLE, "torch")
-    assert maker.engine == "torch" and torch.equal(found, features_by_maker(None)[0])
+    assert maker.engines == {"torch"} and torch.equal(found, features_by_maker(None)[0])
 
 
 def test_without_the_packages_torch_computes_the_features(no_packages, tmp_path):
     assert made_engine(tmp_path / "export.onnx", "auto", 10**9) is None
-    assert features_by_maker(tmp_path)[1].engine == "torch"
+    assert features_by_maker(tmp_path)[1].engines == {"torch"}
 
 
 def test_asking_for_a_missing_package_or_an_unknown_engine_is_explained(no_packages, monkeypatch):
@@ -168,7 +171,14 @@ def test_torch_computes_the_features_on_request_even_if_an_export_is_stored(pack
 def test_features_of_one_engine_are_found_by_the_other(packages, tmp_path, monkeypatch):
     monkeypatch.setenv(subject.VARIABLE, "onnxruntime")
     found, maker = features_by_maker(tmp_path)
-    assert maker.engine == "onnxruntime" and len(list(tmp_path.glob("*.onnx"))) == 1
+    assert maker.engines == {"onnxruntime"} and len(list(tmp_path.glob("*.onnx"))) == 1
     monkeypatch.setenv(subject.VARIABLE, "torch")
     again, maker = features_by_maker(tmp_path)
     assert maker.images_computed == 0 and torch.equal(found, again)
+
+
+def test_features_in_bfloat16_are_torchs_and_both_engines_are_named(packages, monkeypatch):
+    monkeypatch.setenv(subject.VARIABLE, "onnxruntime")
+    _, maker = features_by_maker(None)
+    maker.features(made_up_split(), precision="bfloat16")
+    assert maker.engines == {"onnxruntime", "torch"}
