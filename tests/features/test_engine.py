@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.made_up_networks import cheap_network, options
+from tests.made_up_networks import options
+from vision2.basics.errors import UserError
 from vision2.data.dataset import Split
 from vision2.data.store.image_sources import TensorImages
 from vision2.features import engine as subject
@@ -30,13 +31,16 @@ def cut(model=MODEL, layers=(LAST,)):
     return subject.Cut(build_model(model, 2, seed=0).eval(), list(layers), "pooled")
 
 
-def features_by_maker(folder):
+def made_up_split():
     pixels = torch.randint(0, 256, (5, 3, SIZE, SIZE), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    return Split("train", np.zeros(5, dtype=np.int64), tuple("abcde"), TensorImages(pixels))
+
+
+def features_by_maker(folder):
     network = build_model(MODEL, 2, seed=0).eval()
     network.preprocessing = network.preprocessing.at_size(SIZE)
     maker = FeatureMaker(network, MODEL, [LAST], folder=folder)
-    split = Split("train", np.zeros(5, dtype=np.int64), tuple("abcde"), TensorImages(pixels))
-    return maker.features(split)[LAST], maker
+    return maker.features(made_up_split())[LAST], maker
 
 
 @pytest.fixture
@@ -72,18 +76,109 @@ def broken_runtime(monkeypatch):
     return sessions
 
 
-@pytest.mark.parametrize("option", ["resnet20", "densenet40", "mobilenet_v2", "vit_tiny", "inception_v4"])
+def made_engine(file=None, wanted="onnxruntime", count=5):
+    return subject.onnx_engine(cut(), images(), count, file=file, wanted=wanted)
+
+
+@pytest.mark.parametrize("option", ["resnet20", "plain20", "densenet40_k12", "mobilenet_v2_small", "smallinception"])
 def test_features_equal_torchs_whatever_the_batch_size(option, packages):
-    if option not in options():
-        pytest.skip(f"no option {option}")
-    network = build_model(options()[option], 2, seed=0).eval() if option == "resnet20" else None
-    size = SIZE if option != "inception_v4" else 96
-    network = network or cheap_network(options()[option], 2, size).eval()
-    module = subject.Cut(network, [LAST], "pooled")
-    batch = torch.randn(5, 3, size, size, generator=torch.Generator().manual_seed(1))
-    made = subject.onnx_engine(module, batch, len(batch), file=None, wanted="onnxruntime")
-    assert made is not None
+    module = cut(options()[option])
+    made = subject.onnx_engine(module, images(), 5, file=None, wanted="onnxruntime")
     with torch.no_grad():
-        for part in (batch, batch[:1]):
+        for part in (images(), images()[:1]):
             (expected,), (found,) = module(part), made(part)
-            assert torch.allclose(found, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
+            assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+def test_two_layers_are_exported_in_one_file_and_the_network_stays_in_evaluation_mode(packages):
+    module = cut(layers=["layer1", LAST])
+    made = subject.onnx_engine(module, images(), 5, file=None, wanted="onnxruntime")
+    assert [rows.shape for rows in made(images())] == [(5, 16), (5, 64)]
+    assert not any(part.training for part in module.modules())
+
+
+def wrong_features():
+    with torch.no_grad():
+        return [(1.001 * cut()(images()[: subject.CHECKED])[0]).numpy()]
+
+
+def not_finite():
+    return [np.full((subject.CHECKED, 64), np.nan, dtype=np.float32)]
+
+
+def wrong_shape():
+    return [np.zeros((1, 64), dtype=np.float32)]
+
+
+def raises():
+    raise RuntimeError("this operation is not supported")
+
+
+@pytest.mark.parametrize("answer", [wrong_features, not_finite, wrong_shape, raises])
+def test_a_runtime_that_raises_or_differs_leaves_the_features_to_torch(answer, broken_runtime, tmp_path, monkeypatch):
+    broken_runtime.answer = answer
+    assert made_engine(tmp_path / "export.onnx") is None
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setenv(subject.VARIABLE, "onnxruntime")
+    found, maker = features_by_maker(None)
+    monkeypatch.setenv(subject.VARIABLE, "torch")
+    assert maker.engines == {"torch"} and torch.equal(found, features_by_maker(None)[0])
+
+
+def test_without_the_packages_torch_computes_the_features(no_packages, tmp_path):
+    assert made_engine(tmp_path / "export.onnx", "auto", 10**9) is None
+    assert features_by_maker(tmp_path)[1].engines == {"torch"}
+
+
+def test_asking_for_a_missing_package_or_an_unknown_engine_is_explained(no_packages, monkeypatch):
+    for value, words in (("onnxruntime", "pip install"), ("onnx", "must be auto, onnxruntime or torch")):
+        monkeypatch.setenv(subject.VARIABLE, value)
+        with pytest.raises(UserError, match=words):
+            subject.wanted_engine()
+
+
+def test_a_stored_export_is_used_again_and_a_damaged_one_is_made_again(packages, tmp_path, monkeypatch):
+    file = tmp_path / "export.onnx"
+    made_engine(file)
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    assert made_engine(file) is not None and len(file.read_bytes()) == len(whole)
+    monkeypatch.setattr(subject, "_export", lambda *_: pytest.fail("exported again"))
+    assert made_engine(file, "auto", 1) is not None
+
+
+def test_an_export_of_other_weights_is_not_used(packages, tmp_path):
+    file = tmp_path / "export.onnx"
+    subject.onnx_engine(
+        subject.Cut(build_model(MODEL, 2, seed=1).eval(), [LAST], "pooled"), images(), 5, file=file, wanted="onnxruntime"
+    )
+    with torch.no_grad():
+        expected = cut()(images())[0]
+    assert torch.allclose(made_engine(file)(images())[0], expected, atol=1e-4)
+
+
+def test_few_images_are_not_worth_an_export_and_many_are(packages):
+    assert made_engine(wanted="auto", count=subject.PAYS_FROM_IMAGES) is None
+    assert made_engine(wanted="auto", count=100_000) is not None
+
+
+def test_torch_computes_the_features_on_request_even_if_an_export_is_stored(packages, tmp_path):
+    file = tmp_path / "export.onnx"
+    made_engine(file)
+    assert made_engine(file, "torch") is None
+
+
+def test_features_of_one_engine_are_found_by_the_other(packages, tmp_path, monkeypatch):
+    monkeypatch.setenv(subject.VARIABLE, "onnxruntime")
+    found, maker = features_by_maker(tmp_path)
+    assert maker.engines == {"onnxruntime"} and len(list(tmp_path.glob("*.onnx"))) == 1
+    monkeypatch.setenv(subject.VARIABLE, "torch")
+    again, maker = features_by_maker(tmp_path)
+    assert maker.images_computed == 0 and torch.equal(found, again)
+
+
+def test_features_in_bfloat16_are_torchs_and_both_engines_are_named(packages, monkeypatch):
+    monkeypatch.setenv(subject.VARIABLE, "onnxruntime")
+    _, maker = features_by_maker(None)
+    maker.features(made_up_split(), precision="bfloat16")
+    assert maker.engines == {"onnxruntime", "torch"}

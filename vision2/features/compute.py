@@ -59,7 +59,7 @@ class FeatureMaker:
     ):
         self.network, self.layers, self.pooling, self.folder, self.workers = network, layers, pooling, folder, workers
         self.device = next(network.parameters()).device
-        self.engine = "torch"  # or onnxruntime, once that has computed features
+        self.engines: set[str] = set()  # torch, onnxruntime or both: what has computed features
         self.images_computed = 0  # forward passes of single images, for all views
         self._facts = {"model": asdict(model), "preprocessing": network.preprocessing.to_dict(), "pooling": pooling}
         self._fast: Network | None = None
@@ -158,9 +158,10 @@ class FeatureMaker:
                 engine = onnx_engine(cut, images, count, file=file, wanted=self._wanted)
                 self._engines[key] = count, engine
             if engine is not None:
-                self.engine = "onnxruntime"
+                self.engines.add("onnxruntime")
                 return engine
         network = self._fast_network(images)
+        self.engines.add("torch")
         return lambda images: layer_outputs(network, layers, images, self.pooling)
 
     def _export_file(self, layers: list[str]) -> Path | None:
@@ -218,7 +219,11 @@ def split_features(task: Task, layers: Sequence[str]) -> dict[str, dict[str, tor
     }
     seconds = time.perf_counter() - start
     total = sum(len(split) for split in (data.train, data.val, data.test)) + len(data.train) * (strategy.views - 1)
-    rate = f" at {maker.images_computed / seconds:.0f} img/s with {maker.engine}" if maker.images_computed else ""
+    rate = (
+        f" at {maker.images_computed / seconds:.0f} img/s with {' and '.join(sorted(maker.engines))}"
+        if maker.images_computed
+        else ""
+    )
     cached = "" if maker.images_computed == total else ", the others read from the cache"
     print(
         f"features after {', '.join(layers)}: {maker.images_computed} of {total} computed{rate}{cached}; {seconds:.1f} s",

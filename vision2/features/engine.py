@@ -30,8 +30,8 @@ CHOICES = ("auto", "onnxruntime", "torch")
 TOLERANCE = 1e-5  # of the largest feature; folding batch normalisations alone changes about 1e-6
 CHECKED = 3  # images; not the batch size of the export
 OPSET = 17
-# An export takes 0.6 s (MobileNet v2) to 1.1 s (ResNet-18) of processor time, and onnxruntime saves 37 and 2 ms per billion
-# multiply-adds, so that it pays from 20 and 500 billion on; the file then serves later runs.
+# An export takes 0.6 s (MobileNet v2) to 1.1 s (ResNet-18) of processor time in a new process, and onnxruntime saves about
+# 22 and 4 ms per billion multiply-adds, so that it pays from 30 and 290 billion on; the file then serves later runs.
 PAYS_FROM = 200e9  # multiply-adds of all images
 PAYS_FROM_IMAGES = 64  # below, counting would cost too large a share
 
@@ -143,7 +143,7 @@ def _checked(exported: bytes, images: Tensor, expected: Sequence[Tensor]) -> Eng
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # problems are handled here
     options.intra_op_num_threads = torch.get_num_threads()
-    # Threads that wait in a loop take a third of the speed per processor second, and more where processors are shared.
+    # Threads that wait in a loop take the processor from other programs; on a free machine they gain nothing here.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(exported, options, providers=["CPUExecutionProvider"])
 
