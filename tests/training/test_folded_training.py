@@ -72,25 +72,6 @@ def test_losses_and_gradients_equal_those_without_folding(settings):
         assert (got[name] - value).norm() <= 1e-9 * value.norm(), name
 
 
-def test_every_batch_norm_after_a_convolution_is_folded_and_runs_no_longer():
-    strategy, subject = StrategyConfig(name="finetune", **FROZEN_NORMS), network()
-    pairs = foldable_pairs(subject, 16)
-    prepared(strategy, subject)
-    assert len(pairs) == sum(isinstance(module, nn.BatchNorm2d) for module in subject.modules())
-    with torch.profiler.profile() as profile, folded(subject, pairs):
-        subject(batches()[0].images.float())
-    assert not [event for event in profile.key_averages() if "batch_norm" in event.key]
-
-
-def test_a_batch_norm_that_adapts_is_not_folded():
-    strategy, subject = StrategyConfig(name="finetune"), network()
-    pairs = foldable_pairs(subject, 16)
-    prepared(strategy, subject)
-    with folded(subject, pairs):
-        subject(batches()[0].images.float())
-    assert int(subject.backbone.bn1.num_batches_tracked) == 1
-
-
 def test_frozen_stages_have_no_gradient_graph():
     strategy, subject, seen = StrategyConfig(name="finetune", **FROZEN_STAGES), network(), {}
     pairs = foldable_pairs(subject, 16)
