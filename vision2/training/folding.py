@@ -7,6 +7,7 @@ shift are computed from them and remain trainable.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -14,23 +15,29 @@ import torch
 from torch import Tensor, nn
 
 from vision2.models.fusing import TOLERANCE, conv_norm_pairs
+from vision2.models.network import Network
 
 Pairs = Sequence[tuple[str, str]]  # names of a convolution and of the normalisation that reads its output
 
 
-def foldable_pairs(network: nn.Module, image_size_px: int) -> list[tuple[str, str]]:
-    """Pairs whose folding leaves the logits of `network` unchanged, observed on one random image; often all, or none."""
+def foldable_pairs(network: Network, image_size_px: int) -> list[tuple[str, str]]:
+    """Pairs whose folding leaves the features of `network` unchanged, observed on one random image; all of them or none.
+
+    The statistics of the observed copy are altered: a new normalisation does nothing, so that any pair would seem right.
+    """
     if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
         return []
-    device, mode = next(network.parameters()).device, network.training
-    image = torch.randn(1, 3, image_size_px, image_size_px, generator=torch.Generator().manual_seed(0)).to(device)
-    network.eval()
+    copied, random = copy.deepcopy(network).eval(), torch.Generator().manual_seed(0)
+    image = torch.randn(1, 3, image_size_px, image_size_px, generator=random).to(next(network.parameters()).device)
     with torch.no_grad():
-        pairs = [pair for pair in conv_norm_pairs(network, lambda: network(image)) if _is_plain(network, *pair)]
-        expected = network(image).logits
-        with folded(network, pairs):
-            found = network(image).logits
-    network.train(mode)
+        for norm in copied.modules():
+            if isinstance(norm, nn.BatchNorm2d) and norm.running_var is not None:
+                norm.running_var *= 0.5 + torch.rand(norm.num_features, generator=random).to(image.device)
+                norm.running_mean += 0.1 * norm.running_var.sqrt()
+        pairs = [pair for pair in conv_norm_pairs(copied, lambda: copied.features(image)) if _is_plain(copied, *pair)]
+        expected = copied.features(image)
+        with folded(copied, pairs):
+            found = copied.features(image)
     return pairs if (found - expected).abs().max() <= TOLERANCE * expected.abs().max() else []
 
 
