@@ -22,7 +22,7 @@ import numpy as np
 from vision2.basics.atomic_write import replacing
 from vision2.basics.errors import UserError
 from vision2.data.files.locations import cache_root
-from vision2.data.store.image_sources import ImageSource, MappedImages, TensorImages
+from vision2.data.store.image_sources import ImageSource, MappedImages
 
 if TYPE_CHECKING:
     import torch
@@ -152,9 +152,6 @@ def image_ids(images: ImageSource, memory: Path | None) -> list[bytes]:
     Args:
         memory: a folder that caches the hashes of a memory-mapped (immutable) store of photographs.
     """
-    if isinstance(images, TensorImages):
-        pixels, rows = (tensor.numpy() for tensor in images.pixels("cpu"))
-        return [_hash(pixels[row]) for row in rows.tolist()]
     if memory is None or not isinstance(images, MappedImages):
         return [_hash(images.read(index)) for index in range(len(images))]
     file = memory / f"{Path(images.pixels.filename).parent.name}.npy"

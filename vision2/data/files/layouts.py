@@ -59,11 +59,9 @@ def read_layout(place: str | Path, config: DatasetConfig | None = None) -> Colle
 
 def _folders_of(images: Sequence[FileEntry]) -> list[Folders]:
     """The folders of each image, without its name; images of one folder share the tuple."""
-    known: dict[str, Folders] = {}
     folders = [entry.id.rpartition("/")[0] for entry in images]
-    for folder in set(folders):
-        known[folder] = tuple(folder.split("/")) if folder else ()
-    return [known[folder] for folder in folders]
+    split = {folder: tuple(folder.split("/")) if folder else () for folder in set(folders)}
+    return [split[folder] for folder in folders]
 
 
 def class_name(folders: Folders, level: str) -> str | None:

@@ -47,8 +47,7 @@ class FileEntry(NamedTuple):
     def read_bytes(self) -> bytes:
         """The encoded image. Raises OSError if it cannot be read, also for a damaged zip."""
         if self.member is None:
-            with open(self.path, "rb") as stream:  # noqa: PTH123
-                return stream.read()
+            return Path(self.path).read_bytes()
         try:
             archive = _open_zip(self.path, os.getpid())
             if archive.getinfo(self.member).file_size > MAX_IMAGE_BYTES:
@@ -60,8 +59,8 @@ class FileEntry(NamedTuple):
     def read_head(self) -> bytes:
         """The first bytes of the file. Raises OSError if it cannot be read."""
         try:
-            zipped = self.member is not None
-            with _open_zip(self.path, os.getpid()).open(self.member) if zipped else open(self.path, "rb") as stream:  # noqa: PTH123
+            in_zip = self.member is not None
+            with _open_zip(self.path, os.getpid()).open(self.member) if in_zip else Path(self.path).open("rb") as stream:
                 return stream.read(HEAD_BYTES)
         except DAMAGED as error:
             raise OSError(f"cannot be unpacked: {error}") from error

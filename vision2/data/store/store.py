@@ -236,11 +236,10 @@ def _map(store: Path, meta: dict, lock: object) -> Opened:
 def _mapped_images(store: Path, meta: dict, index: np.ndarray, lock: object) -> ImageSource:
     if meta["bytes"] == 0:
         return ArrayImages([None] * len(index))
-    # Copy-on-write only because torch does not accept read-only arrays: nothing is written, so the pages stay shared.
-    pixels = np.memmap(store / "pixels.bin", dtype=np.uint8, mode="c")
     good = index[:, 1] > 0
     if _fit_one_tensor(set(map(tuple, index[good, 1:].tolist())), int(good.sum())):
         side = int(index[good][0, 1])
         pixels = np.fromfile(store / "pixels.bin", dtype=np.uint8)
         return _one_tensor(pixels.reshape(-1, side, side, 3), good)
-    return MappedImages(pixels, index, lock)
+    # Copy-on-write only because torch does not accept read-only arrays: nothing is written, so the pages stay shared.
+    return MappedImages(np.memmap(store / "pixels.bin", dtype=np.uint8, mode="c"), index, lock)
