@@ -31,3 +31,7 @@ def test_versions_of_one_picture_in_two_splits_are_found_and_grouped_by_the_prop
 
 def test_numbered_pictures_are_not_versions():
     assert separated_versions({"train": ["cat/0001.jpg", "cat/dog_2.jpg"], "test": ["cat/0002.jpg", "cat/dog_3.jpg"]}) == []
+
+
+def test_a_dot_at_the_end_of_a_name_begins_no_extension():
+    assert separated_versions({"train": ["cat/x.", "cat/.y"], "test": ["cat/x.jpg", "cat/y.jpg"]}) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Sequence
 
@@ -36,7 +35,8 @@ def separated_versions(splits: dict[str, Sequence[str]]) -> list[str]:
 
 def _without_version(name: str) -> str:
     """The id without extension and version suffixes; plain text, because a Path for each of many images takes seconds."""
-    stem = posixpath.splitext(name)[0]
-    folder, slash, stem = stem.rpartition("/")
+    folder, slash, file = name.rpartition("/")
+    stem, _, extension = file.rpartition(".")
+    stem = stem if stem and extension else file
     found = VERSIONS.match(stem)
     return folder + slash + (found[1] if found else stem)
