@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from vision2.basics.atomic_write import replacing
 from vision2.basics.errors import UserError
 from vision2.models.cut import layer_outputs
+from vision2.models.fusing import agree
 from vision2.models.network import Network
 
 Engine = Callable[[Tensor], list[Tensor]]  # (N, 3, H, W) -> (N, D) for each layer
@@ -102,7 +103,10 @@ def onnx_engine(cut: Cut, images: Tensor, count: int, *, file: Path | None, want
 
 
 def _counted(cut: Cut, images: Tensor) -> tuple[tuple[Tensor, ...], float]:
-    """The features by torch, and the multiply-adds of convolutions and linear layers per image."""
+    """The features by torch, and the multiply-adds of convolutions and linear layers per image.
+
+    `profiling.count` also counts attention, but loads torch's compiler, which takes longer than an export.
+    """
     total = 0
 
     def count(module: nn.Module, _inputs: tuple, output: Tensor) -> None:
@@ -151,13 +155,6 @@ def _checked(exported: bytes, images: Tensor, expected: Sequence[Tensor]) -> Eng
         return [torch.from_numpy(rows) for rows in session.run(None, {"images": images.contiguous().numpy()})]
 
     found = run(images)
-    if not all(agree(a, b) for a, b in zip(expected, found, strict=True)):
+    if not all(agree(a, b, TOLERANCE) for a, b in zip(expected, found, strict=True)):
         raise ValueError("the exported network gives other features")
     return run
-
-
-def agree(expected: Tensor, found: Tensor) -> bool:
-    """Whether two matrices of features are finite and equal up to `TOLERANCE` of the largest expected one."""
-    if found.shape != expected.shape or not torch.isfinite(found).all():
-        return False
-    return bool((found - expected).abs().max() <= TOLERANCE * expected.abs().max())

@@ -31,8 +31,15 @@ def fused_copy(network: Network, layers: Sequence[str], images: Tensor, pooling:
         _replace(fused, norm, getattr(fused.get_submodule(norm), "act", nn.Identity()))  # timm's norms include the activation
     fused.eval()
     expected, found = (layer_outputs(net, layers, images, pooling) for net in (network, fused))
-    same = all((a - b).abs().max() <= TOLERANCE * a.abs().max().clamp_min(1e-6) for a, b in zip(expected, found, strict=True))
+    same = all(agree(a, b, TOLERANCE) for a, b in zip(expected, found, strict=True))
     return fused if same else network
+
+
+def agree(expected: Tensor, found: Tensor, tolerance: float) -> bool:
+    """Whether `found` is finite and equals `expected`, of the same shape, up to `tolerance` times its largest value."""
+    if found.shape != expected.shape or not torch.isfinite(found).all():
+        return False
+    return bool((found - expected).abs().max() <= tolerance * expected.abs().max())
 
 
 def conv_norm_pairs(network: nn.Module, run: Callable[[], object]) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from vision2.models.fusing import TOLERANCE, conv_norm_pairs
+from vision2.models.fusing import TOLERANCE, agree, conv_norm_pairs
 from vision2.models.network import Network
 
 Pairs = Sequence[tuple[str, str]]  # names of a convolution and of the normalisation that reads its output
@@ -38,7 +38,7 @@ def foldable_pairs(network: Network, image_size_px: int) -> list[tuple[str, str]
         expected = copied.features(image)
         with folded(copied, pairs):
             found = copied.features(image)
-    return pairs if (found - expected).abs().max() <= TOLERANCE * expected.abs().max() else []
+    return pairs if agree(expected, found, TOLERANCE) else []
 
 
 @contextmanager
