@@ -3,28 +3,25 @@
 python scripts/bench_baselines.py [photos=FOLDER] [weights=FILE] [pairs=3]
 
 photos=FOLDER: images in FOLDER/CLASS/*.jpg; weights=FILE: MobileNet v2 weights. Without photos, images are generated; without
-weights, they are random: the speeds are the same, but the accuracies mean nothing. The baselines print one JSON line:
-`images_per_second` of one epoch, and `first_step`, the Unix time at which their first training step was done.
+weights, they are random: the speeds are the same, but the accuracies mean nothing.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
 
+from bench_photos import make_photos
+from bench_process import run_python
 from bench_rows import say, spread
-from bench_runner import make_photos
 
 HERE = Path(__file__).resolve().parent
-SIZE = 96  # pixels
+SIZE, BATCH_SIZE = 96, 32  # pixels, images; the baselines have the same batch size
 
 
 class Finished(NamedTuple):
@@ -50,7 +47,7 @@ def main() -> None:
 
 
 def finetuning(shared: list[str], photos: Path, weights: Path, pairs: int) -> None:
-    ours = [*shared, "strategy=finetune", "train.epochs=1", "train.batch_size=32", f"dataset.image_size_px={SIZE}"]
+    ours = [*shared, "strategy=finetune", "train.epochs=1", f"train.batch_size={BATCH_SIZE}", f"dataset.image_size_px={SIZE}"]
     split = str(vision2(ours).folder / "split.json")  # this first run also decodes the images
     runs = []
     for _ in range(pairs):
@@ -92,38 +89,22 @@ def features(shared: list[str], photos: Path, weights: Path, cache: Path, pairs:
 def script(name: str, *arguments: object) -> Finished:
     """Run a baseline, which prints one JSON line at the end."""
     begin = time.time()
-    seconds, memory, lines, _ = timed([str(HERE / name), *map(str, arguments)])
-    said = json.loads(lines[-1])
-    first = said.get("first_step")
-    return Finished(seconds, memory, first - begin if first else 0.0, said.get("images_per_second", 0.0), said.get("accuracy"))
+    done = run_python(HERE / name, *arguments)
+    said = json.loads(done.lines[-1])
+    first_step = said["first_step"] - begin if "first_step" in said else 0.0
+    return Finished(done.seconds, done.memory_mb, first_step, said.get("images_per_second", 0.0), said.get("accuracy"))
 
 
 def vision2(overrides: list[str]) -> Finished:
-    seconds, memory, lines, epoch_line = timed(["-m", "vision2.train", *overrides])
-    (folder,) = [Path(line.split(":", 1)[1].strip()) for line in lines if line.startswith("run folder:")]
+    done = run_python("-m", "vision2.train", *overrides)
+    (folder,) = [Path(line.split(":", 1)[1].strip()) for line in done.lines if line.startswith("run folder:")]
     accuracy = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["metrics"]["test"]["accuracy"]
-    if epoch_line is None:
-        return Finished(seconds, memory, 0.0, 0.0, accuracy, folder)
-    epoch = json.loads((folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[0])
-    first_step = epoch_line - epoch["seconds"] + 32 / epoch["images_per_second"]
-    return Finished(seconds, memory, first_step, epoch["images_per_second"], accuracy, folder)
-
-
-def timed(arguments: list[str]) -> tuple[float, float, list[str], float | None]:
-    """Run Python; return (seconds, peak memory in MB, printed lines, seconds until the line of the first epoch or None)."""
-    start, lines, epoch_line = time.perf_counter(), [], None
-    with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True)
-        for line in process.stdout:
-            lines.append(line.rstrip("\n"))
-            if epoch_line is None and re.match(r"epoch 1/\d+ ", line):
-                epoch_line = time.perf_counter() - start
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        if status:
-            errors.seek(0)
-            sys.exit(f"failed: {' '.join(arguments)}\n{errors.read()}")
-    return seconds, usage.ru_maxrss / 1024, lines, epoch_line
+    first_step, rate = 0.0, 0.0
+    if done.first_epoch is not None:
+        epoch = json.loads((folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[0])
+        rate = epoch["images_per_second"]
+        first_step = done.first_epoch - epoch["seconds"] + BATCH_SIZE / rate
+    return Finished(done.seconds, done.memory_mb, first_step, rate, accuracy, folder)
 
 
 def _random_weights(path: Path) -> Path:

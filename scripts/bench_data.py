@@ -18,8 +18,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from bench_photos import make_photos
 from bench_rows import say, spread
-from bench_runner import make_photos
 from torch import nn
 
 from vision2.basics.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing

@@ -6,20 +6,22 @@ python scripts/bench_runner.py [pairs=3]
 from __future__ import annotations
 
 import json
-import re
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from bench_process import run_python
 from bench_rows import say, spread
+
+from vision2.basics.process import prepare_process
 
 HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
     pairs = int(dict(word.split("=", 1) for word in sys.argv[1:]).get("pairs", 3))
+    prepare_process()  # as in every command of ours
     cifar_epoch(pairs)
     start_up(pairs)
 
@@ -68,16 +70,10 @@ def cifar_epoch(pairs: int, images: int = 6_400, batch_size: int = 128) -> None:
     for pair in range(pairs):
         before, ours, after = bare(), epoch(pair + 2), bare()
         steps.append(2 * ours / (before + after))
-        hand.append(images / ours / _hand_rate(images))
+        hand.append(images / ours / json.loads(run_python(HERE / "hand_cifar.py", images).lines[-1])["images_per_second"])
     what = f"ResNet-20 epoch, {images:,} images at 32 px in memory"
     say(f"{what}, images/s: ours / hand-written loop ({images / ours:.0f} img/s)", spread(hand), "at least 1.2")
     say("  time of the epoch / the same number of bare steps", spread(steps), "at most 1.05")
-
-
-def _hand_rate(images: int) -> float:
-    """Images per second of scripts/hand_cifar.py."""
-    done = subprocess.run([sys.executable, HERE / "hand_cifar.py", str(images)], capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)["images_per_second"]
 
 
 def resnet20_learner():
@@ -100,47 +96,15 @@ def resnet20_learner():
 
 def start_up(pairs: int) -> None:
     """Measure the seconds from the command to the help text, and to the end of the first step on digits."""
-    seconds = [_seconds(["-m", "vision2.train", "--help"]) for _ in range(pairs)]
+    seconds = [run_python("-m", "vision2.train", "--help").seconds for _ in range(pairs)]
     say("seconds to --help", spread(seconds), "at most 0.5")
-    imports = [_seconds(["-c", "import torch"]) for _ in range(pairs)]
+    imports = [run_python("-c", "import torch").seconds for _ in range(pairs)]
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["dataset.shots_per_class=2", "train.epochs=1", "train.batch_size=20", f"output_dir={folder}"]
-        seconds = [_first_epoch(["-m", "vision2.train", *arguments]) for _ in range(pairs)]
+        seconds = [run_python("-m", "vision2.train", *arguments).first_epoch for _ in range(pairs)]
     ratios = [second / imported for second, imported in zip(seconds, imports, strict=True)]
     what = f"digits, time to the first step and validation ({seconds[-1]:.1f} s) / import torch ({imports[-1]:.1f} s)"
     say(what, spread(ratios), "at most 1.3")
-
-
-def make_photos(folder: Path, count: int = 320) -> Path:
-    """Generate JPEGs of 500 x 375 px with structure at many scales, in two classes."""
-    import numpy as np
-    from PIL import Image
-
-    rng = np.random.default_rng(0)
-    for index in range(count):
-        path = folder / ("a" if index % 2 else "b") / f"{index}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        layers = [rng.integers(0, 256, (3 * 2**k, 4 * 2**k, 3), dtype=np.uint8) for k in range(1, 7)]
-        pictures = [np.asarray(Image.fromarray(layer).resize((500, 375), Image.BICUBIC), dtype=float) for layer in layers]
-        Image.fromarray(np.mean(pictures, axis=0).astype(np.uint8)).save(path, quality=90)
-    return folder
-
-
-def _seconds(arguments: list[str]) -> float:
-    start = time.perf_counter()
-    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
-
-
-def _first_epoch(arguments: list[str]) -> float:
-    start = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    for line in process.stdout:
-        if re.match(r"epoch 1/1 ", line):
-            seconds = time.perf_counter() - start
-            process.communicate()
-            return seconds
-    sys.exit(f"failed: {' '.join(arguments)}")
 
 
 if __name__ == "__main__":

@@ -10,21 +10,19 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from baseline import Photos
 from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from torchvision import models, transforms
 
-photos, weights, split_file = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
-split = json.loads(split_file.read_text(encoding="utf-8"))
+photos, weights, split = sys.argv[1:4]
 transform = transforms.Compose([
     transforms.Resize(256),
     transforms.CenterCrop(224),
@@ -33,19 +31,8 @@ transform = transforms.Compose([
 ])  # fmt: skip
 
 
-class Photos(Dataset):
-    def __init__(self, part: str):
-        self.ids, self.labels = split["splits"][part]["ids"], split["splits"][part]["labels"]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return transform(Image.open(photos / self.ids[index]).convert("RGB")), self.labels[index]
-
-
 def features(part: str) -> tuple[np.ndarray, np.ndarray]:
-    loader = DataLoader(Photos(part), batch_size=32, num_workers=2)
+    loader = DataLoader(Photos(photos, split, part, transform), batch_size=32, num_workers=2)
     with torch.no_grad():
         found = [(network(inputs).numpy(), labels.numpy()) for inputs, labels in loader]
     return np.concatenate([rows for rows, _ in found]), np.concatenate([labels for _, labels in found])
