@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from vision2.basics.errors import TrainingDiverged
 from vision2.basics.randomness import derive_seed
 from vision2.strategies.settings import StrategyConfig
+from vision2.training.activations import uncopied
 from vision2.training.checkpoint import restoring
 from vision2.training.folding import Pairs, folded
 from vision2.training.losses import Losses, Objective, hits, zero
@@ -68,7 +70,7 @@ class Learner:
         self.averaged = _averaged(network, train.ema) if train.ema else None
         self.forward = forward or (torch.compile(network) if train.compile else network)
         self.reference = _l2_sp_reference(network, strategy)
-        self.foldable = () if train.compile else foldable  # the compiler would start again in every epoch
+        self.foldable = foldable
 
     @property
     def evaluated(self) -> nn.Module:
@@ -89,7 +91,7 @@ class Learner:
         steps = math.ceil(len(batches) / self.train.accumulate)
         sums, norms, lr = _Sums(self.device), {}, 0.0
         groups = _grouped(batches.epoch(epoch), self.train.accumulate, len(batches))
-        with folded(self.network, self.foldable):
+        with self._quick():
             for step, group in enumerate(groups):
                 lr = self._set_rate((epoch - 1) * steps + step, steps)
                 self._accumulate(group, sums, progress, show=step % FINITE_CHECK_STEPS == 0)
@@ -99,6 +101,15 @@ class Learner:
                 if self.device.type == "cpu" or step % FINITE_CHECK_STEPS == 0 or step == steps - 1:
                     sums.check_finite(epoch, step, lr)
         return sums.result(time.perf_counter() - start, lr, norms)
+
+    @contextmanager
+    def _quick(self) -> Iterator[None]:
+        """Equal results with fewer passes over memory; the compiler finds its own ways."""
+        if self.train.compile:
+            yield
+        else:
+            with uncopied(self.network), folded(self.network, self.foldable):
+                yield
 
     def _accumulate(self, group: Iterable, sums: _Sums, progress, *, show: bool) -> None:
         """Accumulate the gradients of all batches of one step, equal to those of a single batch of the same images.
