@@ -29,8 +29,8 @@ def groups_of(network: nn.Sequential) -> list[dict]:
 
 def torchs(name: str, network: nn.Sequential, momentum: float) -> torch.optim.Optimizer:
     if name == "adamw":
-        return torch.optim.AdamW(groups_of(network))
-    return torch.optim.SGD(groups_of(network), momentum=momentum, nesterov=momentum > 0)
+        return torch.optim.AdamW(groups_of(network), fused=True)
+    return torch.optim.SGD(groups_of(network), momentum=momentum, nesterov=momentum > 0, fused=True)
 
 
 def take_steps(network: nn.Sequential, optimizer, steps: int, skipped: int | None = None) -> None:
@@ -92,3 +92,26 @@ def test_a_training_step_does_not_import_torchs_compiler():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "False", done.stderr
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_a_state_saved_in_another_memory_format_has_the_same_effect(name):
+    """The fused functions go through memory in order, whatever the strides."""
+    results = []
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        torch.manual_seed(0)
+        conv = nn.Conv2d(3, 4, 2)
+        optimizer = Optimizer(name, [{"params": [conv.weight], "lr": 0.1, "lr_scale": 1.0, "weight_decay": 0.01}], momentum=0.9)
+        for step in range(3):
+            images = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(step), dtype=torch.float64)
+            conv.double()(images).square().sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            if step == 0:
+                state, weights = copy.deepcopy(optimizer.state_dict()), conv.weight.detach().clone()
+                conv.weight = nn.Parameter(weights.contiguous(memory_format=memory_format))
+                group = {"params": [conv.weight], "lr": 0.1, "lr_scale": 1.0, "weight_decay": 0.01}
+                optimizer = Optimizer(name, [group], momentum=0.9)
+                optimizer.load_state_dict(state)
+        results.append(conv.weight.detach())
+    torch.testing.assert_close(results[0], results[1])

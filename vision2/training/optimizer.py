@@ -1,7 +1,8 @@
 """SGD and AdamW through torch's functional API, with a learning-rate scale for each group of parameters.
 
 The classes of `torch.optim` import torch's compiler in their constructor and again in `step`, which takes seconds before
-the first update. The functions behind them do the same arithmetic, to the last bit, without it.
+the first update. The functions behind them do the same arithmetic, to the last bit, without it. The fused ones pass over
+each tensor once.
 """
 
 from __future__ import annotations
@@ -38,8 +39,7 @@ class Optimizer:
         for group in self.param_groups:
             params = [parameter for parameter in group["params"] if parameter.grad is not None]
             if params:
-                on_gpu = params[0].device.type == "cuda"  # elsewhere torch's classes take one tensor at a time, too
-                settings = {"lr": group["lr"], "weight_decay": group["weight_decay"], "foreach": on_gpu, "maximize": False}
+                settings = {"lr": group["lr"], "weight_decay": group["weight_decay"], "fused": True, "maximize": False}
                 self._update(params, [parameter.grad for parameter in params], settings)
 
     def zero_grad(self) -> None:
@@ -62,28 +62,32 @@ class Optimizer:
         for number, state in saved["state"].items():
             parameter = parameters[number]
             for key, value in state.items():
-                if value is not None:  # torch counts the steps of AdamW on the CPU, in float32
-                    self.state[parameter][key] = value.clone() if key == "step" else value.clone().to(parameter)
+                if value is not None:
+                    # The fused functions need averages in the parameter's memory format, and steps in float32.
+                    like = torch.zeros((), device=parameter.device) if key == "step" else torch.zeros_like(parameter)
+                    self.state[parameter][key] = like.copy_(value)
 
     def _parameters(self) -> list[nn.Parameter]:
         return [parameter for group in self.param_groups for parameter in group["params"]]
 
     def _sgd(self, params: list, grads: list, settings: dict) -> None:
-        buffers = [self.state[p].get("momentum_buffer") for p in params] if self.momentum else []
+        buffers = [self._started(p, "momentum_buffer")["momentum_buffer"] for p in params] if self.momentum else []
         sgd(params, grads, buffers, momentum=self.momentum, dampening=0.0, nesterov=self.momentum > 0, **settings)
-        for parameter, buffer in zip(params, buffers, strict=bool(self.momentum)):
-            self.state[parameter]["momentum_buffer"] = buffer
 
     def _adamw(self, params: list, grads: list, settings: dict) -> None:
         for parameter in params:
-            if not self.state[parameter]:
-                zeros = {
-                    key: torch.zeros_like(parameter, memory_format=torch.preserve_format) for key in ("exp_avg", "exp_avg_sq")
-                }
-                self.state[parameter] = {"step": torch.tensor(0.0), **zeros}
+            if "step" not in self._started(parameter, "exp_avg", "exp_avg_sq"):
+                self.state[parameter]["step"] = torch.zeros((), device=parameter.device)
         averages, squares, steps = ([self.state[p][key] for p in params] for key in ("exp_avg", "exp_avg_sq", "step"))
         about = {"amsgrad": False, "beta1": BETAS[0], "beta2": BETAS[1], "eps": EPS, "decoupled_weight_decay": True}
         adam(params, grads, averages, squares, [], steps, **about, **settings)
+
+    def _started(self, parameter: nn.Parameter, *keys: str) -> dict[str, torch.Tensor]:
+        """The state of a parameter, whose averages start at zero."""
+        state = self.state[parameter]
+        if keys[0] not in state:
+            state |= {key: torch.zeros_like(parameter) for key in keys}
+        return state
 
 
 def build_optimizer(network: nn.Module, plan: list[ParameterPlan], strategy: StrategyConfig) -> Optimizer:
