@@ -31,6 +31,7 @@ from vision2.models.cut import layer_outputs
 from vision2.models.fusing import fused_copy
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig
+from vision2.training.checkpoint import restoring
 from vision2.training.fit import Task
 from vision2.training.precision import PROBE_FROM_PX, autocast, cpu_has_bfloat16
 
@@ -205,11 +206,25 @@ def features_cache(dataset: DatasetConfig) -> Path | None:
     return features_folder(dataset.cache_dir) if dataset.cache == "disk" else None
 
 
+def restore_backbone(task: Task) -> None:
+    """Load the backbone of the checkpoint that is resumed, if any: stored features are looked up by its weights."""
+    if task.saved:
+        prefix = "backbone."
+        own = {name.removeprefix(prefix): t for name, t in task.saved["model"].items() if name.startswith(prefix)}
+        with restoring():
+            task.network.backbone.load_state_dict(own)
+
+
+def maker_for(task: Task, layers: Sequence[str], *, pooling: str) -> FeatureMaker:
+    """What computes the features of a run's network, or reads those that an earlier run stored."""
+    shared = {"folder": features_cache(task.dataset), "workers": task.dataset.workers}
+    return FeatureMaker(task.network, task.model, layers, pooling=pooling, **shared)
+
+
 def split_features(task: Task, layers: Sequence[str]) -> dict[str, dict[str, torch.Tensor]]:
     """Features (V, N, D) by layer and split: `strategy.views` views of each training image, one of all others."""
     data, strategy, dataset = task.data, task.strategy, task.dataset
-    shared = {"folder": features_cache(dataset), "workers": dataset.workers}
-    maker = FeatureMaker(task.network, task.model, layers, pooling=strategy.pooling, **shared)
+    maker = maker_for(task, layers, pooling=strategy.pooling)
     start = time.perf_counter()
     precision = training_precision(task.train.precision, maker.device, task.network.preprocessing.image_size_px)
     made = {

@@ -14,7 +14,7 @@ from vision2.features.classifiers import Labelled
 
 
 class FeatureBatches:
-    """Like `vision2.data.batches.Batches`, but `images` holds features (B, D).
+    """Like `vision2.data.batches.Batches`, also in dropping a last training batch of one; `images` holds features (B, D).
 
     Args:
         features: (V, N, D), V views of each image; an epoch draws one view at random each time it uses an image.
@@ -39,15 +39,16 @@ class FeatureBatches:
         self._labels = torch.from_numpy(self.labels).to(device)
 
     def __len__(self) -> int:
-        return -(-self.num_samples // self.batch_size)
+        full, rest = divmod(self.num_samples, self.batch_size)
+        return full + (rest > 1 if self.shuffle else rest > 0)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         order = epoch_order(self.labels, seed=self.seed, epoch=epoch, shuffle=self.shuffle, sampler=self.sampler)
         views = np.zeros(len(order), dtype=np.int64)
         if len(self.features) > 1 and self.shuffle:
             views = numpy_stream(self.seed, "augment", epoch).integers(len(self.features), size=len(order))
-        for start in range(0, len(order), self.batch_size):
-            part = slice(start, start + self.batch_size)
+        for number in range(len(self)):
+            part = slice(number * self.batch_size, (number + 1) * self.batch_size)
             indices = torch.from_numpy(order[part]).to(self.features.device)
             labels = self._labels[indices]
             rows = self.features[torch.from_numpy(views[part]).to(indices.device), indices]

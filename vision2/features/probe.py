@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from vision2.features.classifiers import fit_classifier
-from vision2.features.compute import split_features
+from vision2.features.compute import restore_backbone, split_features
 from vision2.features.costs import remembered_costs
 from vision2.features.feature_batches import FeatureBatches
 from vision2.models.cut import parse_layers, with_saved_head
@@ -39,10 +39,8 @@ def fit_on_features(task: Task, rules: Sequence[Rule]) -> EpochFit | ClassifierF
     """
     saved = task.saved
     if saved:  # before any feature is looked up, because the lookup depends on the weights
-        prefix = "backbone."
-        own = {name.removeprefix(prefix): t for name, t in saved["model"].items() if name.startswith(prefix)}
+        restore_backbone(task)
         with restoring():
-            task.network.backbone.load_state_dict(own)
             layers = [saved["classifier"]["layer"]]
     else:
         layers = parse_layers(task.strategy.layer, task.network)
@@ -95,7 +93,7 @@ def _on_layer(task: Task, rules: Sequence[Rule], layer: str, features: dict[str,
         class_weights=task.class_weights,
         forward=network.classify,
     )
-    return EpochFit(learner, task, batches, costs, on_features=True, record=record, threads=_one_thread)
+    return EpochFit(learner, task, batches, costs, forward=lambda trained: trained.classify, record=record, threads=_one_thread)
 
 
 @contextmanager

@@ -44,6 +44,8 @@ def rules(strategy: StrategyConfig, stages: Stages) -> list[Rule]:
 
 
 def start(task: Task) -> Fit:
+    from vision2.features.frozen_stages import fit_after_frozen_stages
     from vision2.training.epochs import fit_on_images
 
-    return fit_on_images(task, rules(task.strategy, task.network.stages))
+    own = rules(task.strategy, task.network.stages)
+    return fit_after_frozen_stages(task, own) or fit_on_images(task, own)

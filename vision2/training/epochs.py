@@ -14,7 +14,7 @@ from vision2.basics.remembered import remembered
 from vision2.data.files.locations import remembered_folder
 from vision2.models.cut import with_saved_head
 from vision2.models.heads import StandardizedLinear, kind_of
-from vision2.models.network import Network
+from vision2.models.network import Network, Output
 from vision2.stats.metrics import summarise_predictions
 from vision2.training.fit import FitResult, Progress, Task, Totals, describe_classifier
 from vision2.training.folding import foldable_pairs
@@ -25,9 +25,11 @@ from vision2.training.predictions import predict
 from vision2.training.progress import ProgressBars
 from vision2.training.recorder import Recorder
 
+Forward = Callable[[Network], Callable[[torch.Tensor], Output]]
 
-def fit_on_images(task: Task, rules: Sequence[Rule]) -> EpochFit:
-    """Set up training of the whole network on batches of images."""
+
+def fit_on_images(task: Task, rules: Sequence[Rule], *, stored: dict | None = None, forward: Forward | None = None) -> EpochFit:
+    """Set up training on batches of images or, with `forward`, on `stored` batches of what frozen stages return for them."""
     network, size = task.network, task.network.preprocessing.image_size_px
     saved = task.saved["precision"] if task.saved else None
     memory = remembered_folder(task.dataset.cache_dir)
@@ -42,6 +44,7 @@ def fit_on_images(task: Task, rules: Sequence[Rule]) -> EpochFit:
         seed=task.seed,
         aux_weight=task.model.aux_weight,
         class_weights=task.class_weights,
+        forward=forward and forward(network),
         foldable=foldable_pairs(network, size) if frozen else (),
     )
 
@@ -55,21 +58,21 @@ def fit_on_images(task: Task, rules: Sequence[Rule]) -> EpochFit:
         facts = ["costs", asdict(task.model), network.num_classes, size, torch.__version__]
         return Totals(*remembered(memory, facts, counted))
 
-    return EpochFit(learner, task, task.images, costs)
+    return EpochFit(learner, task, stored or task.images, costs, forward)
 
 
 @dataclass
 class EpochFit:
     """A learner and the batches it is trained and evaluated on.
 
-    With `on_features`, batches hold features and only the head runs. `threads` limits the threads used in training.
+    With `forward`, batches hold stored features or activations. `threads` limits the threads used in training.
     """
 
     learner: Learner
     task: Task
     batches: dict
     costs: Callable[[], Totals]
-    on_features: bool = False
+    forward: Forward | None = None  # the pass of a network from what batches hold; None: from images
     record: dict | None = None  # describes the classifier when the network is cut
     threads: Callable[[], AbstractContextManager] = nullcontext
 
@@ -97,7 +100,7 @@ class EpochFit:
         return self.record
 
     def known_features(self) -> torch.Tensor | None:
-        return self.batches["val"].features[0] if self.on_features else None
+        return self.batches["val"].features[0] if self.record else None
 
     def run(self, recorder: Recorder) -> FitResult:
         """Train to the last epoch or until early stopping (`train.patience`), saving a checkpoint after every epoch."""
@@ -124,7 +127,7 @@ class EpochFit:
     @property
     def _rate(self) -> str:
         """The key of the throughput: stored features are much faster than images, and must not be compared with them."""
-        return "features_per_second" if self.on_features else "images_per_second"
+        return "features_per_second" if self.forward else "images_per_second"
 
     def _last_phase(self) -> int:
         """The epoch in which the last parameters start training; early stopping waits until then."""
@@ -169,8 +172,7 @@ class EpochFit:
         return summarise_predictions(*self._predict(self.learner.evaluated, "val", advance))
 
     def _predict(self, network: Network, split: str, advance: Callable | None = None):
-        forward = network.classify if self.on_features else network
-        return predict(network, self.batches[split], advance, forward=forward)
+        return predict(network, self.batches[split], advance, forward=self.forward and self.forward(network))
 
     def _best(self, progress: Progress) -> dict | None:
         """The checkpoint for inference if the last epoch is the best so far, else None."""
@@ -198,7 +200,7 @@ class EpochFit:
             lambda split: self._predict(network, split),
             progress,
             last and {"accuracy": last["train_accuracy"], "loss": last["train_loss"], "epoch": last["epoch"]},
-            progress.images / seconds if seconds and not self.on_features else None,
+            progress.images / seconds if seconds and not self.forward else None,
         )
 
 
