@@ -25,6 +25,7 @@ from vision2.data.batches import Batches
 from vision2.data.dataset import Split, data_digest, open_dataset, open_everything
 from vision2.data.remarks import training_remarks
 from vision2.data.settings import DatasetConfig
+from vision2.features.quick_pass import QuickPass
 from vision2.inference.load_network import Trained, trained_of_checkpoint, trained_of_weights
 from vision2.models.network import Network
 from vision2.runs.environment import environment
@@ -66,7 +67,7 @@ def evaluate(config: Config) -> dict:
             seed=0,
             workers=config.dataset.workers,
         )
-        found = predict(network, batches)
+        found = predict(network, batches, forward=QuickPass(network, len(split)))
         metrics[name] = summarise_predictions(*found)
         rows += _prediction_rows(split, found.probabilities, classes)
     evaluated = config.checkpoint or str(trained.file)
