@@ -138,6 +138,10 @@ def test_a_sweep_over_data_sets_may_hold_digits_beside_a_root(tmp_path):
             "strategy.unfreeze_every_epochs and strategy.unfreeze_from contradict each other; set only one of them",
         ),
         ([*FROZEN, "strategy.unfreeze_from=layer4"], "strategy.unfreeze_from=layer4 has no effect on strategy=feature_extract"),
+        ([*FROZEN, "strategy.unfreeze_every_epochs=2"], "strategy.unfreeze_every_epochs=2 has no effect on strategy=feature_e"),
+        ([*FROZEN, "strategy.backbone_lr_scale=0.1"], "strategy.backbone_lr_scale=0.1 has no effect on strategy=feature_extra"),
+        ([*FROZEN, "strategy.layer_decay=0.5"], "strategy.layer_decay=0.5 has no effect on strategy=feature_extraction"),
+        ([*FROZEN, "strategy.l2_sp=0.01"], "strategy.l2_sp=0.01 has no effect on strategy=feature_extraction"),
         ([*FROZEN, "strategy.head_first_epochs=2"], "never trains the backbone; leave it out, or use strategy=finetune"),
         (
             [*FROZEN, "train.sampler=balanced"],
@@ -156,6 +160,19 @@ def test_a_sweep_over_data_sets_may_hold_digits_beside_a_root(tmp_path):
 )
 def test_contradictory_values_are_found_before_anything_is_touched(overrides, text):
     assert any(text in problem for problem in problems(*overrides))
+
+
+def test_a_wrong_environment_variable_is_refused_with_the_configuration(monkeypatch, tmp_path):
+    monkeypatch.setenv("VISION2_FEATURE_ENGINE", "onnx")
+    monkeypatch.setenv("VISION2_CACHE", str(tmp_path / "file"))
+    (tmp_path / "file").touch()
+    assert problems() == (
+        "the environment variable VISION2_FEATURE_ENGINE is 'onnx'; it must be auto, onnxruntime or torch",
+        f"the environment variable VISION2_CACHE is {tmp_path / 'file'}, which is a file; set it to a folder, or leave it out"
+        " to use ~/.cache/vision2",
+    )
+    (found,) = problems("dataset.cache=off")  # then no cache is needed
+    assert "VISION2_FEATURE_ENGINE" in found
 
 
 def test_a_saved_configuration_cannot_read_the_environment_or_name_code():

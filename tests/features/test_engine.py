@@ -14,6 +14,7 @@ from vision2.basics.errors import UserError
 from vision2.data.dataset import Split
 from vision2.data.store.image_sources import TensorImages
 from vision2.features import engine as subject
+from vision2.features import settings
 from vision2.features.compute import FeatureMaker
 from vision2.models.build import build_model
 from vision2.models.cut import LAST
@@ -45,7 +46,8 @@ def features_by_maker(folder):
 
 @pytest.fixture
 def no_packages(monkeypatch):
-    monkeypatch.setattr(subject, "installed", lambda: False)
+    for module in (subject, settings):
+        monkeypatch.setattr(module, "installed", lambda: False)
 
 
 @pytest.fixture
@@ -71,7 +73,8 @@ def broken_runtime(monkeypatch):
             pass
 
     monkeypatch.setitem(sys.modules, "onnxruntime", SimpleNamespace(SessionOptions=Options, InferenceSession=Session))
-    monkeypatch.setattr(subject, "installed", lambda: True)
+    for module in (subject, settings):
+        monkeypatch.setattr(module, "installed", lambda: True)
     monkeypatch.setattr(subject, "_export", lambda *_: b"")
     return sessions
 
@@ -119,9 +122,9 @@ def test_a_runtime_that_raises_or_differs_leaves_the_features_to_torch(answer, b
     broken_runtime.answer = answer
     assert made_engine(tmp_path / "export.onnx") is None
     assert not list(tmp_path.iterdir())
-    monkeypatch.setenv(subject.VARIABLE, "onnxruntime")
+    monkeypatch.setenv(settings.VARIABLE, "onnxruntime")
     found, maker = features_by_maker(None)
-    monkeypatch.setenv(subject.VARIABLE, "torch")
+    monkeypatch.setenv(settings.VARIABLE, "torch")
     assert maker.engines == {"torch"} and torch.equal(found, features_by_maker(None)[0])
 
 
@@ -132,9 +135,9 @@ def test_without_the_packages_torch_computes_the_features(no_packages, tmp_path)
 
 def test_asking_for_a_missing_package_or_an_unknown_engine_is_explained(no_packages, monkeypatch):
     for value, words in (("onnxruntime", "pip install"), ("onnx", "must be auto, onnxruntime or torch")):
-        monkeypatch.setenv(subject.VARIABLE, value)
+        monkeypatch.setenv(settings.VARIABLE, value)
         with pytest.raises(UserError, match=words):
-            subject.wanted_engine()
+            settings.wanted_engine()
 
 
 def test_a_stored_export_is_used_again_and_a_damaged_one_is_made_again(packages, tmp_path, monkeypatch):
@@ -169,16 +172,16 @@ def test_torch_computes_the_features_on_request_even_if_an_export_is_stored(pack
 
 
 def test_features_of_one_engine_are_found_by_the_other(packages, tmp_path, monkeypatch):
-    monkeypatch.setenv(subject.VARIABLE, "onnxruntime")
+    monkeypatch.setenv(settings.VARIABLE, "onnxruntime")
     found, maker = features_by_maker(tmp_path)
     assert maker.engines == {"onnxruntime"} and len(list(tmp_path.glob("*.onnx"))) == 1
-    monkeypatch.setenv(subject.VARIABLE, "torch")
+    monkeypatch.setenv(settings.VARIABLE, "torch")
     again, maker = features_by_maker(tmp_path)
     assert maker.images_computed == 0 and torch.equal(found, again)
 
 
 def test_features_in_bfloat16_are_torchs_and_both_engines_are_named(packages, monkeypatch):
-    monkeypatch.setenv(subject.VARIABLE, "onnxruntime")
+    monkeypatch.setenv(settings.VARIABLE, "onnxruntime")
     _, maker = features_by_maker(None)
     maker.features(made_up_split(), precision="bfloat16")
     assert maker.engines == {"onnxruntime", "torch"}

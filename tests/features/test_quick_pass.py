@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from vision2.features import quick_pass as subject
-from vision2.features.engine import PAYS_FROM_IMAGES, VARIABLE
+from vision2.features.engine import PAYS_FROM_IMAGES
+from vision2.features.settings import VARIABLE
 from vision2.models.build import build_model
 from vision2.models.heads import StandardizedLinear
 from vision2.models.settings import ModelConfig

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import re
 import typing
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from vision2.basics.errors import UserError, suggest
 from vision2.config.location import GROUPS
 from vision2.config.schema import Config
 from vision2.data.datasets import problems as dataset_problems
+from vision2.features.settings import wanted_engine
 from vision2.models.cards import card_for, check_size
 from vision2.strategies import STRATEGIES
 
@@ -101,6 +103,7 @@ def problems_of(config: Config) -> list[str]:
         *dataset_problems(config.dataset),
         *_training(config),
         *_paths(config),
+        *_environment(config),
     ]
 
 
@@ -175,16 +178,32 @@ def _paths(config: Config) -> Iterator[str]:
         yield "mode=eval needs checkpoint=FILE, e.g. checkpoint=outputs/.../best.pt, or weights.path=FILE with model=NAME"
     if config.checkpoint and config.mode != "eval":
         yield "checkpoint=FILE needs mode=eval; to train from the file use weights.path=FILE, to resume a run resume=FOLDER"
-    before = config.strategy.source == "before"
-    if before and not config.experiment.before:
+    if config.strategy.source == "before" and not config.experiment.before:
         yield "strategy.source=before is only for experiments that train a run first; set strategy.source=RUN_FOLDER"
+    yield from unusable_paths(config)
+
+
+def unusable_paths(config: Config) -> Iterator[str]:
+    """One line for each file or folder to be read that does not exist."""
     read = ["checkpoint", "resume", "dataset.root"]
     if not config.resume and not config.checkpoint:  # else the weights are those of the checkpoint
-        read += ["weights.path", *([] if before else ["strategy.source"])]
+        read += ["weights.path", *([] if config.strategy.source == "before" else ["strategy.source"])]
     for key in read:
         path = attrgetter(key)(config)
         if path and (why := _unusable(path)):
             yield f"{key}={path} {why}; set it to {EXPECTED[key]}"
+
+
+def _environment(config: Config) -> Iterator[str]:
+    """Problems with variables that would otherwise be found only once data and weights are loaded."""
+    try:
+        wanted_engine()
+    except UserError as error:
+        yield from error.problems
+    given = config.dataset.cache_dir or os.environ.get("VISION2_CACHE")
+    if given and config.dataset.cache == "disk" and Path(given).expanduser().is_file():
+        setting = "dataset.cache_dir" if config.dataset.cache_dir else "the environment variable VISION2_CACHE"
+        yield f"{setting} is {given}, which is a file; set it to a folder, or leave it out to use ~/.cache/vision2"
 
 
 def _unusable(path: str) -> str | None:

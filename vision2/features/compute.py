@@ -17,7 +17,7 @@ from vision2.basics.errors import UserError
 from vision2.data.batches import Batches
 from vision2.data.dataset import Split
 from vision2.data.settings import AugmentConfig, DatasetConfig
-from vision2.features.engine import OPSET, Cut, Engine, onnx_engine, wanted_engine
+from vision2.features.engine import OPSET, Cut, Engine, onnx_engine
 from vision2.features.feature_store import (
     ID_BYTES,
     FeatureStore,
@@ -27,6 +27,7 @@ from vision2.features.feature_store import (
     store_key,
     view_ids,
 )
+from vision2.features.settings import wanted_engine
 from vision2.models.cut import layer_outputs
 from vision2.models.fusing import fused_copy
 from vision2.models.network import Network

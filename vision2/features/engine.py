@@ -8,11 +8,9 @@ images. Whatever goes wrong (a missing package, an operation that cannot be expo
 from __future__ import annotations
 
 import io
-import os
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -20,14 +18,13 @@ from torch import Tensor, nn
 
 from vision2.basics.atomic_write import replacing
 from vision2.basics.errors import UserError
+from vision2.features.settings import installed
 from vision2.models.cut import layer_outputs
 from vision2.models.fusing import agree
 from vision2.models.network import Network
 
 Engine = Callable[[Tensor], list[Tensor]]  # (N, 3, H, W) -> (N, D) for each layer
 
-VARIABLE = "VISION2_FEATURE_ENGINE"
-CHOICES = ("auto", "onnxruntime", "torch")
 TOLERANCE = 1e-5  # of the largest feature; folding batch normalisations alone changes about 1e-6
 CHECKED = 3  # images; not the batch size of the export
 OPSET = 17
@@ -35,27 +32,6 @@ OPSET = 17
 # 22 and 4 ms per billion multiply-adds, so that it pays from 30 and 290 billion on; the file then serves later runs.
 PAYS_FROM = 200e9  # multiply-adds of all images
 PAYS_FROM_IMAGES = 64  # below, counting would cost too large a share
-
-
-def wanted_engine() -> str:
-    """The value of $VISION2_FEATURE_ENGINE, by default auto.
-
-    Raises:
-        UserError: for an unknown value, and for onnxruntime when it is not installed.
-    """
-    wanted = os.environ.get(VARIABLE) or "auto"
-    if wanted not in CHOICES:
-        raise UserError(f"the environment variable {VARIABLE} is '{wanted}'; it must be auto, onnxruntime or torch")
-    if wanted == "onnxruntime" and not installed():
-        raise UserError(
-            f"{VARIABLE}=onnxruntime needs the packages onnx and onnxruntime; install them with: pip install 'vision2[onnx]',"
-            f" or use {VARIABLE}=auto"
-        )
-    return wanted
-
-
-def installed() -> bool:
-    return find_spec("onnx") is not None and find_spec("onnxruntime") is not None
 
 
 class Cut(nn.Module):

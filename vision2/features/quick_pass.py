@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from vision2.features.engine import PAYS_FROM_IMAGES, Cut, onnx_engine, wanted_engine
+from vision2.features.engine import PAYS_FROM_IMAGES, Cut, onnx_engine
+from vision2.features.settings import wanted_engine
 from vision2.models.cut import layer_outputs
 from vision2.models.fusing import fused_copy
 from vision2.models.network import Network, Output

@@ -14,12 +14,21 @@ if TYPE_CHECKING:
     from vision2.training.settings import TrainConfig
 
 TRAINS_BACKBONE = False
+# Settings of a backbone that is trained, with the values that change nothing; rules of the user's own have their own rates.
+FINETUNING_ONLY = {
+    "unfreeze_from": None,
+    "unfreeze_every_epochs": 0,
+    "head_first_epochs": 0,
+    "backbone_lr_scale": 1.0,
+    "layer_decay": 1.0,
+}
 
 
 def problems(strategy: StrategyConfig, train: TrainConfig) -> list[str]:
     found, classifier = [], strategy.classifier
-    for key in ("unfreeze_from", "head_first_epochs"):
-        if value := getattr(strategy, key):
+    unused = FINETUNING_ONLY if strategy.rules else FINETUNING_ONLY | {"l2_sp": 0.0}
+    for key, neutral in unused.items():
+        if (value := getattr(strategy, key)) != neutral:
             found.append(
                 f"strategy.{key}={value} has no effect on strategy=feature_extraction, which never trains the backbone;"
                 " leave it out, or use strategy=finetune"
