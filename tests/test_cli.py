@@ -39,6 +39,19 @@ def test_help_shows_usage_options_and_the_configuration(vision2):
         assert text in done.stdout
 
 
+def test_help_shows_the_configuration_that_was_asked_for_and_checks_it(tmp_path):
+    shown = typed(tmp_path, "--help", "model=plain20", "train.epochs=7")
+    assert shown.returncode == 0 and "name: plain20" in shown.stdout and "epochs: 7" in shown.stdout
+    assert "did you mean 'train.epochs'" in typed(tmp_path, "--help", "train.epoch=7").stderr
+    assert "hydra" not in shown.stdout.lower()
+
+
+def test_a_sweep_whose_data_is_missing_is_refused_without_composing_its_jobs(tmp_path, monkeypatch):
+    monkeypatch.setattr("vision2.config.sweep_plan.to_config", lambda node: pytest.fail("a job was checked"))
+    done = typed(tmp_path, "experiment=few_shot", "dataset.root=absent")
+    assert done.returncode == 2 and done.stderr.startswith("error: dataset.root=absent does not exist"), done.stderr
+
+
 def test_the_resolved_configuration_can_be_printed_without_running(tmp_path):
     done = typed(tmp_path, "--cfg", "job", "--resolve", "train.epochs=3", "output_dir=mis años (1)")
     assert done.returncode == 0
@@ -65,6 +78,7 @@ def test_a_mistake_ends_the_process_with_code_2_and_no_traceback(vision2, tmp_pa
         ["dataset=folder", "dataset.root=absent"],
         ["resume=absent"],
         ["mode=eval", "checkpoint=absent.pt"],
+        ["mode=eval", "checkpoint=.", "train.epochs=3"],
         ["device=cuda:7"],
         ["weights.path=absent.pth"],
         ["model=resnet20", "-m", "seed=x"],

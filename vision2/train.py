@@ -26,15 +26,16 @@ from vision2.basics.errors import UserError
 from vision2.basics.process import prepare_process
 from vision2.basics.signals import Stopped, stopping_on_signals
 from vision2.config.command import fail, fail_for_file
-from vision2.config.compose import compose_config, register, to_config
+from vision2.config.compose import compose_config, refuse_unusable_paths, register, to_config
+from vision2.config.help import help_text
 from vision2.config.location import config_folder
 from vision2.config.overrides import check_overrides, quote_overrides
-from vision2.config.saved import config_of_checkpoint, config_of_run
+from vision2.config.saved import changes_on_eval, config_of_checkpoint, config_of_run
 from vision2.config.schema import Config
 from vision2.config.sweep_plan import fixed_overrides, plan_sweep
 from vision2.runs.sweep_folder import SweepFolder, create_sweep_dir
 
-ANSWERED_BY_HYDRA = ("help", "hydra_help", "version", "info", "shell_completion")
+ANSWERED_BY_HYDRA = ("hydra_help", "version", "info", "shell_completion")
 
 
 def main() -> int:
@@ -80,13 +81,18 @@ def _run(arguments: Namespace) -> int:
     _refuse_torchrun()
     overrides = quote_overrides(arguments.overrides)
     check_overrides(overrides)
-    node = compose_config(fixed_overrides(overrides))
+    fixed = fixed_overrides(overrides)
+    node = compose_config(fixed)
+    if arguments.help:
+        print(help_text(node, resolve=arguments.resolve))
+        return 0
     if arguments.cfg:
-        compose_config(overrides)
+        if fixed != overrides:
+            compose_config(overrides)
         return _hand_to_hydra([word for word in sys.argv[1:] if word not in arguments.overrides] + overrides)
     if arguments.multirun or node.hydra.mode == RunMode.MULTIRUN:
         return _sweep(overrides, node, typed_m=arguments.multirun)
-    config = _config(compose_config(overrides), overrides)
+    config = _config(node if fixed == overrides else compose_config(overrides), overrides)
 
     from vision2.jobs.run_job import report_outcome, run_recorded
 
@@ -112,6 +118,8 @@ def _config(node: DictConfig, overrides: Sequence[str]) -> Config:
     if node.resume:
         return config_of_run(node.resume, overrides)
     if node.mode == "eval" and node.checkpoint:
+        changes_on_eval(overrides)  # and the paths: both before torch is imported
+        refuse_unusable_paths(node)
         from vision2.training.checkpoint import saved_config
 
         return config_of_checkpoint(saved_config(node.checkpoint), node, overrides)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 
 from hydra import compose, initialize_config_dir
@@ -15,9 +16,9 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from vision2.basics.errors import UserError
-from vision2.config.checks import problems_of
+from vision2.config.checks import problems_of, unusable_paths
 from vision2.config.location import config_folder
-from vision2.config.overrides import check_overrides, is_sweep, quote_overrides
+from vision2.config.overrides import check_overrides, is_sweep, quote_overrides, typed_defaults
 from vision2.config.schema import Config
 
 # What Hydra and OmegaConf put before the message itself.
@@ -78,15 +79,32 @@ def to_config(node: DictConfig) -> Config:
     Raises:
         UserError: with one line per problem.
     """
-    try:
+    with _explaining_settings():
         return _checked(_typed(OmegaConf.masked_copy(node, [key for key in node if key != "hydra"])))
+
+
+def refuse_unusable_paths(node: DictConfig) -> None:
+    """Check only the paths, for a sweep with many jobs: the other checks need the settings of each job.
+
+    Raises:
+        UserError: with one line per file or folder that does not exist.
+    """
+    with _explaining_settings():
+        if problems := list(unusable_paths(node)):
+            raise UserError(*problems)
+
+
+@contextmanager
+def _explaining_settings() -> Iterator[None]:
+    try:
+        yield
     except OmegaConfBaseException as error:
         raise UserError(f"invalid setting: {_reason(error)}; see docs/configuration.md for keys and types") from error
 
 
 def _typed(node: DictConfig) -> Config:
     """Merging into a fresh schema rejects keys that a `+key=value` or a file added to the first one."""
-    typed = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.to_container(node, resolve=True))
+    typed = OmegaConf.merge(typed_defaults(), OmegaConf.to_container(node, resolve=True))
     return OmegaConf.to_object(typed)
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from vision2.basics.errors import UserError, suggest
@@ -29,6 +31,12 @@ TYPE_NAMES = {  # the first key that occurs in a field's annotation
     "bool": "true or false",
     "str": "text",
 }
+
+
+@cache
+def typed_defaults() -> DictConfig:
+    """The schema with its default values, for checks of types; shared, so only copies of it may change."""
+    return OmegaConf.structured(Config)
 
 
 def parse(override: str) -> Override:
@@ -116,7 +124,7 @@ def _type_or_value_problem(key: str, value: Any) -> str | None:
     if value == "" and "str" in str(LEAVES[key].type):
         return f"{key} is empty (an unset variable?); give a value or leave it out"
     try:
-        probe = OmegaConf.structured(Config)
+        probe = deepcopy(typed_defaults())
         OmegaConf.update(probe, key, value)
         value = OmegaConf.select(probe, key)
     except OmegaConfBaseException:

@@ -54,12 +54,22 @@ def _is_completed(run_dir: Path) -> bool:
     return False
 
 
-def config_of_checkpoint(saved: dict, node: DictConfig, overrides: Sequence[str]) -> Config:
-    """The configuration `saved` in a checkpoint, with another data set or device if an override names one."""
+def changes_on_eval(overrides: Sequence[str]) -> dict[str, object]:
+    """What an evaluation changes in the configuration of its checkpoint.
+
+    Raises:
+        UserError: for a setting that an evaluation cannot change.
+    """
     changes = _changes(overrides, CHANGES_ON_EVAL, "an evaluation", ignored=("mode", "checkpoint"))
     kept = [key for key in ("dataset.image_size_px", "dataset.resize") if key in changes]
     if kept:
         raise UserError(*(f"an evaluation keeps the preprocessing of its checkpoint; leave out {key}" for key in kept))
+    return changes
+
+
+def config_of_checkpoint(saved: dict, node: DictConfig, overrides: Sequence[str]) -> Config:
+    """The configuration `saved` in a checkpoint, with another data set or device if an override names one."""
+    changes = changes_on_eval(overrides)
     # The device it was trained on may not exist here.
     values = saved | {"mode": "eval", "checkpoint": node.checkpoint, "resume": None, "device": "auto"}
     if changes.pop("dataset", None):
