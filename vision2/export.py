@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vision2.basics.errors import UserError
+from vision2.basics.run_files import checkpoint_file
 from vision2.basics.safe_text import printable
 from vision2.config.command import Option, run_command
 
@@ -109,6 +110,8 @@ def check(overrides: Sequence[str], options: dict) -> None:
         )
     if not options["checkpoint"] and not any(word.startswith(("weights.path=", "weights.name=")) for word in overrides):
         raise UserError("which checkpoint? give checkpoint=FILE, checkpoint=RUN_FOLDER, or model=NAME weights.path=FILE")
+    if options["checkpoint"]:
+        checkpoint_file(options["checkpoint"])
 
 
 def destination(options: dict, source: Path) -> Path:

@@ -22,9 +22,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vision2.basics.errors import UserError
+from vision2.basics.run_files import checkpoint_file
 from vision2.basics.safe_text import printable
 from vision2.basics.written import WrittenFiles
 from vision2.config.command import Option, run_command
+from vision2.data.files.locations import existing_path
 
 if TYPE_CHECKING:
     from vision2.config.schema import Config
@@ -114,6 +116,9 @@ def check(overrides: Sequence[str], options: dict) -> None:
         problems.append("gradcam=true writes pictures; say where with out=FOLDER")
     if problems:
         raise UserError(*problems)
+    existing_path(options["images"], "images")
+    if options["checkpoint"]:
+        checkpoint_file(options["checkpoint"])
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from omegaconf import DictConfig
 
 from vision2.basics.errors import UserError
 from vision2.basics.process import prepare_process
+from vision2.basics.run_files import checkpoint_file
 from vision2.basics.signals import Stopped, stopping_on_signals
 from vision2.config.command import fail, fail_for_file
 from vision2.config.compose import compose_config, refuse_unusable_paths, register, to_config
@@ -118,8 +119,9 @@ def _config(node: DictConfig, overrides: Sequence[str]) -> Config:
     if node.resume:
         return config_of_run(node.resume, overrides)
     if node.mode == "eval" and node.checkpoint:
-        changes_on_eval(overrides)  # and the paths: both before torch is imported
+        changes_on_eval(overrides)  # like the paths, before torch is imported
         refuse_unusable_paths(node)
+        checkpoint_file(node.checkpoint)
         from vision2.training.checkpoint import saved_config
 
         return config_of_checkpoint(saved_config(node.checkpoint), node, overrides)

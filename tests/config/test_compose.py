@@ -130,6 +130,8 @@ def test_a_sweep_over_data_sets_may_hold_digits_beside_a_root(tmp_path):
         (["checkpoint=."], "checkpoint=FILE needs mode=eval; to train from the file use weights.path=FILE"),
         (["strategy=finetune", "strategy.source=before"], "train a run first; set strategy.source=RUN_FOLDER"),
         (["strategy=finetune", "strategy.source=absent"], "strategy.source=absent does not exist; set it to the folder of a c"),
+        (["dataset.cache_dir=~nobody9/x"], "which names an unknown home directory; set it to a folder"),
+        (["dataset=folder", "dataset.root=~nobody9/x"], "dataset.root=~nobody9/x names an unknown home directory"),
         (["resume=absent"], "resume=absent does not exist; set it to the folder of a run"),
         (["mode=eval", "checkpoint=absent.pt"], "checkpoint=absent.pt does not exist; set it to a checkpoint"),
         (["strategy.classifier=svm"], "applies only to strategy=feature_extraction"),

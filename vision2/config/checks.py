@@ -201,9 +201,14 @@ def _environment(config: Config) -> Iterator[str]:
     except UserError as error:
         yield from error.problems
     given = config.dataset.cache_dir or os.environ.get("VISION2_CACHE")
-    if given and config.dataset.cache == "disk" and Path(given).expanduser().is_file():
-        setting = "dataset.cache_dir" if config.dataset.cache_dir else "the environment variable VISION2_CACHE"
-        yield f"{setting} is {given}, which is a file; set it to a folder, or leave it out to use ~/.cache/vision2"
+    setting = "dataset.cache_dir" if config.dataset.cache_dir else "the environment variable VISION2_CACHE"
+    if given and config.dataset.cache == "disk":
+        try:
+            wrong = "is a file" if Path(given).expanduser().is_file() else None
+        except RuntimeError:
+            wrong = "names an unknown home directory"
+        if wrong:
+            yield f"{setting} is {given}, which {wrong}; set it to a folder, or leave it out to use ~/.cache/vision2"
 
 
 def _unusable(path: str) -> str | None:
@@ -211,3 +216,5 @@ def _unusable(path: str) -> str | None:
         return None if Path(path).expanduser().exists() else "does not exist"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
+    except RuntimeError:  # ~ without a home directory, or ~name of an unknown user
+        return "names an unknown home directory"

@@ -8,13 +8,14 @@ from pathlib import Path
 import torch
 
 from vision2.basics.errors import UserError
+from vision2.basics.run_files import checkpoint_file
 from vision2.models.build import build_model
 from vision2.models.cut import with_saved_head
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig, WeightsConfig
 from vision2.models.weights.load import find_weights, load_weights, outputs_of
 from vision2.models.weights.saved_network import saved_network
-from vision2.training.checkpoint import checkpoint_file, load_checkpoint
+from vision2.training.checkpoint import load_checkpoint
 
 
 @dataclass(frozen=True)

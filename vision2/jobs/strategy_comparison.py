@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vision2.basics import text_table
 from vision2.basics.atomic_write import write_json
 from vision2.basics.errors import UserError, suggest, try_all
+from vision2.config.checks import value_problem
 from vision2.config.compose import load_config
 from vision2.report import scores
 from vision2.report.comparisons import TEST_ACCURACY
@@ -65,8 +66,15 @@ def plan(overrides: list[str], *, strategies: Sequence[str], source: str | None,
     if taken:
         raise UserError(f"'{taken[0]}' is set by the comparison itself; leave it out and use strategies=A,B and seeds=0,1")
     arms = _arms(strategies, source, overrides)
-    lines = [(name, [*overrides, *own, f"seed={seed}"]) for seed in seeds for name, own in arms]
-    return try_all(lambda line: Job(*line, load_config([*line[1], "skip_finished=true"])), lines)
+    if wrong := [problem for seed in seeds if (problem := value_problem("seed", seed))]:
+        raise UserError(*wrong)
+    arms = [(name, [*overrides, *own]) for name, own in arms]
+    configs = try_all(lambda arm: load_config([*arm[1], "skip_finished=true"]), arms)  # seeds take part in no contradiction
+    return [
+        Job(name, [*words, f"seed={seed}"], replace(config, seed=seed))
+        for seed in seeds
+        for (name, words), config in zip(arms, configs, strict=True)
+    ]
 
 
 def _arms(strategies: Sequence[str], source: str | None, overrides: Sequence[str]) -> list[tuple[str, list[str]]]:

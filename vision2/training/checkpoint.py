@@ -12,7 +12,7 @@ import torch
 
 from vision2.basics.atomic_write import replacing
 from vision2.basics.errors import UserError
-from vision2.basics.run_files import BEST, LAST
+from vision2.basics.run_files import LAST, checkpoint_file
 from vision2.models.weights.read import READ_ERRORS, load_tensors
 from vision2.models.weights.saved_network import PARTS, incomplete, require
 from vision2.training.fit import Progress
@@ -79,12 +79,6 @@ def restoring() -> Iterator[None]:
         ) from error
 
 
-def checkpoint_file(place: str | Path) -> Path:
-    """The file of a checkpoint given as a path; for a run folder, its best.pt."""
-    path = Path(place).expanduser()
-    return path / BEST if path.is_dir() else path
-
-
 def load_checkpoint(path: str | Path) -> dict:
     """Load a vision2 checkpoint as a dict, on the CPU.
 
@@ -92,8 +86,6 @@ def load_checkpoint(path: str | Path) -> dict:
         UserError: when the file is missing, damaged, or not a vision2 checkpoint.
     """
     path = checkpoint_file(path)
-    if not path.is_file():
-        raise UserError(f"no checkpoint at {path}; give a run folder, or the {BEST} or {LAST} in it")
     try:
         content = load_tensors(path)
     except READ_ERRORS as error:
