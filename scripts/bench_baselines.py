@@ -96,14 +96,16 @@ def script(name: str, *arguments: object) -> Finished:
 
 
 def vision2(overrides: list[str]) -> Finished:
+    begin = time.time()
     done = run_python("-m", "vision2.train", *overrides)
     (folder,) = [Path(line.split(":", 1)[1].strip()) for line in done.lines if line.startswith("run folder:")]
     accuracy = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["metrics"]["test"]["accuracy"]
     first_step, rate = 0.0, 0.0
     if done.first_epoch is not None:
-        epoch = json.loads((folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[0])
+        metrics = folder / "metrics.jsonl"  # its only line is written when the epoch ends, before the checkpoints are
+        epoch = json.loads(metrics.read_text(encoding="utf-8"))
         rate = epoch["images_per_second"]
-        first_step = done.first_epoch - epoch["seconds"] + BATCH_SIZE / rate
+        first_step = metrics.stat().st_mtime - epoch["seconds"] + BATCH_SIZE / rate - begin
     return Finished(done.seconds, done.memory_mb, first_step, rate, accuracy, folder)
 
 

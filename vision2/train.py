@@ -23,7 +23,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from vision2.basics.errors import UserError
-from vision2.basics.process import prepare_process
+from vision2.basics.process import importing, prepare_process
 from vision2.basics.run_files import checkpoint_file
 from vision2.basics.signals import Stopped, stopping_on_signals
 from vision2.config.command import fail, fail_for_file
@@ -95,7 +95,8 @@ def _run(arguments: Namespace) -> int:
         return _sweep(overrides, node, typed_m=arguments.multirun)
     config = _config(node if fixed == overrides else compose_config(overrides), overrides)
 
-    from vision2.jobs.run_job import report_outcome, run_recorded
+    with importing():
+        from vision2.jobs.run_job import report_outcome, run_recorded
 
     return report_outcome(run_recorded(config, _command(overrides)))
 
@@ -139,7 +140,8 @@ def _sweep(overrides: Sequence[str], node: DictConfig, *, typed_m: bool) -> int:
     """
     plan = plan_sweep(overrides, node)
 
-    from vision2.jobs.sweep import finish_sweep, run_before
+    with importing():
+        from vision2.jobs.sweep import finish_sweep, run_before
     from vision2.jobs.sweep_progress import printing_ends
 
     source, stopped = None, 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 
 import pytest
 
-from vision2.basics.process import ALLOCATOR_VARIABLES, prepare_process, process_settings
+from vision2.basics.process import ALLOCATOR_VARIABLES, importing, prepare_process, process_settings
 
 KEEPS = """
 import resource
@@ -51,3 +52,17 @@ def test_waiting_threads_spin_briefly_unless_the_user_has_chosen(monkeypatch):
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     prepare_process()
     assert "GOMP_SPINCOUNT" not in os.environ
+
+
+def test_imports_are_not_searched_for_garbage_and_later_objects_are():
+    with importing():
+        assert not gc.isenabled()
+        made = [[] for _ in range(3)]
+    try:
+        assert gc.isenabled()
+        found = gc.get_objects()
+        assert not any(one is other for one in made for other in found)  # frozen
+        later = [made]
+        assert any(later is other for other in gc.get_objects())
+    finally:
+        gc.unfreeze()

@@ -35,10 +35,17 @@ TYPE_NAMES = {  # the first key that occurs in a field's annotation
 
 @cache
 def typed_defaults() -> DictConfig:
-    """The schema with its default values, for checks of types; shared, so only copies of it may change."""
+    """The schema with its default values, for checks of types; shared, so it must not be changed."""
     return OmegaConf.structured(Config)
 
 
+@cache
+def _probe() -> DictConfig:
+    """A copy of the schema into which values are set to see whether their type fits; nothing else reads it."""
+    return deepcopy(typed_defaults())
+
+
+@cache
 def parse(override: str) -> Override:
     """Parse one override; raises `HydraException` for text that is not in Hydra's grammar."""
     return OverridesParser.create().parse_override(override)
@@ -124,9 +131,8 @@ def _type_or_value_problem(key: str, value: Any) -> str | None:
     if value == "" and "str" in str(LEAVES[key].type):
         return f"{key} is empty (an unset variable?); give a value or leave it out"
     try:
-        probe = deepcopy(typed_defaults())
-        OmegaConf.update(probe, key, value)
-        value = OmegaConf.select(probe, key)
+        OmegaConf.update(_probe(), key, value)
+        value = OmegaConf.select(_probe(), key)
     except OmegaConfBaseException:
         wanted = str(LEAVES[key].type)
         kind = next((text for name, text in TYPE_NAMES.items() if name in wanted), "of another type")
