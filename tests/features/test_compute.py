@@ -8,12 +8,16 @@ import sys
 import numpy as np
 import pytest
 import torch
+from made_up_images import encoded
 
 from vision2.basics.errors import UserError
 from vision2.data.batches import Batches
 from vision2.data.dataset import Split
-from vision2.data.settings import AugmentConfig
+from vision2.data.files.listing import list_images
+from vision2.data.settings import AugmentConfig, DatasetConfig
 from vision2.data.store.image_sources import ArrayImages, TensorImages
+from vision2.data.store.store import open_store
+from vision2.features import feature_store
 from vision2.features.compute import FeatureMaker
 from vision2.features.feature_store import FeatureStore, image_ids
 from vision2.models.build import build_model
@@ -170,6 +174,25 @@ def test_an_image_is_identified_by_its_pixels_and_shape():
     shapes = [image.reshape(4, 4, 3), image.reshape(2, 8, 3), image.reshape(4, 4, 3).copy()]
     first, other, copy = image_ids(ArrayImages(shapes), None)
     assert first == copy != other
+
+
+@pytest.mark.parametrize("side", [32, 120])  # in one tensor, and one by one
+def test_the_hashes_of_stored_images_are_computed_once(side, tmp_path, monkeypatch):
+    for index in range(6):
+        file = tmp_path / f"photos/{index % 2}/{index}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(encoded(index, "PNG", width=side, height=side))
+    config = DatasetConfig("folder", root=str(tmp_path / "photos"), cache_dir=str(tmp_path / "cache"))
+    images = open_store(list_images(tmp_path / "photos"), config, store_px=200).images
+    expected = image_ids(ArrayImages([images.read(index) for index in range(6)]), None)
+    ids = tmp_path / "ids"
+    assert image_ids(images.select([4, 1]), ids) == [expected[4], expected[1]]
+    assert image_ids(images, ids) == expected
+    monkeypatch.setattr(feature_store, "_hash", None)
+    assert image_ids(images.select([5, 0, 0]), ids) == [expected[5], expected[0], expected[0]]
+    monkeypatch.undo()
+    next(ids.iterdir()).write_bytes(b"broken")
+    assert image_ids(images, ids) == expected
 
 
 def test_features_are_counted_and_can_be_deleted(tmp_path, capsys):

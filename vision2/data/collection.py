@@ -50,7 +50,7 @@ class Collection:
         It does not depend on split or seed. Reading every file would take longer than an epoch on features.
         """
         digest = hashlib.blake2b(digest_size=16)
-        sizes = (str(entry.size_bytes()) for entry in self.files)
+        sizes = [str(entry.size_bytes()) for entry in self.files]
         digest.update("\n".join([*self.classes, *self.ids, *sizes]).encode("utf-8", "surrogateescape"))
         digest.update(self.labels.tobytes())
         for index in np.unique(np.linspace(0, len(self.files) - 1, min(len(self.files), CONTENTS_READ)).astype(int)):
@@ -63,9 +63,9 @@ class Collection:
         return replace(
             self,
             labels=self.labels[indices],
-            ids=tuple(self.ids[i] for i in indices),
+            ids=tuple([self.ids[index] for index in indices.tolist()]),
             parts=self.parts[indices],
-            files=tuple(self.files[i] for i in indices) if self.files else (),
+            files=tuple([self.files[index] for index in indices.tolist()]) if self.files else (),
             images=self.images.select(indices) if self.images is not None else None,
         )
 

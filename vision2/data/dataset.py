@@ -40,7 +40,8 @@ class Split:
 
     def select(self, kept: np.ndarray) -> Split:
         """The images at the positions `kept`, in that order."""
-        return Split(self.name, self.labels[kept], tuple(self.ids[i] for i in kept), self.images.select(kept))
+        ids = tuple([self.ids[index] for index in kept.tolist()])
+        return Split(self.name, self.labels[kept], ids, self.images.select(kept))
 
 
 @dataclass(frozen=True)
@@ -182,16 +183,12 @@ def _with_images(collection: Collection, config: DatasetConfig, store_px: int) -
 
 
 def _content(collection: Collection, images: ImageSource) -> str:
-    """A hash of the pixels if they are in memory, else of the file sizes, because hashing 25,000 photographs would slow
+    """A hash of the pixels if they are in one tensor, else of the file sizes, because hashing 25,000 photographs would slow
     down every start."""
-    digest = hashlib.blake2b(digest_size=16)
     if images.fixed_size_px is not None:
-        pixels, rows = images.pixels("cpu")
-        digest.update(pixels.numpy())
-        digest.update(rows.numpy())
-    else:
-        digest.update("\n".join(str(entry.size_bytes()) for entry in collection.files).encode())
-    return digest.hexdigest()
+        return images.digest()
+    sizes = "\n".join(str(entry.size_bytes()) for entry in collection.files)
+    return hashlib.blake2b(sizes.encode(), digest_size=16).hexdigest()
 
 
 def _fingerprint(collection: Collection, splits: Sequence[Split]) -> str:

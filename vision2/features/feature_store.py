@@ -22,10 +22,11 @@ import numpy as np
 from vision2.basics.atomic_write import replacing
 from vision2.basics.errors import UserError
 from vision2.data.files.locations import cache_root
-from vision2.data.store.image_sources import ImageSource, MappedImages
 
 if TYPE_CHECKING:
     import torch
+
+    from vision2.data.store.image_sources import ImageSource
 
 VERSION = 2  # of the layout and of how features are computed; increasing it invalidates every store
 ID_BYTES = 16
@@ -150,22 +151,30 @@ def image_ids(images: ImageSource, memory: Path | None) -> list[bytes]:
     """A 16-byte hash of the pixels of each image of a source, equal for all copies of an image.
 
     Args:
-        memory: a folder that caches the hashes of a memory-mapped (immutable) store of photographs.
+        memory: a folder that caches the hashes of a memory-mapped (immutable) store.
     """
-    if memory is None or not isinstance(images, MappedImages):
+    if memory is None or images.store is None:
         return [_hash(images.read(index)) for index in range(len(images))]
-    file = memory / f"{Path(images.pixels.filename).parent.name}.npy"
-    known: dict[int, bytes] = {}
-    with suppress(OSError, ValueError, EOFError):
-        known = {int(row["offset"]): row["hash"].tobytes() for row in np.load(file, allow_pickle=False)}
-    offsets = images.places[images.rows, 0].tolist()
-    new = {offset: _hash(images.read(index)) for index, offset in enumerate(offsets) if offset not in known}
-    if new:
-        known |= new
-        table = np.array(sorted(known.items()), dtype=[("offset", np.int64), ("hash", f"V{ID_BYTES}")])
+    file, offsets = memory / f"{images.store.name}.npy", images.offsets()
+    known = _known_ids(file)
+    unknown = np.flatnonzero(~np.isin(offsets, known["offset"]))
+    if len(unknown):
+        new = np.array([(offsets[index], _hash(images.read(index))) for index in unknown.tolist()], dtype=known.dtype)
+        known = np.concatenate([known, new])
+        known = known[np.unique(known["offset"], return_index=True)[1]]
         with replacing(file) as temporary, temporary.open("wb") as stream:
-            np.save(stream, table, allow_pickle=False)
-    return [known[offset] for offset in offsets]
+            np.save(stream, known, allow_pickle=False)
+    return known["hash"][np.searchsorted(known["offset"], offsets)].tolist()
+
+
+def _known_ids(file: Path) -> np.ndarray:
+    """The hashes in `file`, sorted by the offset of their image in the store; none if the file is absent or damaged."""
+    kind = np.dtype([("offset", np.int64), ("hash", f"V{ID_BYTES}")])
+    with suppress(OSError, ValueError, EOFError):
+        table = np.load(file, allow_pickle=False)
+        if table.dtype == kind and table.ndim == 1 and (np.diff(table["offset"]) > 0).all():
+            return table
+    return np.empty(0, kind)
 
 
 def view_ids(ids: Sequence[bytes], view: str) -> list[bytes]:

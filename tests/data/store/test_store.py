@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import subprocess
 import sys
@@ -8,13 +9,15 @@ import time
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from made_up_images import class_folders, encoded, zip_of
 
 from vision2.basics.errors import UserError
 from vision2.data.files.decode import BadImage
-from vision2.data.files.listing import list_images
+from vision2.data.files.listing import FileEntry, list_images
 from vision2.data.settings import DatasetConfig
+from vision2.data.store import image_sources
 from vision2.data.store import store as store_module
 from vision2.data.store.image_sources import TensorImages
 from vision2.data.store.store import decode_entry, open_store, store_key
@@ -134,6 +137,22 @@ def test_small_squares_of_one_size_become_one_tensor(cache, tmp_path):
         np.testing.assert_array_equal(images.read(index), decode_entry(list_images(root)[index], 224))
 
 
+def test_the_hash_of_small_images_is_read_from_their_store_and_equals_that_of_the_pixels(tmp_path, monkeypatch):
+    root = tmp_path / "small"
+    (root / "a").mkdir(parents=True)
+    for index in range(4):
+        (root / f"a/{index}.png").write_bytes(encoded(index, "PNG", width=32, height=32))
+    (root / "a/1.png").write_bytes(b"broken")
+    images, bad = opened(root, cache_dir=tmp_path / "cache")
+    assert list(bad) == [1]
+    good, two = images.select([0, 2, 3]), images.select([3, 0])
+    pixels = np.stack([good.read(index) for index in range(3)])
+    assert good.digest() == hashlib.blake2b(pixels.tobytes() + np.arange(3).tobytes(), digest_size=16).hexdigest()
+    assert two.digest() == hashlib.blake2b(pixels.tobytes() + np.array([2, 0]).tobytes(), digest_size=16).hexdigest()
+    monkeypatch.setattr(image_sources, "hashlib", None)
+    assert opened(root, cache_dir=tmp_path / "cache")[0].select([0, 2, 3]).digest() == good.digest()
+
+
 def test_images_inside_a_zip_are_stored_too(photos, tmp_path):
     images, _ = opened(zip_of(photos, tmp_path / "photos.zip"), cache_dir=tmp_path / "cache")
     np.testing.assert_array_equal(images.read(0), decode_entry(list_images(photos)[0], 24))
@@ -151,13 +170,27 @@ def test_the_key_depends_on_content_place_and_size(photos, tmp_path):
     files = list_images(photos)
     keys = {store_key(files, 24), store_key(files, 25), store_key(files[1:], 24)}
     os.utime(photos / "cat/0000.jpg", ns=(1, 1))
-    keys.add(store_key(files, 24))
+    keys.add(store_key(list_images(photos), 24))
     (photos / "cat/0000.jpg").write_bytes(encoded(77))
     os.utime(photos / "cat/0000.jpg", ns=(1, 1))
-    keys.add(store_key(files, 24))
+    keys.add(store_key(list_images(photos), 24))
     moved = photos.rename(tmp_path / "moved")
     keys.add(store_key(list_images(moved), 24))
     assert len(keys) == 6
+
+
+def test_the_key_hashes_absolute_path_member_size_and_time_of_each_file(photos, tmp_path, monkeypatch):
+    """As in every earlier version, so that their stores are found: `blake2b` over one tuple for each file."""
+    packed = zip_of(photos, tmp_path / "photos.zip")
+    monkeypatch.chdir(tmp_path)
+    gone = FileEntry("gone.jpg", "gone.jpg")
+    files = [*list_images(Path("photos")), *list_images(packed), gone, FileEntry("./photos/../x'\udce9.jpg", "x.jpg")]
+    expected = hashlib.blake2b(f"{store_module.VERSION} {PIL.__version__} 24".encode(), digest_size=12)
+    for entry in files:
+        place = Path(os.path.abspath(entry.path))  # noqa: PTH100 - as before, links stay as they are
+        state = (place.stat().st_size, place.stat().st_mtime_ns) if place.exists() else (-1, -1)
+        expected.update(repr((str(place), entry.member, *state)).encode())
+    assert store_key(files, 24) == expected.hexdigest()
 
 
 def test_two_processes_that_want_the_same_store_build_it_once(photos, tmp_path):

@@ -49,11 +49,11 @@ def read_layout(place: str | Path, config: DatasetConfig | None = None) -> Colle
         raise UserError(_no_classes(root, len(labels), level, deepest=max(len(each.folders) for each in positions)))
     notes = {"layout": layout, "class_level": level, **listing.notes}
     notes |= _outside(paths, labels) | _levels([positions[index].folders for index in kept], level)
-    columns = ([column[index] for index in kept] for column in (listing.images, labels, [each.part for each in positions]))
-    collection = note_similar_names(collect(*columns, notes=notes))
+    images, labels, positions = ([column[index] for index in kept] for column in (listing.images, labels, positions))
+    collection = note_similar_names(collect(images, labels, [each.part for each in positions], notes=notes))
     collection = check_classes(_match_classes(collection), root)
     if root.is_dir():
-        _refuse_empty_folders([(listing.images[index], positions[index]) for index in kept], paths, listing.notes)
+        _refuse_empty_folders(images, positions, paths, listing.notes)
     return collection
 
 
@@ -190,9 +190,12 @@ def check_classes(collection: Collection, root: Path) -> Collection:
     return collection
 
 
-def _refuse_empty_folders(kept: Sequence[tuple[FileEntry, Position]], paths: Sequence[Folders], notes: dict) -> None:
+def _refuse_empty_folders(
+    images: Sequence[FileEntry], positions: Sequence[Position], paths: Sequence[Folders], notes: dict
+) -> None:
     """Raise UserError for class folders without images: after incomplete copying, a class could be missing unnoticed."""
     filled = {path[:depth] for path in set(paths) for depth in range(len(path) + 1)}
+    kept = zip(images, positions, strict=True)
     one_of_each = {(entry.id.rpartition("/")[0], position): entry for entry, position in kept}
     parents = {}
     for (_, position), entry in one_of_each.items():

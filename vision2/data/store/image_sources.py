@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,13 +19,23 @@ if TYPE_CHECKING:
     from vision2.data.files.listing import FileEntry
 
 
+class OpenStore(NamedTuple):
+    """A store on disk that is in use as long as `lock` exists; `digest` is that of all its images, if it is known."""
+
+    name: str
+    lock: object
+    digest: str | None = None
+
+
 class ImageSource:
     """N images by position: position i shows row `rows[i]` of the pixels, which all selections share.
 
-    `fixed_size_px` is the side in px if all images are squares of one size in memory, else None.
+    `fixed_size_px` is the side in px if all images are squares of one size in one tensor, else None. `store` is the store
+    whose pixels are mapped into memory, where `offsets` finds them: the system caches what is read, for all processes.
     """
 
     fixed_size_px: int | None = None
+    store: OpenStore | None = None
 
     def __init__(self, rows: np.ndarray):
         self.rows = rows
@@ -42,11 +53,15 @@ class ImageSource:
         """(H, W, 3) uint8, to be treated as read-only. Raises BadImage for an image that cannot be decoded."""
         raise NotImplementedError
 
+    def offsets(self) -> np.ndarray:
+        """(N,) int64 offset of each image in the pixels of the store."""
+        raise NotImplementedError
+
 
 class TensorImages(ImageSource):
     """Small images of one size as one uint8 tensor (N, 3, S, S), kept channels-last so that a batch needs no transpose."""
 
-    def __init__(self, images: torch.Tensor, rows: np.ndarray | None = None):
+    def __init__(self, images: torch.Tensor, rows: np.ndarray | None = None, store: OpenStore | None = None):
         import torch
 
         super().__init__(np.arange(len(images)) if rows is None else rows)
@@ -54,10 +69,21 @@ class TensorImages(ImageSource):
             raise ValueError(f"expected uint8 (N, 3, S, S), got {images.dtype} {tuple(images.shape)}")
         self.images = images.contiguous(memory_format=torch.channels_last)
         self.arrays = self.images.permute(0, 2, 3, 1).numpy()  # (N, S, S, 3), the same memory: faster for single images
-        self.fixed_size_px = images.shape[-1]
+        self.fixed_size_px, self.store = images.shape[-1], store
 
     def read(self, index: int) -> np.ndarray:
         return self.arrays[self.rows[index]]
+
+    def offsets(self) -> np.ndarray:
+        return self.rows * self.arrays[0].nbytes
+
+    def digest(self) -> str:
+        """A hash of the pixels and of the rows of this source's images in them."""
+        if self.store and self.store.digest and np.array_equal(self.rows, np.arange(len(self.arrays))):
+            return self.store.digest
+        digest = hashlib.blake2b(self.arrays, digest_size=16)
+        digest.update(np.ascontiguousarray(self.rows))
+        return digest.hexdigest()
 
     def pixels(self, device: str | torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """Pixels (M, S, S, 3) uint8 and the rows (N,) of this source's images in them, both on `device`.
@@ -74,20 +100,20 @@ class TensorImages(ImageSource):
 
 
 class MappedImages(ImageSource):
-    """Photographs in a memory-mapped store: the operating system caches what is read, shared by all processes.
+    """Photographs in a store. `places` (M, 3): offset into `pixels`, height, width."""
 
-    `places` (M, 3): offset into `pixels`, height, width. `lock` marks the store as in use while this object exists.
-    """
-
-    def __init__(self, pixels: np.memmap, places: np.ndarray, lock: object):
+    def __init__(self, pixels: np.memmap, places: np.ndarray, store: OpenStore):
         super().__init__(np.arange(len(places)))
-        self.pixels, self.places, self.lock = pixels, places, lock
+        self.pixels, self.places, self.store = pixels, places, store
 
     def read(self, index: int) -> np.ndarray:
         offset, height, width = self.places[self.rows[index]].tolist()
         if height == 0:
             raise BadImage("this image could not be decoded")
         return self.pixels[offset : offset + height * width * 3].reshape(height, width, 3)
+
+    def offsets(self) -> np.ndarray:
+        return self.places[self.rows, 0]
 
 
 class ArrayImages(ImageSource):

@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,7 +21,7 @@ from vision2.basics.errors import UserError, is_disk_full
 from vision2.basics.threads import map_ahead, usable_cpus
 from vision2.data.files.decode import BadImage, decode_entry
 from vision2.data.files.listing import FileEntry
-from vision2.data.store.image_sources import ArrayImages, FileImages, ImageSource, MappedImages, TensorImages
+from vision2.data.store.image_sources import ArrayImages, FileImages, ImageSource, MappedImages, OpenStore, TensorImages
 from vision2.data.store.store_folder import (
     make_room,
     mark_used,
@@ -115,11 +116,11 @@ def _fit_one_tensor(sizes: set[tuple[int, int]], count: int) -> bool:
     return height == width <= IN_MEMORY_PX and count * height * width * 3 <= IN_MEMORY_BYTES
 
 
-def _one_tensor(pixels: np.ndarray, good: np.ndarray) -> TensorImages:
+def _one_tensor(pixels: np.ndarray, good: np.ndarray, store: OpenStore | None = None) -> TensorImages:
     """`pixels` (M, S, S, 3) of the M `good` (N,) images; a bad one gets the row of the one before it and is never read."""
     import torch
 
-    return TensorImages(torch.from_numpy(pixels).permute(0, 3, 1, 2), np.maximum(np.cumsum(good) - 1, 0))
+    return TensorImages(torch.from_numpy(pixels).permute(0, 3, 1, 2), np.maximum(np.cumsum(good) - 1, 0), store)
 
 
 def _open_mapped(files: Sequence[FileEntry], config: DatasetConfig, store_px: int) -> Opened:
@@ -151,20 +152,19 @@ def store_key(files: Sequence[FileEntry], store_px: int) -> str:
     from PIL import __version__ as pillow
 
     digest = hashlib.blake2b(f"{VERSION} {pillow} {store_px}".encode(), digest_size=12)
-    last, place, state = None, "", (-1, -1)
-    for path, _, member in files:
-        if path != last:  # the members of a zip follow one another
-            last, place, state = path, os.path.abspath(path), _size_and_time(path)  # noqa: PTH100 - links stay as they are
-        digest.update(repr((place, member, *state)).encode())
+    absolute = cache(_absolute_folder)
+    last, place, size, changed = None, "", 0, 0
+    for entry in files:
+        if entry.path != last:  # the members of a zip follow one another
+            last, (folder, slash, name) = entry.path, entry.path.rpartition("/")
+            place, (size, changed) = absolute(folder + slash) + name, entry.state()
+        digest.update(f"({place!r}, {entry.member!r}, {size}, {changed})".encode())
     return digest.hexdigest()
 
 
-def _size_and_time(path: str) -> tuple[int, int]:
-    try:
-        state = os.stat(path)  # noqa: PTH116 - twice as fast as a Path
-    except OSError:
-        return -1, -1  # gone: decoding will report it as bad
-    return state.st_size, state.st_mtime_ns
+def _absolute_folder(folder: str) -> str:
+    """The absolute path of a folder, with a slash at its end; links stay as they are. A file's takes as long as its `stat`."""
+    return os.path.join(os.path.abspath(folder), "")  # noqa: PTH100, PTH118
 
 
 def _build(files: Sequence[FileEntry], store_px: int, target: Path, cache_gb: float) -> None:
@@ -186,6 +186,9 @@ def _build(files: Sequence[FileEntry], store_px: int, target: Path, cache_gb: fl
             "source": os.path.commonpath([Path(entry.path).absolute().parent for entry in files]) if files else "",
             **facts,
         }
+        images = _mapped_images(building, meta, index, lock=None)
+        if images.fixed_size_px is not None:
+            meta["digest"] = images.select(np.flatnonzero(index[:, 1])).digest()
         (building / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
         for file in building.iterdir():
             _flush(file)
@@ -229,17 +232,18 @@ def _flush(path: Path) -> None:
 def _map(store: Path, meta: dict, lock: object) -> Opened:
     index = np.load(store / "index.npy", allow_pickle=False)
     reasons = {int(position): reason for position, reason in meta["bad"].items()}
-    one_colour = meta.get("one_colour", [])  # absent from stores of earlier versions, which are not decoded again for it
+    one_colour = meta.get("one_colour", [])  # absent, as is `digest`, from earlier stores, which are not decoded again for it
     return Opened(_mapped_images(store, meta, index, lock), reasons, one_colour)
 
 
-def _mapped_images(store: Path, meta: dict, index: np.ndarray, lock: object) -> ImageSource:
+def _mapped_images(folder: Path, meta: dict, index: np.ndarray, lock: object) -> ImageSource:
     if meta["bytes"] == 0:
         return ArrayImages([None] * len(index))
-    good = index[:, 1] > 0
-    if _fit_one_tensor(set(map(tuple, index[good, 1:].tolist())), int(good.sum())):
-        side = int(index[good][0, 1])
-        pixels = np.fromfile(store / "pixels.bin", dtype=np.uint8)
-        return _one_tensor(pixels.reshape(-1, side, side, 3), good)
     # Copy-on-write only because torch does not accept read-only arrays: nothing is written, so the pages stay shared.
-    return MappedImages(np.memmap(store / "pixels.bin", dtype=np.uint8, mode="c"), index, lock)
+    pixels = np.memmap(folder / "pixels.bin", dtype=np.uint8, mode="c")
+    good, opened = index[:, 1] > 0, OpenStore(folder.name, lock, meta.get("digest"))
+    sides = index[good, 1:]
+    if (sides == sides[0]).all() and _fit_one_tensor({tuple(sides[0].tolist())}, len(sides)):
+        side = int(sides[0, 0])
+        return _one_tensor(np.asarray(pixels).reshape(-1, side, side, 3), good, opened)
+    return MappedImages(pixels, index, opened)
