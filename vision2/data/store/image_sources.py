@@ -102,7 +102,7 @@ class TensorImages(ImageSource):
 class MappedImages(ImageSource):
     """Photographs in a store. `places` (M, 3): offset into `pixels`, height, width."""
 
-    def __init__(self, pixels: np.memmap, places: np.ndarray, store: OpenStore):
+    def __init__(self, pixels: np.ndarray, places: np.ndarray, store: OpenStore):
         super().__init__(np.arange(len(places)))
         self.pixels, self.places, self.store = pixels, places, store
 

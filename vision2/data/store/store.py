@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -240,10 +241,12 @@ def _mapped_images(folder: Path, meta: dict, index: np.ndarray, lock: object) ->
     if meta["bytes"] == 0:
         return ArrayImages([None] * len(index))
     # Copy-on-write only because torch does not accept read-only arrays: nothing is written, so the pages stay shared.
-    pixels = np.memmap(folder / "pixels.bin", dtype=np.uint8, mode="c")
-    good, opened = index[:, 1] > 0, OpenStore(folder.name, lock, meta.get("digest"))
-    sides = index[good, 1:]
-    if (sides == sides[0]).all() and _fit_one_tensor({tuple(sides[0].tolist())}, len(sides)):
-        side = int(sides[0, 0])
-        return _one_tensor(np.asarray(pixels).reshape(-1, side, side, 3), good, opened)
+    with (folder / "pixels.bin").open("rb") as stream:
+        mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+    pixels, good, opened = np.frombuffer(mapped, np.uint8), index[:, 1] > 0, OpenStore(folder.name, lock, meta.get("digest"))
+    sizes = index[good, 1:]
+    if (sizes == sizes[0]).all() and _fit_one_tensor({tuple(sizes[0].tolist())}, len(sizes)):
+        mapped.madvise(mmap.MADV_WILLNEED)  # read in order now; shuffled training would seek for every image
+        side = int(sizes[0, 0])
+        return _one_tensor(pixels.reshape(-1, side, side, 3), good, opened)
     return MappedImages(pixels, index, opened)
