@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import cache
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 from vision2.models.build import meta_network
 from vision2.models.cards import card_for, catalogue, minimum_size
 from vision2.models.settings import ModelConfig
+from vision2.profiling import count
 from vision2.profiling.count import Costs, count_costs
 
 CARDS = catalogue()
@@ -148,12 +151,40 @@ def test_the_stages_of_resnet18_have_the_shapes_of_the_paper_and_add_up():
     assert costs.stages[0].activation_bytes == 4 * stem_values
 
 
-def test_counting_does_not_change_the_network():
+@pytest.mark.parametrize("name", CARDS)
+def test_the_totals_of_a_run_equal_the_sums_of_the_table(name, monkeypatch):
+    costs, network = costs_of(name), meta_network(ModelConfig(name=name))
+    monkeypatch.setattr(count, "count_costs", None)
+    assert count.count_totals(network, CARDS[name].image_size_px) == (costs.parameters, costs.multiply_adds)
+
+
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "eca_resnet33ts"])  # attention; a one-dimensional convolution
+def test_networks_with_other_products_have_the_totals_of_the_table(name):
+    network = meta_network(ModelConfig(name=name, library="timm"), 10, 224)
+    costs = count_costs(network, 224)
+    assert count.count_totals(network, 224) == (costs.parameters, costs.multiply_adds)
+
+
+def test_the_totals_do_not_load_the_compiler():
+    code = """
+import sys, torch
+from vision2.models.build import build_model
+from vision2.models.settings import ModelConfig
+from vision2.profiling.count import count_totals
+network = build_model(ModelConfig("resnet20"), 10, seed=0)
+print(count_totals(network, 32)[1], "torch._dynamo" in sys.modules)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["40551040", "False"]
+
+
+@pytest.mark.parametrize("count_it", [count_costs, count.count_totals])
+def test_counting_does_not_change_the_network(count_it):
     network = meta_network(ModelConfig(name="googlenet", aux=True)).to_empty(device="cpu").train()
     network.backbone.conv1.eval()
     before = {name: (module.training, len(module._forward_hooks)) for name, module in network.named_modules()}
     version = network.backbone.conv1.bn.running_mean._version
-    count_costs(network, 224)
+    count_it(network, 224)
     assert before == {name: (module.training, len(module._forward_hooks)) for name, module in network.named_modules()}
     assert network.backbone.conv1.bn.running_mean._version == version
     assert network.backbone.conv1.conv.weight.device.type == "cpu"

@@ -60,6 +60,17 @@ def test_an_interval_over_seeds_states_what_the_seeds_vary(tmp_path, splits, wor
     assert scores.estimate(group, ACCURACY) == pytest.approx(expected)
 
 
+def test_the_files_of_a_run_are_read_once_for_all_metrics_of_a_split(tmp_path, monkeypatch):
+    group = seeds(tmp_path, [0.7, 0.8, 0.9], splits=[("f", "abc"), ("g", "bcd"), ("h", "cde")])
+    read, load = [], np.load
+    monkeypatch.setattr(np, "load", lambda path, **options: read.append(path) or load(path, **options))
+    for _ in range(2):
+        for name in ("accuracy", "macro_f1", "n"):
+            scores.bounds(group, f"metrics.test.{name}")
+            scores.covers(group, f"metrics.test.{name}", untranslated)
+    assert len(read) == len(set(read)) == 3
+
+
 def test_with_a_fraction_of_the_images_the_correlation_is_the_overlap_of_the_test_images(tmp_path):
     """n_test / n_train represents rho / (1 - rho); with a hundredth of the images it would be 100 times too large."""
     splits = [("f", range(10)), ("g", range(8, 18)), ("h", range(16, 26))]  # two seeds share 2 of 10

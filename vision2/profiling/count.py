@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from vision2.models.network import Network
@@ -21,6 +22,13 @@ from vision2.profiling.receptive import ReceptiveFields
 CONVENTION = "multiply-adds of convolutions and linear layers (FlopCounterMode / 2), one image, evaluation mode"
 BYTES_PER_VALUE = 4  # float32
 PROBE_BATCH = 2  # batch norm in training mode refuses a single value per channel
+# Functions that contain no product of matrices, by the names under which a TorchFunctionMode sees them.
+WITHOUT_PRODUCTS = {
+    "__get__", "__getitem__", "_assert", "adaptive_avg_pool2d", "adaptive_max_pool2d", "add", "add_",
+    "avg_pool2d", "batch_norm", "cat", "contiguous", "dim", "dropout", "empty", "flatten", "hardsigmoid",
+    "hardswish", "hardtanh", "max_pool2d", "mean", "mul", "mul_", "pad", "relu", "relu_", "reshape",
+    "sigmoid", "silu", "size", "unsqueeze", "view",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,46 @@ def count_costs(network: Network, image_size_px: int) -> Costs:
     with_aux = _counted(blank.train(), image_size_px).multiply_adds if auxiliary else total
     memory = sum(row.activation_bytes for row in rows)
     return Costs(image_size_px, parameters, total, parameters + auxiliary, with_aux, memory, rows)
+
+
+def count_totals(network: Network, image_size_px: int) -> tuple[int, int]:
+    """Parameters and multiply-adds as in `count_costs`, for the summary of a run.
+
+    The operators that `count_costs` watches load torch's compiler, which takes longer than one forward pass of most networks;
+    the functions watched here do not. It is only asked if the network uses others than these, such as attention.
+    """
+    watch = _Products()
+    images = torch.zeros(1, 3, image_size_px, image_size_px, device=next(network.parameters()).device)
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        with torch.no_grad(), watch:
+            network(images)
+    finally:
+        for module, training in modes.items():
+            module.training = training
+    if not watch.knows_all:
+        costs = count_costs(network, image_size_px)
+        return costs.parameters, costs.multiply_adds
+    return sum(parameters_of(network, stage) for stage in network.stages if stage != "aux"), watch.multiply_adds
+
+
+class _Products(TorchFunctionMode):
+    """Adds up the multiply-adds of convolutions and linear layers, and notes whether anything else may contain some."""
+
+    def __init__(self):
+        super().__init__()
+        self.multiply_adds, self.knows_all = 0, True
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        result, name = func(*args, **(kwargs or {})), getattr(func, "__name__", "")
+        if name in ("conv2d", "linear") and len(args) > 1:
+            self.multiply_adds += (
+                result.numel() * args[1][0].numel()
+            )  # weights (outputs, ...): each value sums over one output's
+        elif name not in WITHOUT_PRODUCTS:
+            self.knows_all = False
+        return result
 
 
 def parameters_of(network: Network, stage: str) -> int:

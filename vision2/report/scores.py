@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from vision2.report.seeds import WHAT_VARIES, seed_effect, split_of
+from vision2.report.seeds import WHAT_VARIES, SeedEffect, seed_effect, split_of
 from vision2.report.texts import Say
 from vision2.runs.groups import Group
 from vision2.runs.read import Run
@@ -28,7 +28,15 @@ def estimate(group: Group, key: str) -> Estimate | None:
     found = mean_interval(values)
     if found.n == 1 or found.repeated:
         return Estimate(found.mean, found.std, math.nan, math.nan, found.n)
-    return mean_interval(values, test_to_train=seed_effect(group.runs, split_of(key)).test_to_train)
+    return mean_interval(values, test_to_train=_effect(group, key).test_to_train)
+
+
+def _effect(group: Group, key: str) -> SeedEffect:
+    """What the seed changed on the split of this key; found once, because it takes reading files of every run."""
+    split = split_of(key)
+    if split not in group.effects:
+        group.effects[split] = seed_effect(group.runs, split)
+    return group.effects[split]
 
 
 def bounds(group: Group, key: str) -> tuple[float, float] | None:
@@ -51,7 +59,7 @@ def covers(group: Group, key: str, say: Say) -> str:
     if found is None or bounds(group, key) is None:
         return "-"
     if not math.isnan(found.low):
-        return say(WHAT_VARIES[seed_effect(group.runs, split_of(key)).what], count=found.n)
+        return say(WHAT_VARIES[_effect(group, key).what], count=found.n)
     images = group.runs[0].get(f"metrics.{split_of(key)}.n", "?")
     if found.n > 1:
         return say("{images} images; all {count} runs score the same", images=images, count=found.n)

@@ -27,6 +27,7 @@ class Group:
     superseded: list[Run] = field(default_factory=list)  # older runs of seeds that were run again
     label: str = ""  # what distinguishes the group from the others; model and strategy if it is the only one
     named_by: tuple[str, ...] = ()  # the keys that make up the label
+    effects: dict = field(default_factory=dict, repr=False, compare=False)  # of the seed, by split: see report/scores.py
 
     def values(self, key: str) -> list[float]:
         """The values of a numeric dotted key, one per completed run that has it."""

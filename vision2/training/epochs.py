@@ -49,10 +49,9 @@ def fit_on_images(task: Task, rules: Sequence[Rule], *, stored: dict | None = No
     )
 
     def counted() -> Totals:
-        from vision2.profiling.count import count_costs  # takes seconds to import
+        from vision2.profiling.count import count_totals
 
-        found = count_costs(network, size)
-        return Totals(found.parameters, found.multiply_adds)
+        return Totals(*count_totals(network, size))
 
     def costs() -> Totals:
         facts = ["costs", asdict(task.model), network.num_classes, size, torch.__version__]
