@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 CELL_WIDTH, CELL_HEIGHT, GAP = 1.7, 2.1, 0.06  # inches, for a picture with its caption
 GRID_DPI = 110
+PNG_LEVEL = 3  # of 9; the default of 6 takes three times as long for photographs and makes files 10 % smaller
 CELL_PX = (187, 231)  # width and height of a cell in pixels, where report pages cut a grid
 
 
@@ -63,7 +64,7 @@ def overlay(picture: np.ndarray, heat: np.ndarray, strength: float = 0.5) -> np.
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, atomically."""
     with replacing(path) as temporary:
-        figure.savefig(temporary, format="png")
+        figure.savefig(temporary, format="png", pil_kwargs={"compress_level": PNG_LEVEL})
 
 
 def figure_pixels(figure: Figure) -> np.ndarray:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from PIL import Image
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
@@ -122,10 +124,11 @@ class TensorBoardTracker:
         self.writer.add_image(tag, picture, 0, dataformats="HWC")
 
     def log_png(self, tag: str, path: Path) -> None:
-        from PIL import Image
-
+        """Write a PNG file as it is: `add_image` would compress its pixels again."""
         with Image.open(path) as picture:
-            self.log_picture(tag, np.array(picture.convert("RGB")))
+            (width, height), channels = picture.size, len(picture.getbands())
+        image = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=path.read_bytes())
+        self.writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), 0)
 
     def log_embedding(self, features: torch.Tensor, labels: Sequence[str], thumbnails: torch.Tensor | None = None) -> None:
         """Write the first 2,000 features (N, D) with their class names and thumbnails (N, 3, h, w) in [0, 1]."""
