@@ -13,6 +13,8 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,10 +22,12 @@ import numpy as np
 import torch
 from bench_photos import make_photos
 from bench_rows import say, spread
+from PIL import Image
 from torch import nn
 
 from vision2.basics.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from vision2.data.batches import Batches
+from vision2.data.files.decode import BadImage, decode_entry
 from vision2.data.files.listing import FileEntry, list_images
 from vision2.data.settings import AugmentConfig, DatasetConfig
 from vision2.data.store.store import open_store
@@ -42,10 +46,37 @@ def main() -> None:
     pairs = int(options.get("pairs", 3))
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(options.get("photos") or make_photos(Path(folder) / "photos"))
+        decoding_vs_pillow(list_images(photos), pairs)
         split = stored(list_images(photos), Path(folder) / "cache")
         reading_vs_pillow(split, photos, pairs)
         training_vs_bare_steps(split, pairs)
         memory_of_a_large_store(list_images(photos), int(options.get("images", 25_000)), Path(folder))
+
+
+def decoding_vs_pillow(files: list[FileEntry], pairs: int, images: int = 200) -> None:
+    """Compare images per second of processor time, on one thread: decoding for a store, and opening and resizing in Pillow."""
+
+    def by_pillow(entry: FileEntry, shorter_side_px: int) -> np.ndarray:
+        with Image.open(entry.path) as image:
+            scale = min(1, shorter_side_px / min(image.size))
+            size = (round(image.width * scale), round(image.height * scale))
+            return np.asarray(image.convert("RGB").resize(size, Image.Resampling.BILINEAR))
+
+    chosen = [files[index] for index in np.random.default_rng(0).permutation(len(files))[:images]]
+    for image_px, store_px in ((224, 256), (96, 110), (32, 37)):
+        measured = [[seconds_to_decode(chosen, way, store_px) for way in (by_pillow, decode_entry)] for _ in range(pairs)]
+        theirs, ours = (len(chosen) / min(column) for column in zip(*measured, strict=True))
+        what = f"decoding photographs for training at {image_px} px, images/s/core: ours / Pillow ({ours:.0f} and {theirs:.0f})"
+        say(what, spread([pillow / vision2 for pillow, vision2 in measured]))
+
+
+def seconds_to_decode(files: list[FileEntry], decode: Callable, shorter_side_px: int) -> float:
+    """Seconds of processor time; a file that cannot be decoded takes its time too."""
+    start = time.process_time()
+    for entry in files:
+        with suppress(BadImage, OSError):
+            decode(entry, shorter_side_px)
+    return time.process_time() - start
 
 
 def stored(files: list[FileEntry], cache: Path) -> SimpleNamespace:
