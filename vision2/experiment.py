@@ -22,12 +22,11 @@ from vision2.runs.sittings import sittings_of
 from vision2.runs.status import begin
 from vision2.runs.tensorboard import TensorBoardTracker
 from vision2.runs.transfer_source import describe_lineage
-from vision2.stats.metrics import summarise_predictions
 from vision2.strategies import STRATEGIES
 from vision2.training.checkpoint import load_last
 from vision2.training.fit import Fit, FitResult
+from vision2.training.measure import Measured
 from vision2.training.parameter_plan import format_map, trainable_map
-from vision2.training.predictions import Predictions
 from vision2.training.process_memory import peak_memory_mb, reset_peak_memory
 from vision2.training.progress import ProgressBars
 from vision2.training.recorder import Recorder
@@ -76,7 +75,8 @@ def _introduce(prepared: Prepared, fit: Fit, record: RunRecord) -> None:
     """Print the network, the data and how they will be trained, before the first step."""
     task, data = prepared.task, prepared.task.data
     sizes = {split.name: len(split.labels) for split in (data.train, data.val, data.test)}
-    print(f"{task.network.name} on {data.name}: {len(data.classes)} classes, {sizes}", flush=True)
+    others = f" ({len(data.new_classes)} others to validate and test)" if data.new_classes else ""
+    print(f"{task.network.name} on {data.name}: {len(data.classes)} classes{others}, {sizes}", flush=True)
     if STRATEGIES[task.strategy.name].TRAINS_BACKBONE or task.strategy.views > 1:
         print(f"augment: {describe_augment(task.dataset.augment)}")
         if question := flip_question(task.dataset.augment, data.classes):
@@ -125,11 +125,13 @@ def _shared_by_checkpoints(prepared: Prepared, fit: Fit, config: Config) -> dict
 def _finish(prepared: Prepared, fit: Fit, result: FitResult, recorder: Recorder, config: Config, *, command: str) -> dict:
     """Evaluate the best state on validation and, once, on test; write pictures and the summary."""
     start, task, progress = time.perf_counter(), prepared.task, result.progress
-    predictions = {split: result.predict(split) for split in ("val", "test")}
-    metrics = {split: summarise_predictions(*found) for split, found in predictions.items()}
+    measured = {split: result.measure(split) for split in ("val", "test")}
+    metrics = {split: found.metrics for split, found in measured.items()}
     if result.train:
         metrics["train"] = result.train
-    _picture(prepared, fit, result, recorder, predictions["test"], metrics["test"]["confusion"])
+    if measured["test"].episodes:
+        recorder.record.write_episodes(measured["test"].episodes)
+    _picture(prepared, fit, result, recorder, measured["test"])
     costs = fit.costs()
     summary = {
         "status": "completed",
@@ -167,27 +169,25 @@ def _finish(prepared: Prepared, fit: Fit, result: FitResult, recorder: Recorder,
     return summary
 
 
-def _picture(
-    prepared: Prepared,
-    fit: Fit,
-    result: FitResult,
-    recorder: Recorder,
-    test: Predictions,
-    confusion: list[list[int]] | None,
-) -> None:
-    """Write what reports and TensorBoard show: predictions, mistakes, attribution maps, filters, features."""
-    task, network = prepared.task, result.network
-    classes, preprocessing = task.data.classes, network.preprocessing
-    pictures = write_artifacts(
-        recorder.record.run_dir,
-        network=network if is_differentiable(network.head) else None,
-        batches=task.images["test"],
-        classes=classes,
-        probabilities=test.probabilities,
-        labels=test.labels,
-        ids=task.data.test.ids,
-        preprocessing=preprocessing,
-    )
-    tracker, shown = recorder.tracker, {"probabilities": test.probabilities, "labels": test.labels, "classes": classes}
-    log_results(tracker, pictures, **shown, confusion=confusion)
-    log_embedding(tracker, network, task.images["val"], classes, preprocessing, known=fit.known_features())
+def _picture(prepared: Prepared, fit: Fit, result: FitResult, recorder: Recorder, test: Measured) -> None:
+    """Write what reports and TensorBoard show: predictions, mistakes, attribution maps, filters, features.
+
+    Without predictions for fixed classes, only the features of the validation images are shown.
+    """
+    task, network, tracker = prepared.task, result.network, recorder.tracker
+    preprocessing = network.preprocessing
+    if test.predictions is not None:
+        probabilities, labels = test.predictions
+        pictures = write_artifacts(
+            recorder.record.run_dir,
+            network=network if is_differentiable(network.head) else None,
+            batches=task.images["test"],
+            classes=task.data.classes,
+            probabilities=probabilities,
+            labels=labels,
+            ids=task.data.test.ids,
+            preprocessing=preprocessing,
+        )
+        shown = {"probabilities": probabilities, "labels": labels, "classes": task.data.classes}
+        log_results(tracker, pictures, **shown, confusion=test.metrics["confusion"])
+    log_embedding(tracker, network, task.images["val"], task.data.all_classes, preprocessing, known=fit.known_features())

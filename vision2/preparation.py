@@ -19,13 +19,16 @@ from vision2.data.remarks import training_remarks
 from vision2.data.sampling import class_weights
 from vision2.features.compute import features_cache
 from vision2.features.feature_store import image_ids
+from vision2.meta.evaluation import episode_measures
 from vision2.models.build import build_model
 from vision2.models.network import Network
 from vision2.models.settings import WeightsConfig
 from vision2.models.weights.load import WeightsReport, find_weights, load_weights
 from vision2.runs.records import RunRecord
 from vision2.runs.transfer_source import lineage, preprocessing_note, scale_warning, source_checkpoint, trained_on
+from vision2.strategies import STRATEGIES
 from vision2.training.fit import Task
+from vision2.training.measure import Measure, on_images
 from vision2.training.precision import choose_device
 
 HASHED_WITHOUT_CACHE = 5_000  # up to this many training photographs are read only for their hashes
@@ -88,7 +91,16 @@ def _task(config: Config, data: Dataset, network: Network, device: torch.device,
         images=dict(zip(("train", "val", "test"), batches, strict=True)),
         class_weights=_class_weights(config, data),
         saved=saved,
+        measures=measures_of(config, data),
     )
+
+
+def measures_of(config: Config, data: Dataset) -> dict[str, Measure]:
+    """How the validation and the test split are measured: by episodes if their classes are not those of training."""
+    if not data.new_classes:
+        return {"val": on_images, "test": on_images}
+    method = STRATEGIES[config.strategy.name].method(config.strategy)
+    return episode_measures(data, config.episodes, method, seed=config.seed)
 
 
 def open_data_and_network(config: Config) -> tuple[Dataset, Network]:

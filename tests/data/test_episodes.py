@@ -75,14 +75,14 @@ def test_every_class_and_image_is_equally_likely():
 def test_a_split_by_class_counts_only_its_own_classes():
     labels = np.repeat([1, 3, 4], 5)
     check_episodes(labels, NAMES, Shape(3, 1, 4), split="test")
-    with pytest.raises(UserError, match="4-way episodes are not possible on the test split, which has 3 classes"):
+    with pytest.raises(UserError, match="way=4: the test split has 3 classes; set way to a number from 2 to 3"):
         check_episodes(labels, NAMES, Shape(4, 1, 4), split="test")
 
 
 def test_too_many_shots_and_queries_name_the_smallest_class():
     labels = np.repeat([0, 1, 2], [9, 6, 8])
-    with pytest.raises(UserError, match="need 7 images of each class, but class 'b' has 6 in the train split"):
-        check_episodes(labels, NAMES, Shape(2, 2, 5), split="train")
+    with pytest.raises(UserError, match="a=2 and b=5 need 7 images of each class, but class 'b' has 6 in the train split"):
+        check_episodes(labels, NAMES, Shape(2, 2, 5), split="train", keys=("way", "a", "b"))
 
 
 @pytest.mark.parametrize("shape", [Shape(1, 1, 1), Shape(2, 0, 1), Shape(2, 1, 0)])

@@ -10,6 +10,7 @@ from vision2.basics.errors import UserError
 CONFIG, SPLIT, METRICS, SUMMARY = "config.yaml", "split.json", "metrics.jsonl", "summary.json"
 BEST, LAST = "best.pt", "last.pt"  # checkpoints: to predict with, to resume from
 PREDICTIONS = "predictions.npz"
+EPISODES = "episodes.npz"  # instead of predictions, if the data set is split by class
 RUN_RECORDS = frozenset({SPLIT, METRICS, SUMMARY})
 SWEEP_RECORD = "sweep.json"
 

@@ -21,6 +21,8 @@ from vision2.config.location import GROUPS
 from vision2.config.schema import Config
 from vision2.data.datasets import problems as dataset_problems
 from vision2.features.settings import wanted_engine
+from vision2.meta.settings import EpisodesConfig
+from vision2.meta.settings import problems as episode_problems
 from vision2.models.cards import card_for, check_size
 from vision2.strategies import STRATEGIES
 
@@ -101,6 +103,7 @@ def problems_of(config: Config) -> list[str]:
         *_weights(config, facts),
         *_strategy(config),
         *dataset_problems(config.dataset),
+        *_episodes(config),
         *_training(config),
         *_paths(config),
         *_environment(config),
@@ -161,6 +164,20 @@ def _strategy(config: Config) -> Iterator[str]:
             new = "backbone." + rule.match.removeprefix("body.")
             yield f"strategy.rules: '{rule.match}' uses the old name of the backbone; write '{new}'"
     yield from STRATEGIES[strategy.name].problems(strategy, config.train)
+
+
+def _episodes(config: Config) -> Iterator[str]:
+    yield from episode_problems(config.episodes)
+    if config.dataset.split_by == "class":
+        return
+    if STRATEGIES[config.strategy.name].EPISODIC:
+        yield (
+            f"strategy={config.strategy.name} learns to classify classes it was not trained on; add dataset.split_by=class, or"
+            " use dataset=omniglot"
+        )
+    for field in dataclasses.fields(EpisodesConfig):
+        if (value := getattr(config.episodes, field.name)) != field.default:
+            yield f"episodes.{field.name}={value} needs a data set that is split by class; add dataset.split_by=class"
 
 
 def _training(config: Config) -> Iterator[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from vision2.basics.settings import choice, number
 from vision2.data.settings import DatasetConfig
+from vision2.meta.settings import EpisodesConfig
 from vision2.models.settings import ModelConfig, WeightsConfig
 from vision2.report.settings import ExperimentConfig, ReportConfig
 from vision2.strategies.settings import StrategyConfig
@@ -20,6 +21,7 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
     strategy: StrategyConfig = field(default_factory=StrategyConfig)
+    episodes: EpisodesConfig = field(default_factory=EpisodesConfig)
     weights: WeightsConfig = field(default_factory=WeightsConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     experiment: ExperimentConfig = field(default_factory=ExperimentConfig)

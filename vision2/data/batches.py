@@ -71,10 +71,14 @@ class Batches:
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """One pass over the split; `wait_seconds` counts the time the caller waits for its batches."""
-        self.wait_seconds = 0.0
         order = epoch_order(self.labels, seed=self.seed, epoch=epoch, shuffle=self.shuffle, sampler=self.sampler)
-        samples = draw_numbers(order) if self.sample_numbers is None else self.sample_numbers[order]
         parts = [slice(i * self.batch_size, (i + 1) * self.batch_size) for i in range(len(self))]
+        return self.in_order(order, parts, epoch)
+
+    def in_order(self, order: np.ndarray, parts: list[slice], epoch: int) -> Iterator[Batch]:
+        """A batch for each of `parts` of `order`, positions in the split; a position may occur several times."""
+        self.wait_seconds = 0.0
+        samples = draw_numbers(order) if self.sample_numbers is None else self.sample_numbers[order]
         read = self._prefetched if self._in_memory is None else self._gathered
         start = time.perf_counter()
         for part, images in zip(parts, read(order, samples, parts, epoch), strict=True):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vision2.basics.errors import UserError
+from vision2.data.class_splits import split_classes
 from vision2.data.collection import PARTS, Collection, count_by_class, keep_classes, or_leave_out
 from vision2.data.datasets import find_collection
 from vision2.data.files.listing import is_hidden
@@ -46,7 +47,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """`report` lists what was found, skipped and changed; `fingerprint` changes with any image, label or split."""
+    """`report` lists what was found, skipped and changed; `fingerprint` changes with any image, label or split.
+
+    `classes` are those of the training split. Split by class, the labels of the other splits continue after them:
+    `new_classes` are the names of the classes that are not trained on.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -55,6 +60,12 @@ class Dataset:
     test: Split
     report: dict
     fingerprint: str
+    new_classes: tuple[str, ...] = ()
+
+    @property
+    def all_classes(self) -> tuple[str, ...]:
+        """The names that the labels of every split refer to."""
+        return self.classes + self.new_classes
 
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Per-channel mean and standard deviation of the training pixels in [0, 1], from up to 2,048 evenly spaced images."""
@@ -74,6 +85,7 @@ class Dataset:
             "dataset": self.name,
             "fingerprint": self.fingerprint,
             "classes": list(self.classes),
+            "new_classes": list(self.new_classes),
             "splits": {
                 split.name: {"ids": list(split.ids), "labels": split.labels.tolist()}
                 for split in (self.train, self.val, self.test)
@@ -94,15 +106,18 @@ def open_dataset(config: DatasetConfig, *, seed: int, store_px: int) -> Dataset:
     digest = collection.digest()
     collection = _with_images(collection, config, store_px)
     groups, group_facts = find_groups(collection.ids, config.group_pattern)
-    parts = split_parts(
-        collection, seed=seed, val_fraction=config.val_fraction, test_fraction=config.test_fraction, groups=groups
-    )
+    shares = {"val_fraction": config.val_fraction, "test_fraction": config.test_fraction}
+    if config.split_by == "class":
+        collection, parts = split_classes(collection, seed=seed, **shares)
+    else:
+        parts = split_parts(collection, seed=seed, groups=groups, **shares)
     everything = Split("", collection.labels, collection.ids, collection.images)
     train, val, test = (replace(everything.select(np.flatnonzero(parts == part)), name=part) for part in PARTS)
     if config.eval_fraction < 1:
         share, num_classes = config.eval_fraction, len(collection.classes)
         val, test = (s.select(evaluation_subset(s.labels, num_classes, share, seed=seed)) for s in (val, test))
-    kept, labels = training_subset(train.labels, collection.classes, config, seed=seed)
+    trained = collection.classes if config.split_by == "image" else collection.classes[: train.labels.max() + 1]
+    kept, labels = training_subset(train.labels, trained, config, seed=seed)
     correct = train.select(kept)
     train = replace(correct, labels=labels)
     report = {
@@ -110,7 +125,7 @@ def open_dataset(config: DatasetConfig, *, seed: int, store_px: int) -> Dataset:
         **collection.notes,
         "digest": digest,
         "drawn": bool((collection.parts == "").any()),  # whether any split was drawn here, not defined by the data set
-        "counts": {split.name: count_by_class(split.labels, collection.classes) for split in (train, val, test)},
+        "counts": {split.name: _counts(split, collection.classes, config.split_by) for split in (train, val, test)},
         "label_noise": [
             {"id": train.ids[i], "given": collection.classes[labels[i]], "true": collection.classes[correct.labels[i]]}
             for i in np.flatnonzero(labels != correct.labels)
@@ -119,7 +134,14 @@ def open_dataset(config: DatasetConfig, *, seed: int, store_px: int) -> Dataset:
     if group_facts:
         report["groups"] = group_facts | {"on_two_sides": groups_on_two_sides(groups, parts)}
     fingerprint = _fingerprint(collection, (train, val, test))
-    return Dataset(config.name, collection.classes, train, val, test, report, fingerprint)
+    new = collection.classes[len(trained) :]
+    return Dataset(config.name, trained, train, val, test, report, fingerprint, new_classes=new)
+
+
+def _counts(split: Split, classes: tuple[str, ...], split_by: str) -> dict[str, int]:
+    """Images per class; split by class, only of the classes of this split."""
+    counts = count_by_class(split.labels, classes)
+    return counts if split_by == "image" else {name: count for name, count in counts.items() if count}
 
 
 def data_digest(config: DatasetConfig) -> str:

@@ -25,8 +25,9 @@ class Shape(NamedTuple):
     query: int
 
     @property
-    def name(self) -> str:
-        return f"{self.way}-way {self.shot}-shot"
+    def key(self) -> str:
+        """The name of these episodes among the metrics of a run."""
+        return f"{self.way}-way_{self.shot}-shot"
 
 
 class Episode(NamedTuple):
@@ -37,25 +38,32 @@ class Episode(NamedTuple):
     query: np.ndarray  # int64 (way, query)
 
 
-def check_episodes(labels: np.ndarray, names: Sequence[str], shape: Shape, *, split: str) -> None:
+def check_episodes(
+    labels: np.ndarray,
+    names: Sequence[str],
+    shape: Shape,
+    *,
+    split: str,
+    keys: tuple[str, str, str] = ("way", "shot", "query"),
+) -> None:
     """Raise UserError if the images of `split`, with int64 `labels` (N,), are too few for episodes of this shape.
 
-    Classes without images are not counted: a split by class has only some of the classes.
+    Classes without images are not counted: a split by class has only some of the classes. `keys` are the settings to name.
     """
+    way, shot, query = keys
     counts = np.bincount(labels, minlength=len(names))
     present = np.flatnonzero(counts)
     if not 2 <= shape.way <= len(present):
         raise UserError(
-            f"{shape.way}-way episodes are not possible on the {split} split, which has {len(present)} classes;"
-            f" give a number of ways from 2 to {len(present)}"
+            f"{way}={shape.way}: the {split} split has {len(present)} classes; set {way} to a number from 2 to {len(present)}"
         )
     if min(shape.shot, shape.query) < 1:
-        raise UserError(f"episodes with {shape.shot} shots and {shape.query} queries are empty; both must be at least 1")
+        raise UserError(f"{shot}={shape.shot} and {query}={shape.query} must both be at least 1")
     smallest = present[counts[present].argmin()]
     if shape.shot + shape.query > counts[smallest]:
         raise UserError(
-            f"episodes with {shape.shot} shots and {shape.query} queries need {shape.shot + shape.query} images of each"
-            f" class, but class '{names[smallest]}' has {counts[smallest]} in the {split} split; lower one of them"
+            f"{shot}={shape.shot} and {query}={shape.query} need {shape.shot + shape.query} images of each class, but class"
+            f" '{names[smallest]}' has {counts[smallest]} in the {split} split; lower one of them"
         )
 
 

@@ -29,6 +29,8 @@ def fit_after_frozen_stages(task: Task, rules: Sequence[Rule]) -> EpochFit | Non
     the outputs are too large or do not determine the rest of the pass.
     """
     network, train = task.network, task.train
+    if task.data.new_classes:  # episodes are measured on images
+        return None
     if train.compile or train.epochs < 2 or network.aux_linears or describe_augment(task.dataset.augment) != "none":
         return None
     restore_backbone(task)

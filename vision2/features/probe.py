@@ -16,13 +16,12 @@ from vision2.features.feature_batches import FeatureBatches
 from vision2.models.cut import parse_layers, with_saved_head
 from vision2.models.heads import LINEAR, StandardizedLinear, kind_of
 from vision2.models.network import Network
-from vision2.stats.metrics import summarise_predictions
 from vision2.training.checkpoint import restoring
 from vision2.training.epochs import EpochFit, in_use
 from vision2.training.fit import FitResult, Progress, Task, Totals, describe_classifier
 from vision2.training.learner import Learner
+from vision2.training.measure import Measured, on_images
 from vision2.training.parameter_plan import ParameterPlan, Rule, plan_parameters
-from vision2.training.predictions import predict
 from vision2.training.recorder import Recorder
 
 STEPS_PER_EPOCH = 64  # target when choosing the batch size; on features, a step costs next to nothing
@@ -157,13 +156,13 @@ class ClassifierFit:
         progress = replace(progress, seconds=progress.seconds + seconds)
         state = {"model": self.network.state_dict(), "classifier": self.record}
         recorder.save(progress, best=state, last=state)
-        train = self._metrics("train")
-        return FitResult(self.network.eval(), self._predict, progress, {"accuracy": train["accuracy"], "loss": train["loss"]})
+        train = self._measure("train").metrics
+        return FitResult(self.network.eval(), self._measure, progress, {"accuracy": train["accuracy"], "loss": train["loss"]})
 
     def trial(self) -> Iterator[dict]:
         """Validation metrics of the fitted classifier."""
         self._fit()
-        yield self._metrics("val")
+        yield self._measure("val").metrics
 
     def _fit(self) -> None:
         strategy, train = self.task.strategy, self.task.train
@@ -179,8 +178,5 @@ class ClassifierFit:
         self.network = in_use(self.network.cut_at(self.network.layer, self.network.pooling, fitted.head))
         self.record |= {"kind": kind_of(self.network.head), "chosen": fitted.chosen, "tried": fitted.tried}
 
-    def _predict(self, split: str):
-        return predict(self.network, self.batches[split], forward=self.network.classify)
-
-    def _metrics(self, split: str) -> dict:
-        return summarise_predictions(*self._predict(split))
+    def _measure(self, split: str) -> Measured:
+        return on_images(self.network, self.batches[split], forward=self.network.classify)

@@ -127,10 +127,21 @@ def report_outcome(outcome: Outcome) -> int:
 
 
 def describe_metrics(metrics: dict) -> str:
-    """One line with the main metrics and their uncertainty."""
+    """One line with the main metrics and their uncertainty, or one for each kind of episode."""
+    if "episodes" in metrics:
+        kinds = [value for value in metrics.values() if isinstance(value, dict)]
+        return "\n      ".join(map(_describe_episodes, kinds))
     return (
         f"accuracy {metrics['accuracy']:.2%} (95 % interval {metrics['accuracy_low']:.2%} to {metrics['accuracy_high']:.2%},"
         f" n = {metrics['n']:,}), balanced {metrics['balanced_accuracy']:.2%}, macro F1 {metrics['macro_f1']:.3f}"
+    )
+
+
+def _describe_episodes(found: dict) -> str:
+    low, high = found["accuracy_low"], found["accuracy_high"]
+    return (
+        f"{found['way']}-way {found['shot']}-shot accuracy {found['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%},"
+        f" {found['episodes']:,} episodes)"
     )
 
 

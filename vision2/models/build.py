@@ -6,6 +6,7 @@ import torch
 
 from vision2.basics.randomness import derive_seed
 from vision2.models.cards import ModelCard, card_for, check_size
+from vision2.models.families.conv4 import conv4, pixels
 from vision2.models.families.densenet import densenet40_k12
 from vision2.models.families.inception import small_inception
 from vision2.models.families.resnet import build_resnet
@@ -48,6 +49,10 @@ def _parts(config: ModelConfig, card: ModelCard, num_classes: int, image_size_px
         return build_timm(card, num_classes, stem=stem, width=config.width, image_size_px=image_size_px)
     if card.family == "smallinception":
         return small_inception(num_classes, aux=config.aux, naive=card.name == "smallinception_naive")
+    if card.family == "conv4":
+        return conv4(num_classes, width=config.width, image_size_px=image_size_px)
+    if card.family == "pixels":
+        return pixels(num_classes, image_size_px=image_size_px)
     if card.family == "densenet":
         return densenet40_k12(num_classes)
     shortcut = "none" if card.family == "plain" else config.shortcut or card.shortcuts[0]

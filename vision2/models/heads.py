@@ -119,7 +119,24 @@ class KNNHead(Head):
         return cls(state["known"].shape[1], state["known"].shape[0], len(state["classes"]))
 
 
-KINDS: dict[str, type[Head]] = {head.kind: head for head in (StandardizedLinear, MLPHead, KNNHead)}
+class NoHead(Head):
+    """Returns the features themselves: of a network that compares images instead of naming fixed classes."""
+
+    kind = "none"
+
+    def __init__(self, width: int):
+        super().__init__(width)
+        self.out_features = width
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features
+
+    @classmethod
+    def like(cls, state: dict[str, Tensor]) -> NoHead:
+        return cls(len(state["mean"]))
+
+
+KINDS: dict[str, type[Head]] = {head.kind: head for head in (StandardizedLinear, MLPHead, KNNHead, NoHead)}
 LINEAR = "linear"  # a plain nn.Linear: a network's own head, or a folded `StandardizedLinear`
 
 

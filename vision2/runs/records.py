@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from vision2.basics.atomic_write import append_line, write_json, write_text
-from vision2.basics.run_files import CONFIG, METRICS, SPLIT, SUMMARY
+from vision2.basics.atomic_write import append_line, replacing, write_json, write_text
+from vision2.basics.run_files import CONFIG, EPISODES, METRICS, SPLIT, SUMMARY
 
 EVENTS, ERROR = "events.out.tfevents.*", "error.txt"
 
@@ -82,6 +83,13 @@ class RunRecord:
         """Drop the lines logged after `epoch` (1-based; 0 drops all), so that a resumed run logs no epoch twice."""
         kept = [record for record in self.history() if record["epoch"] <= epoch]
         write_text(self.run_dir / METRICS, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in kept))
+
+    def write_episodes(self, accuracies: Mapping[str, Any]) -> None:
+        """Write the accuracy in each test episode, by kind of episode, so that runs can be compared in pairs."""
+        import numpy as np
+
+        with replacing(self.run_dir / EPISODES) as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(stream, **accuracies)
 
     def write_summary(self, summary: dict) -> None:
         write_json(self.run_dir / SUMMARY, plain(summary))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vision2.strategies import finetune
 from vision2.strategies.finetune import stored_features_settings
 
 if TYPE_CHECKING:
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from vision2.training.parameter_plan import Rule
     from vision2.training.settings import TrainConfig
 
-TRAINS_BACKBONE = False
+TRAINS_BACKBONE, EPISODIC = False, False
+method = finetune.method
 # Settings of a backbone that is trained, with the values that change nothing; rules of the user's own have their own rates.
 FINETUNING_ONLY = {
     "unfreeze_from": None,
@@ -59,6 +61,10 @@ def rules(strategy: StrategyConfig, stages: Stages) -> list[Rule]:
 
 def start(task: Task) -> Fit:
     own = rules(task.strategy, task.network.stages)
+    if task.data.new_classes:  # a classifier of the training classes would not know the others
+        from vision2.meta.frozen import fit_nothing
+
+        return fit_nothing(task, own)
     if task.strategy.features == "every_epoch":
         from vision2.training.epochs import fit_on_images
 

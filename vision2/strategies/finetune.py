@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vision2.meta.method import Method
     from vision2.strategies.rules import Stages
     from vision2.strategies.settings import StrategyConfig
     from vision2.training.fit import Fit, Task
     from vision2.training.parameter_plan import Rule
     from vision2.training.settings import TrainConfig
 
-TRAINS_BACKBONE = True
+TRAINS_BACKBONE, EPISODIC = True, False
 # Settings of classifiers on stored features, with their defaults; other values would have no effect here.
 STORED_FEATURES_ONLY = {"classifier": "linear", "layer": "last", "pooling": "pooled", "views": 1, "neighbors": None}
 
@@ -41,6 +42,12 @@ def rules(strategy: StrategyConfig, stages: Stages) -> list[Rule]:
     from vision2.strategies.rules import stage_rules
 
     return stage_rules(strategy, stages)
+
+
+def method(strategy: StrategyConfig) -> Method:
+    from vision2.meta.protonet import Prototypes
+
+    return Prototypes(strategy.distance)
 
 
 def start(task: Task) -> Fit:

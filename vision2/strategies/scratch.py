@@ -2,5 +2,6 @@
 
 from vision2.strategies import finetune
 
-TRAINS_BACKBONE = True
+TRAINS_BACKBONE, EPISODIC = True, False
 problems, rules, start = finetune.problems, finetune.rules, finetune.start  # only the initial weights differ
+method = finetune.method

@@ -40,4 +40,11 @@ class StrategyConfig:
     pooling: str = choice("pooled", "pooled", "flattened")  # average features over positions, or keep all positions
     classifier: str = choice("linear", *CLASSIFIERS)  # fitted to features at once, except linear, which is trained in epochs
     neighbors: int | None = number(None, 1)  # for classifier=knn; null = chosen on validation
+    distance: str = choice("euclidean", "euclidean", "cosine")  # between features of an episode; not for strategy=fomaml
+    train_way: int = number(60, 2)  # protonet, matching, fomaml: classes per training episode; more than in a test is better
+    train_shot: int = number(1, 1)  # labelled images per class of a training episode; best as in the test
+    train_query: int = number(5, 1)  # images per class of a training episode to classify
+    episodes_per_epoch: int = number(100, 1)  # training episodes that make an epoch
+    inner_steps: int = number(5, 1)  # fomaml: steps of gradient descent on the support
+    inner_lr: float = number(0.4, 0.0)  # fomaml: learning rate of these steps
     views: int = number(1, 1, 32)  # stored versions of each training image: the image itself, then augmented ones

@@ -15,13 +15,12 @@ from vision2.data.files.locations import remembered_folder
 from vision2.models.cut import with_saved_head
 from vision2.models.heads import StandardizedLinear, kind_of
 from vision2.models.network import Network, Output
-from vision2.stats.metrics import summarise_predictions
 from vision2.training.fit import FitResult, Progress, Task, Totals, describe_classifier
 from vision2.training.folding import foldable_pairs
 from vision2.training.learner import Learner
+from vision2.training.measure import Measured
 from vision2.training.parameter_plan import ParameterPlan, Rule, plan_parameters
 from vision2.training.precision import choose_precision
-from vision2.training.predictions import predict
 from vision2.training.progress import ProgressBars
 from vision2.training.recorder import Recorder
 
@@ -47,6 +46,12 @@ def fit_on_images(task: Task, rules: Sequence[Rule], *, stored: dict | None = No
         forward=forward and forward(network),
         foldable=foldable_pairs(network, size) if frozen else (),
     )
+    return EpochFit(learner, task, stored or task.images, costs_of(task), forward)
+
+
+def costs_of(task: Task) -> Callable[[], Totals]:
+    """Counts the costs of the task's network when called, or looks them up."""
+    network, size = task.network, task.network.preprocessing.image_size_px
 
     def counted() -> Totals:
         from vision2.profiling.count import count_totals
@@ -54,10 +59,10 @@ def fit_on_images(task: Task, rules: Sequence[Rule], *, stored: dict | None = No
         return Totals(*count_totals(network, size))
 
     def costs() -> Totals:
-        facts = ["costs", asdict(task.model), network.num_classes, size, torch.__version__]
-        return Totals(*remembered(memory, facts, counted))
+        facts = ["costs", asdict(task.model), kind_of(network.head), network.num_classes, size, torch.__version__]
+        return Totals(*remembered(remembered_folder(task.dataset.cache_dir), facts, counted))
 
-    return EpochFit(learner, task, stored or task.images, costs, forward)
+    return costs
 
 
 @dataclass
@@ -99,7 +104,7 @@ class EpochFit:
         return self.record
 
     def known_features(self) -> torch.Tensor | None:
-        return self.batches["val"].features[0] if self.record else None
+        return self.batches["val"].features[0] if self.forward and self.record else None
 
     def run(self, recorder: Recorder) -> FitResult:
         """Train to the last epoch or until early stopping (`train.patience`), saving a checkpoint after every epoch."""
@@ -139,7 +144,7 @@ class EpochFit:
         with self.threads():
             result = self.learner.train_epoch(train, epoch, bars)
         bars.start(val.num_samples, f"epoch {epoch} val")
-        found = self.validate(bars.advance)
+        found = self._measure(self.learner.evaluated, "val", bars.advance).metrics
         entry = {
             "epoch": epoch,
             "train_loss": result.loss,
@@ -147,8 +152,8 @@ class EpochFit:
             "train_accuracy": result.accuracy,
             "val_loss": found["loss"],
             "val_accuracy": found["accuracy"],
-            "val_balanced_accuracy": found["balanced_accuracy"],
-            "val_macro_f1": found["macro_f1"],
+            "val_balanced_accuracy": found.get("balanced_accuracy"),
+            "val_macro_f1": found.get("macro_f1"),
             "lr": result.lr,
             self._rate: result.images / result.seconds,
             "data_wait_share": train.wait_seconds / result.seconds,
@@ -166,12 +171,13 @@ class EpochFit:
                 self.learner.train_epoch(self.batches["train"], epoch)
             yield self.validate()
 
-    def validate(self, advance: Callable | None = None) -> dict:
+    def validate(self) -> dict:
         """Metrics of the current network on the validation split."""
-        return summarise_predictions(*self._predict(self.learner.evaluated, "val", advance))
+        return self._measure(self.learner.evaluated, "val").metrics
 
-    def _predict(self, network: Network, split: str, advance: Callable | None = None):
-        return predict(network, self.batches[split], advance, forward=self.forward and self.forward(network))
+    def _measure(self, network: Network, split: str, advance: Callable | None = None) -> Measured:
+        forward = self.forward and self.forward(network)
+        return self.task.measures[split](network, self.batches[split], advance, forward=forward)
 
     def _best(self, progress: Progress) -> dict | None:
         """The checkpoint for inference if the last epoch is the best so far, else None."""
@@ -196,7 +202,7 @@ class EpochFit:
         seconds = sum(entry["train_seconds"] for entry in history)
         return FitResult(
             network.eval(),
-            lambda split: self._predict(network, split),
+            lambda split: self._measure(network, split),
             progress,
             last and {"accuracy": last["train_accuracy"], "loss": last["train_loss"], "epoch": last["epoch"]},
             progress.images / seconds if seconds and not self.forward else None,

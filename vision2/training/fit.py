@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
@@ -15,8 +15,8 @@ from vision2.data.settings import DatasetConfig
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig
 from vision2.strategies.settings import StrategyConfig
+from vision2.training.measure import Measure, Measured, on_images
 from vision2.training.parameter_plan import ParameterPlan
-from vision2.training.predictions import Predictions
 from vision2.training.settings import TrainConfig
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Task:
     images: dict[str, Batches]
     class_weights: torch.Tensor | None = None
     saved: dict | None = None  # the checkpoint to resume from
+    measures: dict[str, Measure] = field(default_factory=lambda: {"val": on_images, "test": on_images})  # by split
 
     @property
     def device(self) -> torch.device:
@@ -79,10 +80,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class FitResult:
-    """The trained network, the best one by validation; `predict` takes the name of a split."""
+    """The trained network, the best one by validation; `measure` takes the name of a split."""
 
     network: Network
-    predict: Callable[[str], Predictions]
+    measure: Callable[[str], Measured]
     progress: Progress
     train: dict | None  # {"accuracy", "loss", "epoch"} on the training images; None when nothing was trained
     images_per_second: float | None = None  # None unless images passed through the network in epochs

@@ -27,6 +27,7 @@ class DatasetEntry:
 
     sources: tuple[str, ...] = ()  # archives that dataset.source may name
     needs_root: bool = False
+    by_class: bool = False  # its splits share no classes, so that it can only be split by class
     file_finder: str | None = "find"
 
 
@@ -35,6 +36,7 @@ DATASETS = {
     "cifar10": DatasetEntry(file_finder="find_files"),
     "cats_vs_dogs": DatasetEntry(sources=("microsoft", "oxford_pet")),
     "plants": DatasetEntry(sources=("flowers102",)),
+    "omniglot": DatasetEntry(file_finder="find_files", by_class=True),
     "folder": DatasetEntry(needs_root=True),
 }
 
@@ -53,6 +55,10 @@ def problems(config: DatasetConfig) -> list[str]:
         found.append("dataset.shots_per_class and dataset.fraction both choose a subset; set only one of them")
     if config.shots_per_class and config.imbalance > 1:
         found.append("dataset.shots_per_class balances the classes and dataset.imbalance unbalances them; set only one of them")
+    if entry.by_class and config.split_by != "class":
+        found.append(f"dataset={name} has other classes in each split; leave out dataset.split_by={config.split_by}")
+    if config.split_by == "class" and config.group_pattern is not None:
+        found.append("dataset.group_pattern has no effect with dataset.split_by=class, which keeps classes whole; leave it out")
     if config.fraction <= 0:
         found.append("dataset.fraction is 0, which leaves no training images; set a share above 0")
     if config.val_fraction + config.test_fraction >= 1:

@@ -36,7 +36,7 @@ def read_layout(place: str | Path, config: DatasetConfig | None = None) -> Colle
     config = config or DatasetConfig(name="folder")
     root = open_place(place, config)
     if is_list(root):
-        return check_classes(_match_classes(note_similar_names(read_csv(root, config))), root)
+        return check_classes(_match_classes(note_similar_names(read_csv(root, config)), config), root)
     listing = images_below(root, config)
     paths = _folders_of(listing.images)
     layout, positions = find_positions(paths)
@@ -51,7 +51,7 @@ def read_layout(place: str | Path, config: DatasetConfig | None = None) -> Colle
     notes |= _outside(paths, labels) | _levels([positions[index].folders for index in kept], level)
     images, labels, positions = ([column[index] for index in kept] for column in (listing.images, labels, positions))
     collection = note_similar_names(collect(images, labels, [each.part for each in positions], notes=notes))
-    collection = check_classes(_match_classes(collection), root)
+    collection = check_classes(_match_classes(collection, config), root)
     if root.is_dir():
         _refuse_empty_folders(images, positions, paths, listing.notes)
     return collection
@@ -157,10 +157,10 @@ def note_similar_names(collection: Collection) -> Collection:
     return collection
 
 
-def _match_classes(collection: Collection) -> Collection:
-    """Note the classes missing from val or test; refuse those missing from train."""
+def _match_classes(collection: Collection, config: DatasetConfig) -> Collection:
+    """Note the classes missing from val or test; refuse those missing from train, unless the data set is split by class."""
     present = {part: set(collection.labels[collection.parts == part].tolist()) for part in PARTS}
-    if not present["train"]:
+    if not present["train"] or config.split_by == "class":
         return collection
     known = [collection.classes[index] for index in sorted(present["train"])]
     problems = [

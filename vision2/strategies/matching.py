@@ -1,0 +1,27 @@
+"""Matching networks: learns features in which attention to the support images finds the class, from episodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vision2.strategies import protonet
+
+if TYPE_CHECKING:
+    from vision2.meta.method import Method
+    from vision2.strategies.settings import StrategyConfig
+    from vision2.training.fit import Fit, Task
+
+TRAINS_BACKBONE, EPISODIC = True, True
+problems, rules = protonet.problems, protonet.rules
+
+
+def method(strategy: StrategyConfig) -> Method:
+    from vision2.meta.matching import Attention
+
+    return Attention(strategy.distance)
+
+
+def start(task: Task) -> Fit:
+    from vision2.meta.fit import fit_on_episodes
+
+    return fit_on_episodes(task, rules(task.strategy, task.network.stages), method(task.strategy))

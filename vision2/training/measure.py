@@ -1,0 +1,56 @@
+"""Measure a network on a split: by the predictions for its images, or in another way that a task brings along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from vision2.models.network import Network, Output
+from vision2.stats.metrics import summarise_predictions
+from vision2.training.predictions import Predictions, predict
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was found on one split: metrics, and what they were computed from.
+
+    `metrics` has at least accuracy, accuracy_low, accuracy_high and loss. `predictions` is None if the split was measured
+    by episodes; `episodes` then maps each kind of episode to the accuracy in each of them.
+    """
+
+    metrics: dict
+    predictions: Predictions | None = None
+    episodes: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+class Measure(Protocol):
+    """How a split is measured."""
+
+    def __call__(
+        self,
+        network: Network,
+        batches,
+        advance: Callable[[int], None] | None = None,
+        *,
+        forward: Callable[[Tensor], Output] | None = None,
+    ) -> Measured:
+        """Measure `network` on `batches`, calling `advance` with numbers of images as they are done.
+
+        `forward` is the pass from what batches hold to outputs, if it is not the network itself.
+        """
+
+
+def on_images(
+    network: Network,
+    batches,
+    advance: Callable[[int], None] | None = None,
+    *,
+    forward: Callable[[Tensor], Output] | None = None,
+) -> Measured:
+    """Classify every image of a split."""
+    found = predict(network, batches, advance, forward=forward)
+    return Measured(summarise_predictions(*found), found)
