@@ -20,7 +20,7 @@ from vision2.config.schema import Config
 CHANGES_ON_RESUME = (
     "train.epochs", "train.schedule_epochs", "train.patience", "device", "dataset.root", "dataset.cache_dir", "dataset.workers",
 )  # fmt: skip
-CHANGES_ON_EVAL = ("dataset", "device", "train.batch_size", "seed")
+CHANGES_ON_EVAL = ("dataset", "episodes", "device", "train.batch_size", "seed")
 
 
 def config_of_run(folder: str, overrides: Sequence[str]) -> Config:

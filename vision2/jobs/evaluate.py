@@ -28,12 +28,12 @@ from vision2.data.settings import DatasetConfig
 from vision2.features.quick_pass import QuickPass
 from vision2.inference.load_network import Trained, trained_of_checkpoint, trained_of_weights
 from vision2.models.network import Network
+from vision2.preparation import measures_of
 from vision2.runs.environment import environment
 from vision2.runs.records import RunRecord, plain
 from vision2.runs.transfer_source import trained_on
-from vision2.stats.metrics import summarise_predictions
+from vision2.training.measure import Measure, on_images
 from vision2.training.precision import choose_device
-from vision2.training.predictions import predict
 
 BATCH_SIZE = 64
 CLASSES_SHOWN = 3
@@ -44,7 +44,8 @@ def evaluate(config: Config) -> dict:
     """Compute the metrics of `config.checkpoint`, or of the file in `config.weights` with its own head.
 
     They are also written next to that file, with the prediction for each image. The run's own data are evaluated on its
-    validation and test splits, other data on all their images (or on the parts `val` and `test` that they come with).
+    validation and test splits, other data on all their images (or on the parts `val` and `test` that they come with). Data
+    that are split by class are evaluated on the episodes of their validation and test classes.
 
     Raises:
         UserError: for an unusable file, an untrained head, or a data set whose classes are not the file's.
@@ -52,7 +53,7 @@ def evaluate(config: Config) -> dict:
     device = choose_device(config.device)
     trained = _trained(config, device)
     network = trained.network
-    classes, splits = _splits(config, trained)
+    classes, splits, measures = _splits(config, trained)
     network.preprocessing = _preprocessing(config, network, splits)
     print(_described(network.preprocessing, known=bool(config.checkpoint)), flush=True)
     files = _Files(config, trained, classes, splits)
@@ -67,16 +68,18 @@ def evaluate(config: Config) -> dict:
             seed=0,
             workers=config.dataset.workers,
         )
-        found = predict(network, batches, forward=QuickPass(network, len(split)))
-        metrics[name] = summarise_predictions(*found)
-        rows += _prediction_rows(split, found.probabilities, classes)
+        found = measures[name](network, batches, forward=QuickPass(network, len(split)))
+        metrics[name] = found.metrics
+        if found.predictions is not None:
+            rows += _prediction_rows(split, found.predictions.probabilities, classes)
     evaluated = config.checkpoint or str(trained.file)
     result = {"status": "completed", "checkpoint": evaluated, "classes": list(classes), "metrics": metrics}
     result["preprocessing"] = network.preprocessing.to_dict()
-    write_text(files.path(".csv"), as_csv(PREDICTION_COLUMNS, rows))
+    if rows:
+        write_text(files.path(".csv"), as_csv(PREDICTION_COLUMNS, rows))
     write_json(files.path(".json"), plain(result | {"dataset": asdict(config.dataset)} | environment()))
-    written = f"written: {files.path('.json')}, and the prediction for each image in {files.path('.csv').name}"
-    print(printable(written))
+    each = f", and the prediction for each image in {files.path('.csv').name}" if rows else ""
+    print(printable(f"written: {files.path('.json')}{each}"))
     return result
 
 
@@ -144,11 +147,13 @@ def _described(preprocessing: Preprocessing, *, known: bool) -> str:
     return f"images: {preprocessing.image_size_px} px ({preprocessing.resize}), mean {mean}, std {std}{doubt}"
 
 
-def _splits(config: Config, trained: Trained) -> tuple[list[str], dict[str, Split]]:
-    """The classes of the network's outputs, and the splits to evaluate, with labels in the order of these classes."""
+def _splits(config: Config, trained: Trained) -> tuple[list[str], dict[str, Split], dict[str, Measure]]:
+    """The classes of the network's outputs, the splits to evaluate, with labels in the order of these classes, and how."""
     store_px, folder = round(trained.network.preprocessing.image_size_px / CROP_SHARE), trained.file.parent
     seen = trained_on(folder, config.dataset) or _trained_on_copy(folder, config.dataset)
-    if seen or not config.dataset.root:  # the run's own data, or a data set without dataset.root
+    measures = dict.fromkeys(("val", "test", "all"), on_images)
+    own_splits = not config.dataset.root or config.dataset.split_by == "class"
+    if seen or own_splits:  # the run's own data, or data whose splits follow from the settings
         data = open_dataset(config.dataset, seed=config.seed, store_px=store_px)
         own, splits, report = data.classes, {"val": data.val, "test": data.test}, data.report
         _check_not_trained_on(splits, seen)
@@ -156,8 +161,10 @@ def _splits(config: Config, trained: Trained) -> tuple[list[str], dict[str, Spli
         own, splits, report = open_everything(config.dataset, store_px=store_px)
     for line in training_remarks(report):
         print(line, flush=True)
+    if config.dataset.split_by == "class":
+        return list(data.all_classes), splits, measures_of(config, data)
     classes = classes_of(trained, own)
-    return classes, {name: in_classes_of(split, own, classes) for name, split in splits.items()}
+    return classes, {name: in_classes_of(split, own, classes) for name, split in splits.items()}, measures
 
 
 def _trained_on_copy(folder: Path, dataset: DatasetConfig) -> frozenset[str]:
