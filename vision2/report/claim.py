@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import fields
 
-from vision2.report.comparisons import EXACT, Finding, Verdict, judge_runs, parse_comparisons
+from vision2.report.comparisons import EPISODE_ACCURACY, EXACT, Finding, Verdict, judge_runs, parse_comparisons
 from vision2.report.document import Banner, Document, Table, Text
 from vision2.report.material import Material
 from vision2.report.scores import is_share, what_ran
@@ -40,6 +40,8 @@ SECOND_LOOK = (
     "A second look: the experiment fixes its seeds in advance ({planned}); others were added later ({added}). Adding seeds "
     "because a verdict was inconclusive makes chance differences look real, so confirm the result with new seeds only."
 )
+NOISE_OF_IMAGES = "sampling noise of the test images alone: {low} to {high}"
+NOISE_OF_EPISODES = "sampling noise of the test episodes alone, in pairs: {low} to {high}"
 UNPAIRED_NAMED = 5
 KEYS_NAMED = 5
 
@@ -157,7 +159,8 @@ def _remark(finding: Finding, say: Say) -> str:
         parts.append(say(WHAT_VARIES[finding.effect.what], count=judgement.difference.n))
     if finding.test_noise:
         low, high = (_gap(metric, value) for value in finding.test_noise)
-        parts.append(say("sampling noise of the test images alone: {low} to {high}", low=low, high=high))
+        words = NOISE_OF_EPISODES if EPISODE_ACCURACY.fullmatch(metric) else NOISE_OF_IMAGES
+        parts.append(say(words, low=low, high=high))
     if finding.unpaired:
         named = ", ".join(finding.unpaired[:UNPAIRED_NAMED]) + (" …" if len(finding.unpaired) > UNPAIRED_NAMED else "")
         parts.append(say("unpaired runs: {runs}", runs=named))

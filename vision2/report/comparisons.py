@@ -16,6 +16,7 @@ enough. A side that matches several configurations in one pair (lite and full ru
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -26,11 +27,12 @@ from vision2.report.seeds import SeedEffect, seed_effect_on_pairs
 from vision2.runs.groups import configuration, group_runs
 from vision2.runs.read import Run, as_number
 from vision2.runs.records import look_up
-from vision2.stats.intervals import newcombe_difference
+from vision2.stats.intervals import newcombe_difference, paired_difference
 from vision2.stats.verdict import INCONCLUSIVE, Judgement, judge_claim, judge_pairs
 
 TEST_ACCURACY = "metrics.test.accuracy"
 EXACT = ("parameters", "multiply_adds")
+EPISODE_ACCURACY = re.compile(r"metrics\.test\.(\d+-way_\d+-shot)\.accuracy")
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Finding:
     judgement: Judgement
     mean_a: float = math.nan
     mean_b: float = math.nan
-    test_noise: tuple[float, float] | None = None  # Newcombe interval, for one pair of test accuracies; never decides
+    test_noise: tuple[float, float] | None = None  # for one pair of test accuracies; never decides (see `_test_noise`)
     unpaired: tuple[str, ...] = ()  # runs without a counterpart on the other side
     ambiguous: tuple[str, ...] = ()  # keys that differ between configurations matched by one side; if any, not judged
     runs: tuple[Sequence[Run], Sequence[Run]] = ((), ())  # the runs of a and of b that were compared
@@ -179,6 +181,12 @@ def number_of(run: Run, metric: str) -> float | None:
 
 
 def _test_noise(comparison: Comparison, pair: Sequence[Run]) -> tuple[float, float] | None:
+    """The interval of the difference over the test images (Newcombe) or, in pairs, over the test episodes."""
+    if len(pair) == 2 and (kind := EPISODE_ACCURACY.fullmatch(comparison.metric)):
+        found = [run.episodes(kind[1]) for run in pair]
+        if all(found) and len(found[0]) == len(found[1]):
+            difference = paired_difference(*found)
+            return difference.low, difference.high
     if comparison.metric != TEST_ACCURACY or len(pair) != 2:
         return None
     (a, n_a), (b, n_b) = ((run.get(TEST_ACCURACY), run.get("metrics.test.n")) for run in pair)

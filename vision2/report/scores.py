@@ -60,6 +60,9 @@ def covers(group: Group, key: str, say: Say) -> str:
         return "-"
     if not math.isnan(found.low):
         return say(WHAT_VARIES[_effect(group, key).what], count=found.n)
+    episodes = group.runs[0].get(f"metrics.{split_of(key)}.episodes")
+    if episodes is not None:
+        return say("{episodes} episodes of one run", episodes=episodes)
     images = group.runs[0].get(f"metrics.{split_of(key)}.n", "?")
     if found.n > 1:
         return say("{images} images; all {count} runs score the same", images=images, count=found.n)

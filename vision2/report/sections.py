@@ -12,7 +12,7 @@ from vision2.pictures.confusion import confusion_figure
 from vision2.report import curves, figures
 from vision2.report.document import Document, Gallery, Picture, Table, Text, Verbatim
 from vision2.report.material import Material
-from vision2.report.tables import measurements, named, others, ranking
+from vision2.report.tables import episodes, measurements, named, others, ranking
 from vision2.runs.groups import Group, varying_keys
 from vision2.runs.sweep_folder import SweepFolder
 
@@ -32,6 +32,10 @@ HOW_TO_READ = (
     "images (Wilson); otherwise it is over seeds (Student). If each seed draws its own split, the test images of the seeds "
     "overlap, so the interval is that of the corrected resampled t-test (Nadeau and Bengio 2003). At chance: a run's "
     "interval over images includes the accuracy of always predicting the most frequent class."
+)
+EPISODES = (
+    "Test accuracy on episodes: of a number of classes that were not trained on (way), with a number of labelled images of "
+    "each (shot). Runs with the same seed classify the same episodes; the test accuracy is that of the first kind."
 )
 ENDED = {status: f"{status}: {{error}}" for status in ("failed", "interrupted", "died")}
 BATCHNORM = ("adapts", "frozen", "none")
@@ -55,6 +59,7 @@ def add_results(document: Document, material: Material) -> None:
         say("Results"),
         Table(*ranking(done, material.metric, say)),
         note(HOW_TO_READ),
+        *([Table(*kinds), note(EPISODES)] if (kinds := episodes(done, say)) else []),
         Table(*rest, fold=say("More columns (validation, training, loss, size, time)")),
         Text(say("Runs left out (a newer one has the same configuration and seed): {runs}", runs=left_out)) if older else None,
         Gallery(gallery),

@@ -65,6 +65,16 @@ def measurements(groups: Sequence[Group], columns: Sequence[tuple[str, str]], sa
     return grid.beside(Grid([say("failed")], [[_failed(group, say)] for group in groups]))
 
 
+def episodes(groups: Sequence[Group], say: Say = untranslated) -> Grid | None:
+    """The test accuracy of each kind of episode; None if no run was measured on episodes."""
+    found = [run.get("metrics.test") or {} for group in groups for run in group.runs]
+    kinds = dict.fromkeys(
+        kind for metrics in found for kind, value in metrics.items() if isinstance(value, dict) and "episodes" in value
+    )
+    columns = [(kind.replace("_", " "), f"metrics.test.{kind}.accuracy") for kind in kinds]
+    return named(groups, say).beside(measurements(groups, columns, say)) if columns else None
+
+
 def named(groups: Sequence[Group], say: Say = untranslated) -> Grid:
     return Grid([say("configuration")], [[group.label] for group in groups])
 
@@ -100,6 +110,8 @@ def write_table(
 ) -> str:
     """Write table.csv and table.md; return the columns that fit a terminal, as text to print."""
     everything = ranking(groups, metric, say).beside(measurements(groups, others(metric), say))
+    if kinds := episodes(groups, say):
+        everything = everything.beside(Grid(kinds.headings[1:], [row[1:] for row in kinds.rows]))
     for name, text in zip(TABLE_FILES, (as_csv(groups), as_markdown(*everything)), strict=True):
         write_text(files.path(name), text)
     return printed(groups, say, metric=metric)
@@ -107,4 +119,6 @@ def write_table(
 
 def printed(groups: Sequence[Group], say: Say = untranslated, *, metric: tuple[str, str] = RANKED_BY) -> str:
     """The columns that fit a terminal, as text."""
-    return as_text(*ranking(groups, metric, say, ran=False).beside(measurements(groups, PRINTED, say)))
+    main = as_text(*ranking(groups, metric, say, ran=False).beside(measurements(groups, PRINTED, say)))
+    kinds = episodes(groups, say)
+    return f"{main}\n\n{as_text(*kinds)}" if kinds else main

@@ -12,7 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vision2.basics.run_files import CONFIG, METRICS, SUMMARY
+import numpy as np
+
+from vision2.basics.run_files import CONFIG, EPISODES, METRICS, SUMMARY
 from vision2.runs.expected import unexpected_entry
 from vision2.runs.records import look_up, read_history
 from vision2.runs.run_folder import is_locked
@@ -54,6 +56,14 @@ class Run:
         try:
             return read_history(self.path / METRICS)
         except (OSError, ValueError):
+            return []
+
+    def episodes(self, kind: str) -> list[float]:
+        """The accuracy in each test episode of one kind, such as `5-way_1-shot`; [] if the file is missing or broken."""
+        try:
+            with np.load(self.path / EPISODES, allow_pickle=False) as found:
+                return found[kind].tolist()
+        except (OSError, ValueError, KeyError):
             return []
 
     def get(self, key: str, default: Any = None) -> Any:
