@@ -12,7 +12,7 @@ from vision2.config.location import GROUPS, config_folder
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "vision2"
 # Packages that receive one group of settings and call it `config`.
-CALLED_CONFIG_IN = {"dataset": "data", "weights": "models", "": ""}
+CALLED_CONFIG_IN = {"dataset": "data", "episodes": "meta", "weights": "models", "": ""}
 
 
 def reads() -> set[tuple[str, str, str]]:

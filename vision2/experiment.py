@@ -12,7 +12,7 @@ from vision2.config.schema import Config
 from vision2.data.augment.text import describe_augment, flip_question
 from vision2.models.heads import is_differentiable
 from vision2.pictures.artifacts import write_artifacts
-from vision2.pictures.dashboard import log_embedding, log_results
+from vision2.pictures.dashboard import log_embedding, log_episode, log_results
 from vision2.pictures.images import as_pictures
 from vision2.preparation import Prepared, check_resumable, prepare
 from vision2.runs.environment import environment
@@ -61,7 +61,7 @@ def run(config: Config, create_run_dir: Callable[[], Path], command: str) -> dic
         if saved:
             _warn_about_resuming(config, saved)
         else:
-            _record_start(prepared, record, tracker, config)
+            _record_start(prepared, fit, record, tracker, config)
         shared = _shared_by_checkpoints(prepared, fit, config) | {"sittings": sittings}
         recorder = Recorder(record, tracker, bars, shared, prepared_seconds=time.perf_counter() - start)
         result = fit.run(recorder)
@@ -94,12 +94,18 @@ def _introduce(prepared: Prepared, fit: Fit, record: RunRecord) -> None:
     print(f"{task.device}, {fit.precision}, batch {fit.batch_size}, {size} px -> {record.run_dir}", flush=True)
 
 
-def _record_start(prepared: Prepared, record: RunRecord, tracker: TensorBoardTracker, config: Config) -> None:
-    """Write the split to the run folder, and the configuration and the first batch to TensorBoard."""
-    record.write_split(prepared.task.data.split_record())
+def _record_start(prepared: Prepared, fit: Fit, record: RunRecord, tracker: TensorBoardTracker, config: Config) -> None:
+    """Write the split to the run folder, and the configuration and the first batch to TensorBoard.
+
+    If the validation classes are not trained on, their features before training, too, to compare with those after it.
+    """
+    task, data, preprocessing = prepared.task, prepared.task.data, prepared.task.network.preprocessing
+    record.write_split(data.split_record())
     tracker.log_text("configuration", asdict(config))
-    images = next(iter(prepared.task.images["train"].epoch(1))).images[:SAMPLES_SHOWN]
-    tracker.log_pictures("samples/train", as_pictures(images, prepared.task.network.preprocessing))
+    images = next(iter(task.images["train"].epoch(1))).images[:SAMPLES_SHOWN]
+    tracker.log_pictures("samples/train", as_pictures(images, preprocessing))
+    if data.new_classes and fit.epochs:
+        log_embedding(tracker, task.network, task.images["val"], data.all_classes, preprocessing, tag="features_before")
 
 
 def _warn_about_resuming(config: Config, saved: dict) -> None:
@@ -172,7 +178,7 @@ def _finish(prepared: Prepared, fit: Fit, result: FitResult, recorder: Recorder,
 def _picture(prepared: Prepared, fit: Fit, result: FitResult, recorder: Recorder, test: Measured) -> None:
     """Write what reports and TensorBoard show: predictions, mistakes, attribution maps, filters, features.
 
-    Without predictions for fixed classes, only the features of the validation images are shown.
+    Without predictions for fixed classes, an episode and the features of the validation images are shown.
     """
     task, network, tracker = prepared.task, result.network, recorder.tracker
     preprocessing = network.preprocessing
@@ -190,4 +196,6 @@ def _picture(prepared: Prepared, fit: Fit, result: FitResult, recorder: Recorder
         )
         shown = {"probabilities": probabilities, "labels": labels, "classes": task.data.classes}
         log_results(tracker, pictures, **shown, confusion=test.metrics["confusion"])
+    if test.example is not None:
+        log_episode(tracker, *test.example(), preprocessing)
     log_embedding(tracker, network, task.images["val"], task.data.all_classes, preprocessing, known=fit.known_features())

@@ -24,8 +24,9 @@ def problems(*overrides: str) -> tuple[str, ...]:
 @pytest.mark.parametrize(("group", "option"), [(group, o) for group in ("dataset", "strategy") for o in options(group)])
 def test_every_data_set_and_strategy_composes_and_parses(group, option, tmp_path):
     root = [f"dataset.root={tmp_path}"] if option == "folder" else []
-    config = load_config([f"{group}={option}", "model=resnet18", *root])
-    assert getattr(config, group).name == option
+    config = load_config([f"{group}={option}", "model=resnet18", "dataset.split_by=class", *root])
+    nothing_learned = option in ("pixels", "untrained")
+    assert getattr(config, group).name == ("feature_extraction" if nothing_learned else option)
 
 
 def test_every_model_composes_and_parses():

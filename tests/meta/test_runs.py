@@ -91,6 +91,16 @@ def test_episodic_training_improves_on_the_untrained_network(tmp_path):
     assert after > before
 
 
+def test_tensorboard_shows_an_episode_and_the_features_of_new_classes_before_and_after_training(tmp_path, draws_pictures):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    completed(tmp_path / "run", "protonet", "train.epochs=1")
+    events = EventAccumulator(str(tmp_path / "run"))
+    events.Reload()
+    assert "episode/test" in events.Tags()["images"]
+    assert {path.name for path in (tmp_path / "run" / "00000").iterdir()} == {"features", "features_before"}
+
+
 def test_pixels_have_nothing_to_learn(tmp_path):
     summary = completed(tmp_path / "pixels", "feature_extraction", "model=pixels", "model.width=1")
     assert summary["parameters"] == 0

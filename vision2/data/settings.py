@@ -35,9 +35,7 @@ class DatasetConfig:
     image_size_px: int | None = number(None, 8, 2048)  # null = the model's own input size
     resize: str | None = choice(None, "crop", "squash", "pad")  # null = as the weights were trained, else crop (the centre)
     split_by: str = choice("image", "image", "class")  # class: validation and test classes are new; measured on episodes
-    val_fraction: float = number(
-        0.1, 0.01, 0.9
-    )  # share of the images (or classes) outside test, if there is no validation split
+    val_fraction: float = number(0.1, 0.01, 0.9)  # share of the images (or classes) outside test, if there is no val split
     test_fraction: float = number(0.2, 0.01, 0.9)  # share of all images (or classes), if there is no test split
     group_pattern: str | None = None  # regular expression; files with the same first group stay in one split
     classes: list[str] | None = None  # use only these classes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from vision2.meta.method import EmbeddingMethod, Method
 from vision2.meta.settings import EpisodesConfig
 from vision2.models.network import Network
 from vision2.stats.intervals import mean_interval
-from vision2.training.measure import Measure, Measured
+from vision2.training.measure import Example, Measure, Measured
 
 USUAL_WAYS, USUAL_SHOTS = (5, 20), (1, 5)
 
@@ -82,7 +83,18 @@ class ByEpisodes:
         }
         metrics = {shape.key: self._summary(shape, *found[shape]) for shape in self.shapes}
         first = metrics[self.shapes[0].key]
-        return Measured(first | metrics, episodes={shape.key: found[shape][0] for shape in self.shapes})
+        accuracies = {shape.key: found[shape][0] for shape in self.shapes}
+        return Measured(first | metrics, episodes=accuracies, example=partial(self._example, network, batches))
+
+    @torch.no_grad()
+    def _example(self, network: Network, batches: Batches) -> Example:
+        """The first episode of the first shape, with one query of each class."""
+        network.eval()
+        shape = self.shapes[0]._replace(query=1)
+        (batch,) = EpisodeBatches(batches, Episodes(batches.labels, shape, seed=self.seed), 1).epoch(EVALUATION)
+        support, query = batch.images.tensor_split([shape.way * shape.shot])
+        scores = self.method.logits(network, batch.images, shape)
+        return Example(support[:: shape.shot], query, scores.float().cpu().numpy())
 
     def _logits(
         self, network: Network, batches: Batches, advance: Callable[[int], None] | None

@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 from vision2.basics.preprocessing import Preprocessing
 from vision2.basics.safe_text import printable
 from vision2.pictures.confusion import confusion_figure
+from vision2.pictures.episode_scores import scores_figure
 from vision2.pictures.images import as_pictures, figure_pixels
 from vision2.runs.tensorboard import EMBEDDINGS_AT_MOST, TensorBoardTracker
 
@@ -36,6 +37,12 @@ def log_results(
         tracker.log_picture("confusion/test", figure_pixels(confusion_figure(confusion, classes)))
 
 
+def log_episode(tracker: TensorBoardTracker, support: torch.Tensor, query: torch.Tensor, scores: np.ndarray, preprocessing):
+    """Log one test episode: normalised images of the support and to classify, each (way, 3, S, S), and scores (way, way)."""
+    pictures = (as_pictures(images, preprocessing) for images in (support, query))
+    tracker.log_picture("episode/test", figure_pixels(scores_figure(*pictures, scores)))
+
+
 @torch.no_grad()
 def log_embedding(
     tracker: TensorBoardTracker,
@@ -45,6 +52,7 @@ def log_embedding(
     preprocessing: Preprocessing,
     *,
     known: torch.Tensor | None = None,
+    tag: str = "features",
 ) -> None:
     """Log the features of the first 2,000 images of `batches`, with thumbnails; shuffle the split to show all classes.
 
@@ -60,4 +68,4 @@ def log_embedding(
         thumbnails.append(torch.from_numpy(as_pictures(small, preprocessing)).permute(0, 3, 1, 2) / 255)
         if len(labels) >= EMBEDDINGS_AT_MOST:
             break
-    tracker.log_embedding(torch.cat(features), labels, torch.cat(thumbnails))
+    tracker.log_embedding(torch.cat(features), labels, torch.cat(thumbnails), tag=tag)

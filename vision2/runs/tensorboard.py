@@ -130,9 +130,16 @@ class TensorBoardTracker:
         image = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=path.read_bytes())
         self.writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), 0)
 
-    def log_embedding(self, features: torch.Tensor, labels: Sequence[str], thumbnails: torch.Tensor | None = None) -> None:
+    def log_embedding(
+        self,
+        features: torch.Tensor,
+        labels: Sequence[str],
+        thumbnails: torch.Tensor | None = None,
+        *,
+        tag: str = "features",
+    ) -> None:
         """Write the first 2,000 features (N, D) with their class names and thumbnails (N, 3, h, w) in [0, 1]."""
-        tag, keep = "features", slice(0, EMBEDDINGS_AT_MOST)
+        keep = slice(0, EMBEDDINGS_AT_MOST)
         # left by the run before it was resumed; TensorBoard would keep it and print a warning
         shutil.rmtree(Path(self.writer.log_dir) / "00000" / tag, ignore_errors=True)
         pictures = None if thumbnails is None else thumbnails[keep].float().cpu()

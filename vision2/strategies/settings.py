@@ -46,5 +46,5 @@ class StrategyConfig:
     train_query: int = number(5, 1)  # images per class of a training episode to classify
     episodes_per_epoch: int = number(100, 1)  # training episodes that make an epoch
     inner_steps: int = number(5, 1)  # fomaml: steps of gradient descent on the support
-    inner_lr: float = number(0.4, 0.0)  # fomaml: learning rate of these steps
+    inner_lr: float = number(0.1, 0.0)  # fomaml: learning rate of these steps
     views: int = number(1, 1, 32)  # stored versions of each training image: the image itself, then augmented ones

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -14,17 +14,26 @@ from vision2.stats.metrics import summarise_predictions
 from vision2.training.predictions import Predictions, predict
 
 
+class Example(NamedTuple):
+    """One episode to look at: an image of each class of the support, one to classify of each, and their scores (way, way)."""
+
+    support: Tensor  # (way, 3, S, S), normalised
+    query: Tensor  # (way, 3, S, S), normalised
+    scores: np.ndarray
+
+
 @dataclass(frozen=True)
 class Measured:
     """What was found on one split: metrics, and what they were computed from.
 
     `metrics` has at least accuracy, accuracy_low, accuracy_high and loss. `predictions` is None if the split was measured
-    by episodes; `episodes` then maps each kind of episode to the accuracy in each of them.
+    by episodes; `episodes` then maps each kind of episode to the accuracy in each of them, and `example` draws one.
     """
 
     metrics: dict
     predictions: Predictions | None = None
     episodes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    example: Callable[[], Example] | None = None
 
 
 class Measure(Protocol):
