@@ -62,6 +62,8 @@ def result(folder: Path, runs: list, language: str) -> str:
     text = (folder / "report" / "report.md").read_text()
     verdict = re.search(r"^\*\*.*$", text, re.MULTILINE)
     comparisons, results, more = tables(text)[:3]
+    if runs[0].get("metrics.test.episodes"):
+        results = more  # the accuracy of each kind of episode
     trained = translator(language)(TRAIN_ACCURACY)
     if trained in more[0]:
         results = [[*row, others[more[0].index(trained)]] for row, others in zip(results, more, strict=True)]
@@ -82,6 +84,8 @@ def time_of(runs: list) -> str:
 
 
 def size_of(runs: list) -> str:
+    if episodes := runs[0].get("metrics.test.episodes"):
+        return f"n = {episodes:,} test episodes"
     tests = sorted({run.get("metrics.test.n") for run in runs})
     return "n = " + " / ".join(f"{n:,}" for n in tests) + " test"
 

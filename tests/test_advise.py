@@ -113,6 +113,7 @@ def test_a_check_in_which_no_candidate_could_be_trained_says_why(monkeypatch):
         (["strategy=finetune"], "strategy is chosen by this command; leave 'strategy=finetune' out"),
         (["sample=5"], "sample is 5; it must be at least 20"),
         ([], "has no published weights"),
+        (["model=mobilenet_v2", "dataset.split_by=class"], "the advice is for classes that are trained on"),
         (["model=resnet18", "strategy.pretrained=false"], "strategy.pretrained=false; leave out strategy.pretrained"),
     ],
 )

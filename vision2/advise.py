@@ -38,6 +38,11 @@ def run(overrides: list[str], options: dict) -> int:
     if options["sample"] < 20:
         raise UserError(f"sample is {options['sample']}; it must be at least 20")
     config = load_config([*overrides, "strategy=feature_extraction"])
+    if config.dataset.split_by == "class":
+        raise UserError(
+            "the advice is for classes that are trained on; leave out dataset.split_by=class, or compare strategies on episodes"
+            " with python -m vision2.train experiment=meta_learning"
+        )
     from dataclasses import asdict
 
     from vision2.basics.atomic_write import write_json

@@ -113,6 +113,7 @@ def test_pixels_have_nothing_to_learn(tmp_path):
         (["episodes.way=[4]"], r"episodes\.way=4: the test split has 3 classes; set episodes\.way to a number from 2 to 3"),
         (["episodes.shot=[200]"], r"episodes\.shot=200 and episodes\.query=3 need 203 images of each class"),
         (["strategy.train_way=9"], r"strategy\.train_way=9: the train split has 5 classes"),
+        (["model=pixels", "model.width=1"], r"pixels has no weights that strategy=protonet could train; use model=conv4"),
         (["dataset.augment.mixup=0.2"], "strategy=protonet compares whole images; leave out dataset.augment.mixup"),
     ],
 )

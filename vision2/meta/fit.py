@@ -28,6 +28,8 @@ def fit_on_episodes(task: Task, rules: Sequence[Rule], method: Method) -> EpochF
     strategy, augment = task.strategy, task.dataset.augment
     if augment.mixup or augment.cutmix:
         raise UserError(f"strategy={strategy.name} compares whole images; leave out dataset.augment.mixup and cutmix")
+    if not any(True for _ in task.network.backbone.parameters()):
+        raise UserError(f"{task.network.name} has no weights that strategy={strategy.name} could train; use model=conv4")
     shape = Shape(strategy.train_way, strategy.train_shot, strategy.train_query)
     keys = ("strategy.train_way", "strategy.train_shot", "strategy.train_query")
     check_episodes(task.data.train.labels, task.data.classes, shape, split="train", keys=keys)
