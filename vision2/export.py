@@ -75,6 +75,7 @@ def run(given: tuple[Config | None, list[str]], options: dict) -> None:
     else:
         size = config.dataset.image_size_px
         trained = load_network.trained_of_weights(config.weights, config.model, size, device)
+    load_network.require_classes(trained.network, trained.source)
     if isinstance(trained.network.head, KNNHead):
         raise UserError(
             "this checkpoint classifies by its nearest training images, which cannot be exported; train with"

@@ -7,12 +7,15 @@ import json
 import numpy as np
 import pytest
 import torch
+from made_up_images import write_images
 
 from vision2.basics.errors import UserError
 from vision2.config.compose import compose_config, load_config
 from vision2.config.saved import config_of_checkpoint, config_of_run
 from vision2.experiment import run
+from vision2.export import main as export
 from vision2.jobs.evaluate import evaluate
+from vision2.predict import main as predict
 from vision2.runs.records import RunRecord
 from vision2.training.checkpoint import load_checkpoint
 
@@ -62,6 +65,19 @@ def test_evaluating_the_checkpoint_gives_the_result_of_the_run(finished):
     words = ["mode=eval", f"checkpoint={folder / 'best.pt'}", "device=cpu"]
     config = config_of_checkpoint(load_checkpoint(folder)["config"], compose_config(words), words)
     assert evaluate(config)["metrics"] == {split: summary["metrics"][split] for split in ("val", "test")}
+
+
+def test_a_network_without_classes_is_neither_used_to_predict_nor_exported_nor_evaluated_on_images(tmp_path, capsys):
+    completed(tmp_path / "run", "feature_extraction")
+    refused = "was trained to compare images and has no classes of its own; evaluate it on episodes"
+    write_images(tmp_path / "new", ["1.jpg"])
+    for command, word in ((export, "format=torch_export"), (predict, f"images={tmp_path / 'new'}")):
+        assert command([f"checkpoint={tmp_path / 'run'}", word]) == 2
+        assert refused in capsys.readouterr().err
+    words = ["mode=eval", f"checkpoint={tmp_path / 'run'}", "device=cpu", "dataset=digits"]
+    config = config_of_checkpoint(load_checkpoint(tmp_path / "run")["config"], compose_config(words), words)
+    with pytest.raises(UserError, match=refused):
+        evaluate(config)
 
 
 def test_every_method_is_measured_on_the_same_episodes(tmp_path):

@@ -168,7 +168,7 @@ def _strategy(config: Config) -> Iterator[str]:
 
 def _episodes(config: Config) -> Iterator[str]:
     yield from episode_problems(config.episodes)
-    if config.dataset.split_by == "class":
+    if config.dataset.split_by == "class" or config.mode == "eval":  # a checkpoint may be evaluated on other data
         return
     if STRATEGIES[config.strategy.name].EPISODIC:
         yield (

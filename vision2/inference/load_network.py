@@ -11,6 +11,7 @@ from vision2.basics.errors import UserError
 from vision2.basics.run_files import checkpoint_file
 from vision2.models.build import build_model
 from vision2.models.cut import with_saved_head
+from vision2.models.heads import NoHead
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig, WeightsConfig
 from vision2.models.weights.load import find_weights, load_weights, outputs_of
@@ -89,3 +90,16 @@ def _network(checkpoint: dict, device: torch.device, file: Path) -> Network:
         ) from error
     network.preprocessing = saved.preprocessing
     return network.to(device, memory_format=torch.channels_last).eval()
+
+
+def require_classes(network: Network, source: str) -> None:
+    """Refuse a network that was trained on episodes: its outputs are features, which are no classes.
+
+    Raises:
+        UserError: for such a network.
+    """
+    if isinstance(network.head, NoHead):
+        raise UserError(
+            f"{source} was trained to compare images and has no classes of its own; evaluate it on episodes, with a data set"
+            " that is split by class (dataset.split_by=class)"
+        )

@@ -20,7 +20,7 @@ from vision2.data.files.listing import FileEntry, Listing, list_place
 from vision2.data.files.locations import existing_path
 from vision2.data.files.unused import describe_unused
 from vision2.features.quick_pass import QuickPass
-from vision2.inference.load_network import trained_of_checkpoint, trained_of_weights
+from vision2.inference.load_network import require_classes, trained_of_checkpoint, trained_of_weights
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig, WeightsConfig
 
@@ -125,6 +125,7 @@ def predict_images(
     Raises:
         UserError: if none can be read.
     """
+    require_classes(predictor.network, predictor.source)
     result, found, forward = Predictions(predictor.classes), [], QuickPass(predictor.network, len(entries))
     for part, images in _inputs(predictor, entries, batch_size, result.unreadable):
         with torch.inference_mode():

@@ -26,7 +26,7 @@ from vision2.data.dataset import Split, data_digest, open_dataset, open_everythi
 from vision2.data.remarks import training_remarks
 from vision2.data.settings import DatasetConfig
 from vision2.features.quick_pass import QuickPass
-from vision2.inference.load_network import Trained, trained_of_checkpoint, trained_of_weights
+from vision2.inference.load_network import Trained, require_classes, trained_of_checkpoint, trained_of_weights
 from vision2.models.network import Network
 from vision2.preparation import measures_of
 from vision2.runs.environment import environment
@@ -163,6 +163,7 @@ def _splits(config: Config, trained: Trained) -> tuple[list[str], dict[str, Spli
         print(line, flush=True)
     if config.dataset.split_by == "class":
         return list(data.all_classes), splits, measures_of(config, data)
+    require_classes(trained.network, trained.source)
     classes = classes_of(trained, own)
     return classes, {name: in_classes_of(split, own, classes) for name, split in splits.items()}, measures
 
