@@ -149,6 +149,8 @@ def _described(preprocessing: Preprocessing, *, known: bool) -> str:
 
 def _splits(config: Config, trained: Trained) -> tuple[list[str], dict[str, Split], dict[str, Measure]]:
     """The classes of the network's outputs, the splits to evaluate, with labels in the order of these classes, and how."""
+    if config.dataset.split_by == "image":
+        require_classes(trained.network, trained.source)
     store_px, folder = round(trained.network.preprocessing.image_size_px / CROP_SHARE), trained.file.parent
     seen = trained_on(folder, config.dataset) or _trained_on_copy(folder, config.dataset)
     measures = dict.fromkeys(("val", "test", "all"), on_images)
@@ -163,7 +165,6 @@ def _splits(config: Config, trained: Trained) -> tuple[list[str], dict[str, Spli
         print(line, flush=True)
     if config.dataset.split_by == "class":
         return list(data.all_classes), splits, measures_of(config, data)
-    require_classes(trained.network, trained.source)
     classes = classes_of(trained, own)
     return classes, {name: in_classes_of(split, own, classes) for name, split in splits.items()}, measures
 

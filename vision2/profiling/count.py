@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -80,7 +81,8 @@ def count_totals(network: Network, image_size_px: int) -> tuple[int, int]:
     the functions watched here do not. It is only asked if the network uses others than these, such as attention.
     """
     watch = _Products()
-    images = torch.zeros(1, 3, image_size_px, image_size_px, device=next(network.parameters()).device)
+    device = next(chain(network.parameters(), network.buffers())).device  # pixels without a head have no parameters
+    images = torch.zeros(1, 3, image_size_px, image_size_px, device=device)
     modes = {module: module.training for module in network.modules()}
     network.eval()
     try:

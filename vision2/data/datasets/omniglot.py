@@ -96,7 +96,7 @@ def _characters(part: Path, name: str) -> list[FileEntry]:
         path = entry.id.removeprefix(f"{name}/")  # the zip holds the folder
         if path.count("/") != 2:
             raise UserError(f"dataset=omniglot: {part} holds {entry.id}, which is not ALPHABET/CHARACTER/NAME.png")
-        found.append(entry._replace(id=f"{name}/{path}"))
+        found.append(FileEntry(entry.path, f"{name}/{path}", entry.member))
     if not found:
         raise UserError(f"dataset=omniglot: {part} holds no images; unpack {name}.zip there again")
     return found
