@@ -33,7 +33,7 @@ def test_help_shows_usage_options_and_the_configuration(vision2):
     assert done.returncode == 0
     for text in (
         "model=resnet50 strategy=finetune",
-        "dataset: cats_vs_dogs, cifar10, digits, folder, plants",
+        "dataset: cats_vs_dogs, cifar10, digits, folder, omniglot, plants",
         "epochs: 10",
     ):
         assert text in done.stdout
