@@ -23,6 +23,7 @@ from vision2.runs.status import begin
 from vision2.runs.tensorboard import TensorBoardTracker
 from vision2.runs.transfer_source import describe_lineage
 from vision2.stats.metrics import summarise_predictions
+from vision2.stats.zero_shot import zero_shot_scores
 from vision2.strategies import STRATEGIES
 from vision2.training.checkpoint import load_last
 from vision2.training.fit import Fit, FitResult
@@ -127,6 +128,8 @@ def _finish(prepared: Prepared, fit: Fit, result: FitResult, recorder: Recorder,
     start, task, progress = time.perf_counter(), prepared.task, result.progress
     predictions = {split: result.predict(split) for split in ("val", "test")}
     metrics = {split: summarise_predictions(*found) for split, found in predictions.items()}
+    if task.data.unseen:
+        metrics["test"]["zero_shot"] = zero_shot_scores(*predictions["test"], task.data.unseen)
     if result.train:
         metrics["train"] = result.train
     _picture(prepared, fit, result, recorder, predictions["test"], metrics["test"]["confusion"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from vision2.strategies import feature_extraction, finetune, scratch
+from vision2.strategies import eszsl, feature_extraction, finetune, scratch
 
 if TYPE_CHECKING:
     from vision2.strategies.rules import Stages
@@ -37,4 +37,5 @@ STRATEGIES: dict[str, Strategy] = {
     "scratch": scratch,
     "feature_extraction": feature_extraction,
     "finetune": finetune,
+    "eszsl": eszsl,
 }

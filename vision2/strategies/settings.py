@@ -40,4 +40,5 @@ class StrategyConfig:
     pooling: str = choice("pooled", "pooled", "flattened")  # average features over positions, or keep all positions
     classifier: str = choice("linear", *CLASSIFIERS)  # fitted to features at once, except linear, which is trained in epochs
     neighbors: int | None = number(None, 1)  # for classifier=knn; null = chosen on validation
+    attributes: str | None = None  # for strategy=eszsl: a CSV file with a row of numbers for each class, or seven_segments
     views: int = number(1, 1, 32)  # stored versions of each training image: the image itself, then augmented ones

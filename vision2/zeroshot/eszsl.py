@@ -86,6 +86,6 @@ def _draws(classes: int, held_out: int, seed: int) -> Iterator[Sequence[int]]:
     if 0 < len(everything) <= VALIDATION_DRAWS:
         yield from map(list, everything)
         return
-    stream = numpy_stream(seed, "classes", 1)
+    stream = numpy_stream(seed, "unseen", 1)
     for _ in range(VALIDATION_DRAWS):
         yield np.sort(stream.permutation(classes)[:held_out]).tolist()

@@ -53,6 +53,10 @@ def problems(config: DatasetConfig) -> list[str]:
         found.append("dataset.shots_per_class and dataset.fraction both choose a subset; set only one of them")
     if config.shots_per_class and config.imbalance > 1:
         found.append("dataset.shots_per_class balances the classes and dataset.imbalance unbalances them; set only one of them")
+    if config.unseen is not None and config.unseen_drawn is not None:
+        found.append("dataset.unseen names the unseen classes and dataset.unseen_drawn draws them; set only one of them")
+    if config.label_noise and (config.unseen is not None or config.unseen_drawn is not None):
+        found.append("dataset.label_noise would label images with unseen classes; leave it out, or see all classes")
     if config.fraction <= 0:
         found.append("dataset.fraction is 0, which leaves no training images; set a share above 0")
     if config.val_fraction + config.test_fraction >= 1:
