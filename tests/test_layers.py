@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "report": {"runs", "stats", "pictures", "data"},
     "training": {"models", "data", "stats", "runs", "profiling.count"},
     "features": {"models", "data", "runs", "stats", "training", "profiling"},
-    "zeroshot": {"models", "data", "training", "features"},
+    "zeroshot": {"models", "data", "stats", "training", "features"},
     "strategies": {"training", "features", "zeroshot"},
     "profiling": {"models", "runs", "pictures", "training.precision", "training.optimizer"},
     "inference": {"models", "data", "runs", "pictures", "features", "training"},
@@ -34,12 +34,14 @@ MAY_IMPORT = {
         "features",
         "inference",
         "models",
+        "pictures",
         "preparation",
         "report",
         "runs",
         "stats",
         "strategies",
         "training",
+        "zeroshot",
     },
 }
 HEAVY = {"torch", "torchvision", "timm", "sklearn", "matplotlib"}

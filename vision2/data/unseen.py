@@ -15,7 +15,7 @@ def unseen_classes(config: DatasetConfig, classes: Sequence[str], *, seed: int) 
     """Positions in `classes` of those in `config.unseen`, or of `config.unseen_drawn` of them drawn with the seed.
 
     Raises:
-        UserError: for a class that the data set does not have, or when fewer than two are unseen or seen.
+        UserError: for a class that the data set does not have, or when fewer than two are left to learn from.
     """
     if config.unseen is None and config.unseen_drawn is None:
         return ()
@@ -27,10 +27,6 @@ def unseen_classes(config: DatasetConfig, classes: Sequence[str], *, seed: int) 
         if problems:
             raise UserError(*problems)
         chosen = sorted({classes.index(name) for name in wanted})
-    if len(chosen) < 2:
-        raise UserError(
-            f"dataset.unseen names {len(chosen)} class; name at least two, so that there is something to choose from"
-        )
     if len(classes) - len(chosen) < 2:
         raise UserError(f"{len(chosen)} of the {len(classes)} classes are unseen; leave at least two to learn from")
     return tuple(chosen)

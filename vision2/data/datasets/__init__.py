@@ -55,6 +55,8 @@ def problems(config: DatasetConfig) -> list[str]:
         found.append("dataset.shots_per_class balances the classes and dataset.imbalance unbalances them; set only one of them")
     if config.unseen is not None and config.unseen_drawn is not None:
         found.append("dataset.unseen names the unseen classes and dataset.unseen_drawn draws them; set only one of them")
+    if config.unseen is not None and len(set(config.unseen)) < 2:
+        found.append("dataset.unseen names fewer than two classes; name at least two, or there is nothing to choose from")
     if config.label_noise and (config.unseen is not None or config.unseen_drawn is not None):
         found.append("dataset.label_noise would label images with unseen classes; leave it out, or see all classes")
     if config.fraction <= 0:
