@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
+from vision2.jobs.run_job import describe_zero_shot
 from vision2.models.build import build_model
 from vision2.models.settings import ModelConfig
+from vision2.stats.zero_shot import zero_shot_scores
 from vision2.zero_shot import main
 
 TINY = ["dataset=digits", "device=cpu", "dataset.image_size_px=16", "dataset.fraction=0.3", "train.epochs=1"]
@@ -45,6 +48,14 @@ def test_names_combine_the_probabilities_of_the_network_s_own_classes(tmp_path, 
     record = json.loads((tmp_path / "zero_shot" / "digits-resnet20-names" / "zero_shot.json").read_text())
     assert record["known"] == ["zero", "one"]
     assert sum(map(sum, record["confusion"])) == record["n"] == 359
+
+
+def test_a_run_ends_with_the_accuracies_on_unseen_and_seen_classes():
+    scores = zero_shot_scores(np.array([[9, 1, 0], [0, 5, 9], [8, 0, 7]]), np.array([0, 1, 2]), [1, 2])
+    assert describe_zero_shot(scores, ["a", "b", "c"]) == (
+        "unseen classes (b, c): accuracy 50.00% among themselves (95 % interval 9.45% to 90.55%, n = 2, chance 50.00%);"
+        " among all classes 0.00%, seen classes 100.00%, harmonic mean 0.00%"
+    )
 
 
 @pytest.mark.parametrize(

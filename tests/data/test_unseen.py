@@ -35,7 +35,7 @@ def test_the_seed_draws_the_unseen_classes():
     ("settings", "sentence"),
     [
         ({"unseen": ["3", "x"]}, "dataset.unseen: there is no class 'x'"),
-        ({"unseen": ["3"]}, "dataset.unseen names 1 class; name at least two, so that there is something to choose from"),
+        ({"unseen": ["3"]}, "dataset.unseen names fewer than two classes; name at least two"),
         ({"unseen": ["3", "3"]}, "dataset.unseen names fewer than two classes"),
         ({"unseen_drawn": 9}, "9 of the 10 classes are unseen; leave at least two to learn from"),
         ({"unseen": ["1", "2"], "unseen_drawn": 2}, "dataset.unseen_drawn draws them; set only one of them"),
