@@ -84,15 +84,21 @@ def as_text(rows: Sequence[dict]) -> str:
         lines.append([str(row["seed"]), ", ".join(row["left_out"]), *cells, mean])
     columns = [[_at(row, *places)["accuracy"] for row in rows] for places in KEYS.values()]
     columns.append([row["generalised"]["harmonic_mean"] for row in rows])
-    lines.append(["mean", "", *(_mean(mean_interval(column)) for column in columns)])
+    if len(rows) > 1:
+        lines.append(["mean", "", *(_mean(mean_interval(column)) for column in columns)])
     chances = [row["unseen"]["chance"] for row in rows]
     levels = f"{100 * chances[0]:.1f} % among the unseen, {100 * rows[0]['generalised']['chance']:.1f} % among all"
-    verdict = judge_pairs(columns[0], chances).verdict
     table = text_table.as_text(["seed", "left out", *KEYS, "harmonic mean"], lines)
-    return (
-        f"test accuracy in percent (95 % interval, number of images); chance: {levels}\n\n{table}\n\n"
-        f"the accuracy among the unseen classes is above chance: {verdict} ({len(rows)} runs; they share images and classes)"
-    )
+    title = f"test accuracy in percent (95 % interval, number of images); chance: {levels}"
+    return f"{title}\n\n{table}\n\n{_verdict(columns[0], chances)}"
+
+
+def _verdict(accuracies: Sequence[float], chances: Sequence[float]) -> str:
+    if len(accuracies) == 1:
+        return "one run: its intervals cover the images, not other classes; add seeds for a verdict, e.g. seeds=0,1,2,3,4"
+    verdict = judge_pairs(accuracies, chances).verdict
+    runs = f"{len(accuracies)} runs, which share images and classes"
+    return f"the accuracy among the unseen classes is above chance: {verdict} ({runs})"
 
 
 def _at(row: dict, *places: str) -> dict:
@@ -108,4 +114,4 @@ def _share(found: dict) -> str:
 
 
 def _mean(found: Estimate) -> str:
-    return f"{100 * found.mean:.1f}" + (f" ({100 * found.low:.1f}-{100 * found.high:.1f})" if found.n > 1 else "")
+    return f"{100 * found.mean:.1f} ({100 * found.low:.1f}-{100 * found.high:.1f})"
