@@ -62,6 +62,11 @@ def test_a_file_that_cannot_describe_the_classes_is_refused_in_one_sentence(text
     assert len(caught.value.problems) == 1
 
 
+def test_the_segments_are_refused_for_classes_that_are_no_digits():
+    with pytest.raises(UserError, match="describes the digits 0 to 9 and not cat, dog; give a CSV file"):
+        read_attributes("seven_segments", ["cat", "dog"])
+
+
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         read_attributes(str(tmp_path / "absent.csv"), ["cat"])

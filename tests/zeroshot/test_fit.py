@@ -81,7 +81,10 @@ def test_the_head_scores_every_class_by_the_paper_s_bilinear_form():
     [
         ([*ESZSL[:-1]], "strategy=eszsl needs classes to leave out of training"),
         ([*ESZSL[:-1], "dataset.unseen_drawn=7"], "only 3 classes are seen; strategy=eszsl needs at least 4"),
-        ([*TINY, "strategy=eszsl", "dataset.unseen_drawn=2"], "strategy=eszsl needs strategy.attributes=FILE.csv"),
+        (
+            [*TINY, "strategy=eszsl", "strategy.attributes=null", "dataset.unseen_drawn=2"],
+            "strategy=eszsl needs strategy.attributes=FILE.csv",
+        ),
         ([*ESZSL, "strategy.classifier=knn"], "strategy.classifier=knn has no effect on strategy=eszsl; leave it out"),
         ([*ESZSL, "strategy.attributes=absent.csv"], "absent.csv cannot be read"),
         ([*TINY, "strategy.attributes=seven_segments"], "applies only to strategy=eszsl"),

@@ -49,6 +49,9 @@ def read_attributes(file: str, classes: Sequence[str]) -> Attributes:
             raise UserError(f"{path.name} line {line}: the class '{row[0]}' occurs twice; keep one row for each class")
         by_class[row[0]] = [_number(path, line, name, cell) for name, cell in zip(names, row[1:], strict=True)]
     missing = [name for name in classes if name not in by_class]
+    if missing and file == SEVEN_SEGMENTS:
+        described = f"{SEVEN_SEGMENTS} describes the digits 0 to 9 and not {first_few(missing, 8)}"
+        raise UserError(f"{described}; give a CSV file with the attributes of your classes (strategy.attributes=FILE)")
     if missing:
         hint = f"it describes {first_few(list(by_class), 8)}"
         raise UserError(f"{path.name} has no row for the class {first_few(missing, 8)}; add it ({hint})")
