@@ -34,30 +34,31 @@ class Chosen(NamedTuple):
     accuracy: float
 
 
-class Decomposed:
-    """The eigenvectors of X'X and S'S, with which every (gamma, lambda) costs two products.
-
-    Both are divided by their number of rows, so that the same strength means the same for more images or classes.
-    """
-
-    def __init__(self, features: np.ndarray, labels: np.ndarray, signatures: np.ndarray):
-        """Features (N, D), labels (N,) of 0 .. Z - 1 and the signatures (Z, A) of these classes."""
-        count, classes = len(features), len(signatures)
-        targets = np.where(labels[:, None] == np.arange(classes), 1.0, -1.0)
-        self.feature_values, self.feature_vectors = np.linalg.eigh(features.T @ features / count)
-        self.attribute_values, self.attribute_vectors = np.linalg.eigh(signatures.T @ signatures / classes)
-        middle = features.T @ targets @ signatures / (count * classes)
-        self.middle = self.feature_vectors.T @ middle @ self.attribute_vectors
-
-    def solve(self, gamma: float, lambda_: float) -> np.ndarray:
-        """V (D, A)."""
-        scaled = self.middle / (self.feature_values[:, None] + gamma) / (self.attribute_values + lambda_)
-        return self.feature_vectors @ scaled @ self.attribute_vectors.T
-
-
 def solve(features: np.ndarray, labels: np.ndarray, signatures: np.ndarray, *, gamma: float, lambda_: float) -> np.ndarray:
-    """V (D, A) for features (N, D), labels (N,) of 0 .. Z - 1 and signatures (Z, A)."""
-    return Decomposed(features, labels, signatures).solve(gamma, lambda_)
+    """V (D, A) for features (N, D), labels (N,) of 0 .. Z - 1 and signatures (Z, A) of these classes.
+
+    X'X and S'S are divided by their number of rows, so that a strength means the same for more images or classes.
+    """
+    gram, middle = features.T @ features / len(features), _middle(features, labels, signatures)
+    return _ridge(gram, gamma, middle) @ _inverse(signatures, lambda_)
+
+
+def _middle(features: np.ndarray, labels: np.ndarray, signatures: np.ndarray) -> np.ndarray:
+    """X' Y S / (N Z), (D, A)."""
+    targets = np.where(labels[:, None] == np.arange(len(signatures)), 1.0, -1.0)
+    return features.T @ (targets @ signatures) / (len(features) * len(signatures))
+
+
+def _ridge(gram: np.ndarray, gamma: float, middle: np.ndarray) -> np.ndarray:
+    """(X'X / N + gamma I)^-1 times `middle`, (D, A)."""
+    from scipy.linalg import solve as solve_positive
+
+    return solve_positive(gram + gamma * np.eye(len(gram)), middle, assume_a="pos")
+
+
+def _inverse(signatures: np.ndarray, lambda_: float) -> np.ndarray:
+    """(S'S / Z + lambda I)^-1, (A, A)."""
+    return np.linalg.inv(signatures.T @ signatures / len(signatures) + lambda_ * np.eye(signatures.shape[1]))
 
 
 def choose(features: np.ndarray, labels: np.ndarray, signatures: np.ndarray, *, held_out: int, seed: int) -> Chosen:
@@ -65,16 +66,18 @@ def choose(features: np.ndarray, labels: np.ndarray, signatures: np.ndarray, *, 
 
     The unseen classes play no part. `labels` (N,) are 0 .. Z - 1, the rows of `signatures` (Z, A).
     """
-    draws = list(_draws(len(signatures), held_out, seed))
+    draws, whole = list(_draws(len(signatures), held_out, seed)), features.T @ features
     found = dict.fromkeys(((gamma, lambda_) for gamma in STRENGTHS for lambda_ in STRENGTHS), 0.0)
     for classes in draws:
-        others = np.setdiff1d(np.arange(len(signatures)), classes)
-        test = np.isin(labels, classes)
-        fitted = Decomposed(features[~test], np.searchsorted(others, labels[~test]), signatures[others])
+        others, test = np.setdiff1d(np.arange(len(signatures)), classes), np.isin(labels, classes)
         images, truth = features[test], np.searchsorted(classes, labels[test])
-        for gamma, lambda_ in found:
-            scores = images @ fitted.solve(gamma, lambda_) @ signatures[classes].T
-            found[gamma, lambda_] += float((scores.argmax(1) == truth).mean()) / len(draws)
+        gram = (whole - images.T @ images) / np.count_nonzero(~test)
+        middle = _middle(features[~test], np.searchsorted(others, labels[~test]), signatures[others])
+        for gamma in STRENGTHS:
+            attributes = images @ _ridge(gram, gamma, middle)
+            for lambda_ in STRENGTHS:
+                scores = attributes @ _inverse(signatures[others], lambda_) @ signatures[classes].T
+                found[gamma, lambda_] += float((scores.argmax(1) == truth).mean()) / len(draws)
     best = max(found, key=found.get)
     return Chosen(*best, found[best])
 
