@@ -11,7 +11,7 @@ import torch
 from vision2.jobs.run_job import describe_zero_shot
 from vision2.models.build import build_model
 from vision2.models.settings import ModelConfig
-from vision2.stats.zero_shot import zero_shot_scores
+from vision2.stats.zero_shot_scores import zero_shot_scores
 from vision2.zero_shot import main
 
 TINY = ["dataset=digits", "device=cpu", "dataset.image_size_px=16", "dataset.fraction=0.3", "train.epochs=1"]

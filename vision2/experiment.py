@@ -23,7 +23,7 @@ from vision2.runs.status import begin
 from vision2.runs.tensorboard import TensorBoardTracker
 from vision2.runs.transfer_source import describe_lineage
 from vision2.stats.metrics import summarise_predictions
-from vision2.stats.zero_shot import zero_shot_scores
+from vision2.stats.zero_shot_scores import zero_shot_scores
 from vision2.strategies import STRATEGIES
 from vision2.training.checkpoint import load_last
 from vision2.training.fit import Fit, FitResult

@@ -40,6 +40,6 @@ def rules(strategy: StrategyConfig, stages: Stages) -> list[Rule]:
 
 
 def start(task: Task) -> Fit:
-    from vision2.zeroshot.fit import fit_attributes
+    from vision2.zeroshot.fit_attributes import fit_attributes
 
     return fit_attributes(task, rules(task.strategy, task.network.stages))

@@ -14,7 +14,7 @@ from vision2.features.classifiers import Labelled
 from vision2.jobs.evaluate import evaluate
 from vision2.training.checkpoint import load_checkpoint
 from vision2.zeroshot.attributes import read_attributes
-from vision2.zeroshot.fit import fit_eszsl
+from vision2.zeroshot.fit_attributes import fit_eszsl
 
 TINY = ["device=cpu", "dataset.image_size_px=16", "dataset.fraction=0.3", "train.epochs=1", "train.batch_size=32"]
 ESZSL = [*TINY, "strategy=eszsl", "strategy.attributes=seven_segments", "dataset.unseen=[3,8]"]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vision2.stats.intervals import wilson_interval
-from vision2.stats.zero_shot import harmonic_mean, zero_shot_scores
+from vision2.stats.zero_shot_scores import harmonic_mean, zero_shot_scores
 
 
 def test_the_harmonic_mean_is_that_of_a_published_row():
