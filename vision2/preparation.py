@@ -28,7 +28,7 @@ from vision2.runs.records import RunRecord
 from vision2.runs.transfer_source import lineage, preprocessing_note, scale_warning, source_checkpoint, trained_on
 from vision2.strategies import STRATEGIES
 from vision2.training.fit import Task
-from vision2.training.measure import Measure, on_images
+from vision2.training.measure import Measure, on_images, on_seen_and_unseen
 from vision2.training.precision import choose_device
 
 HASHED_WITHOUT_CACHE = 5_000  # up to this many training photographs are read only for their hashes
@@ -98,7 +98,7 @@ def _task(config: Config, data: Dataset, network: Network, device: torch.device,
 def measures_of(config: Config, data: Dataset) -> dict[str, Measure]:
     """How the validation and the test split are measured: by episodes if their classes are not those of training."""
     if not data.new_classes:
-        return {"val": on_images, "test": on_images}
+        return {"val": on_images, "test": on_seen_and_unseen(data.unseen) if data.unseen else on_images}
     method = STRATEGIES[config.strategy.name].method(config.strategy)
     return episode_measures(data, config.episodes, method, seed=config.seed)
 

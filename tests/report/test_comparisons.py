@@ -220,3 +220,16 @@ def test_metrics_can_be_read_from_the_epochs(tmp_path):
 def test_an_invalid_comparison_is_refused(claim, words):
     with pytest.raises(UserError, match=words):
         parse_comparisons([claim])
+
+
+def test_a_run_can_be_compared_with_another_number_of_itself(tmp_path):
+    # Accuracies 0.6, 0.7, 0.65 against the chance level 0.5 of each run: mean difference 0.15, s = 0.05.
+    for seed, accuracy in enumerate((0.6, 0.7, 0.65)):
+        found = {"unseen": {"accuracy": accuracy, "chance": 0.5}}
+        make_run(tmp_path, f"run-{seed}", configuration(seed=seed), metrics={"test": {"zero_shot": found}})
+    key = "metrics.test.zero_shot.unseen"
+    claim = {"metric": f"{key}.accuracy", "metric_b": f"{key}.chance", "a": {"seed": [0, 1, 2]}, "b": {"seed": [0, 1, 2]}}
+    (finding,) = judge_runs(read_runs(tmp_path)[0], parse_comparisons([claim])).findings
+    assert (finding.mean_a, finding.mean_b) == (pytest.approx(0.65), pytest.approx(0.5))
+    assert finding.judgement.difference.low == pytest.approx(0.15 - 4.302653 * 0.05 / 3**0.5, abs=1e-6)
+    assert finding.judgement.verdict == "supported"

@@ -9,7 +9,7 @@ import hashlib
 
 import numpy as np
 
-PURPOSES = ("split", "subset", "noise", "init", "shuffle", "augment", "mix", "episodes", "probe", "classifier")
+PURPOSES = ("split", "subset", "noise", "init", "shuffle", "augment", "mix", "episodes", "probe", "classifier", "unseen")
 
 
 def derive_seed(seed: int, purpose: str, *steps: int) -> int:

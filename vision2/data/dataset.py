@@ -18,6 +18,7 @@ from vision2.data.files.listing import is_hidden
 from vision2.data.files.part_names import part_of
 from vision2.data.splits import find_groups, groups_on_two_sides, split_parts
 from vision2.data.subsets import evaluation_subset, training_subset
+from vision2.data.unseen import seen_images, unseen_classes
 
 if TYPE_CHECKING:
     from vision2.data.settings import DatasetConfig
@@ -60,7 +61,8 @@ class Dataset:
     test: Split
     report: dict
     fingerprint: str
-    new_classes: tuple[str, ...] = ()
+    unseen: tuple[int, ...] = ()  # classes with test images only
+    new_classes: tuple[str, ...] = ()  # split by class: those of the validation and test splits
 
     @property
     def all_classes(self) -> tuple[str, ...]:
@@ -103,6 +105,7 @@ def open_dataset(config: DatasetConfig, *, seed: int, store_px: int) -> Dataset:
         UserError: when data are missing or damaged, or settings contradict each other.
     """
     collection = keep_classes(find_collection(config), config.classes)
+    unseen = unseen_classes(config, collection.classes, seed=seed)
     digest = collection.digest()
     collection = _with_images(collection, config, store_px)
     groups, group_facts = find_groups(collection.ids, config.group_pattern)
@@ -120,6 +123,8 @@ def open_dataset(config: DatasetConfig, *, seed: int, store_px: int) -> Dataset:
     kept, labels = training_subset(train.labels, trained, config, seed=seed)
     correct = train.select(kept)
     train = replace(correct, labels=labels)
+    if unseen:
+        correct, train, val = (split.select(seen_images(split.labels, unseen)) for split in (correct, train, val))
     report = {
         "skipped": [],
         **collection.notes,
@@ -127,15 +132,17 @@ def open_dataset(config: DatasetConfig, *, seed: int, store_px: int) -> Dataset:
         "drawn": bool((collection.parts == "").any()),  # whether any split was drawn here, not defined by the data set
         "counts": {split.name: _counts(split, collection.classes, config.split_by) for split in (train, val, test)},
         "label_noise": [
-            {"id": train.ids[i], "given": collection.classes[labels[i]], "true": collection.classes[correct.labels[i]]}
-            for i in np.flatnonzero(labels != correct.labels)
+            {"id": train.ids[i], "given": collection.classes[train.labels[i]], "true": collection.classes[correct.labels[i]]}
+            for i in np.flatnonzero(train.labels != correct.labels)
         ],
     }
+    if unseen:
+        report["unseen"] = [collection.classes[index] for index in unseen]
     if group_facts:
         report["groups"] = group_facts | {"on_two_sides": groups_on_two_sides(groups, parts)}
     fingerprint = _fingerprint(collection, (train, val, test))
     new = collection.classes[len(trained) :]
-    return Dataset(config.name, trained, train, val, test, report, fingerprint, new_classes=new)
+    return Dataset(config.name, trained, train, val, test, report, fingerprint, unseen, new)
 
 
 def _counts(split: Split, classes: tuple[str, ...], split_by: str) -> dict[str, int]:

@@ -39,6 +39,8 @@ class DatasetConfig:
     test_fraction: float = number(0.2, 0.01, 0.9)  # share of all images (or classes), if there is no test split
     group_pattern: str | None = None  # regular expression; files with the same first group stay in one split
     classes: list[str] | None = None  # use only these classes
+    unseen: list[str] | None = None  # classes with test images only, for zero-shot learning (strategy=eszsl)
+    unseen_drawn: int | None = number(None, 2)  # number of unseen classes, drawn with the seed
     fraction: float = number(1.0, 0.0, 1.0)  # share of the training split, stratified and nested
     eval_fraction: float = number(1.0, 0.001, 1.0)  # share of the validation and test images, for a quick look; n is reported
     shots_per_class: int | None = number(None, 1)  # training images per class

@@ -80,7 +80,7 @@ def fit_classifier(
     for setting, head in FITS[name](task):
         head.mean, head.std = scaler.mean.clone(), scaler.std.clone()
         head = head.to(train.features.device).eval()
-        _calibrate(head, val)
+        calibrate(head, val)
         accuracy, loss = _accuracy_and_loss(head, val)
         tried.append({**setting, "val_accuracy": accuracy, "val_loss": loss})
         if best_key is None or (accuracy, -loss) > best_key:
@@ -218,7 +218,7 @@ def _filled_affine(weight: np.ndarray, bias: np.ndarray) -> StandardizedLinear:
 
 
 @torch.no_grad()
-def _calibrate(head: Head, val: Labelled) -> None:
+def calibrate(head: Head, val: Labelled) -> None:
     """Set the temperature, shared by all classes, to its maximum-likelihood value on validation (Guo et al. 2017, 4.2).
 
     Label smoothing of 1/(n + 2) keeps it finite when every validation image is classified correctly (as in Platt 1999).

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from vision2.features.classifiers import fit_classifier
+from vision2.features.classifiers import Fitted, Labelled, fit_classifier
 from vision2.features.compute import restore_backbone, split_features
 from vision2.features.costs import remembered_costs
 from vision2.features.feature_batches import FeatureBatches
@@ -24,14 +24,18 @@ from vision2.training.measure import Measured, on_images
 from vision2.training.parameter_plan import ParameterPlan, Rule, plan_parameters
 from vision2.training.recorder import Recorder
 
+FitHead = Callable[[Labelled, Labelled], Fitted]  # from the features of the training and validation images
 STEPS_PER_EPOCH = 64  # target when choosing the batch size; on features, a step costs next to nothing
 BATCH_SIZES = (32, 256)  # smallest and largest batch size chosen
 
 
-def fit_on_features(task: Task, rules: Sequence[Rule]) -> EpochFit | ClassifierFit:
+def fit_on_features(task: Task, rules: Sequence[Rule], fit_head: FitHead | None = None) -> EpochFit | ClassifierFit:
     """Compute or look up the features of every split and set up the classifier on the chosen layer.
 
     With several layers, a classifier is fitted on each and validation selects one; the test split is used for that one only.
+
+    Args:
+        fit_head: fits a classifier of the strategy's own; None for `strategy.classifier`.
 
     Raises:
         UserError: for a layer that the network does not have.
@@ -46,7 +50,7 @@ def fit_on_features(task: Task, rules: Sequence[Rule]) -> EpochFit | ClassifierF
     features = split_features(task, layers)
 
     def on(layer: str) -> EpochFit | ClassifierFit:
-        return _on_layer(task, rules, layer, features[layer])
+        return _on_layer(task, rules, layer, features[layer], fit_head)
 
     if saved:
         fit, curve = on(layers[0]), saved["classifier"].get("layers")
@@ -60,7 +64,9 @@ def fit_on_features(task: Task, rules: Sequence[Rule]) -> EpochFit | ClassifierF
     return fit
 
 
-def _on_layer(task: Task, rules: Sequence[Rule], layer: str, features: dict[str, torch.Tensor]) -> EpochFit | ClassifierFit:
+def _on_layer(
+    task: Task, rules: Sequence[Rule], layer: str, features: dict[str, torch.Tensor], fit_head: FitHead | None
+) -> EpochFit | ClassifierFit:
     """Set up the classifier on the `features` (V, N, D) of each split after `layer`."""
     least, most = BATCH_SIZES
     size = task.train.batch_size or max(least, min(most, len(task.data.train) // STEPS_PER_EPOCH))
@@ -74,14 +80,18 @@ def _on_layer(task: Task, rules: Sequence[Rule], layer: str, features: dict[str,
     head = StandardizedLinear(features["train"].shape[-1], len(task.data.classes))
     head.standardise_by(train.all().features.cpu())
     network = task.network.cut_at(layer, task.strategy.pooling, head.to(task.device))
-    record = {"name": task.strategy.classifier, "layer": layer, "pooling": task.strategy.pooling}
+    record = {
+        "name": task.strategy.name if fit_head else task.strategy.classifier,
+        "layer": layer,
+        "pooling": task.strategy.pooling,
+    }
     record |= {"kind": LINEAR, "features": head.in_features}
 
     def costs() -> Totals:
         return remembered_costs(network, task.model, task.dataset)
 
-    if task.strategy.classifier != "linear":
-        return ClassifierFit(task, network, rules, batches, costs, record)
+    if fit_head or task.strategy.classifier != "linear":
+        return ClassifierFit(task, network, rules, batches, costs, record, fit_head or _configured_classifier(task))
     learner = Learner(
         network,
         plan_parameters(network, rules, task.strategy),
@@ -93,6 +103,21 @@ def _on_layer(task: Task, rules: Sequence[Rule], layer: str, features: dict[str,
         forward=network.classify,
     )
     return EpochFit(learner, task, batches, costs, forward=lambda trained: trained.classify, record=record, threads=_one_thread)
+
+
+def _configured_classifier(task: Task) -> FitHead:
+    def fit_head(train: Labelled, val: Labelled) -> Fitted:
+        return fit_classifier(
+            task.strategy.classifier,
+            train,
+            val,
+            num_classes=len(task.data.classes),
+            seed=task.seed,
+            balanced=task.train.class_weights == "balanced",
+            neighbours=task.strategy.neighbors,
+        )
+
+    return fit_head
 
 
 @contextmanager
@@ -123,6 +148,7 @@ class ClassifierFit:
     batches: dict[str, FeatureBatches]
     costs: Callable[[], Totals]
     record: dict
+    fit_head: FitHead
     precision: str = field(default="float32", init=False)
     epochs: int = field(default=0, init=False)
 
@@ -165,16 +191,7 @@ class ClassifierFit:
         yield self._measure("val").metrics
 
     def _fit(self) -> None:
-        strategy, train = self.task.strategy, self.task.train
-        fitted = fit_classifier(
-            strategy.classifier,
-            self.batches["train"].all(),
-            self.batches["val"].all(),
-            num_classes=self.network.num_classes,
-            seed=self.task.seed,
-            balanced=train.class_weights == "balanced",
-            neighbours=strategy.neighbors,
-        )
+        fitted = self.fit_head(self.batches["train"].all(), self.batches["val"].all())
         self.network = in_use(self.network.cut_at(self.network.layer, self.network.pooling, fitted.head))
         self.record |= {"kind": kind_of(self.network.head), "chosen": fitted.chosen, "tried": fitted.tried}
 

@@ -158,13 +158,14 @@ def _splits(config: Config, trained: Trained) -> tuple[list[str], dict[str, Spli
     if seen or own_splits:  # the run's own data, or data whose splits follow from the settings
         data = open_dataset(config.dataset, seed=config.seed, store_px=store_px)
         own, splits, report = data.classes, {"val": data.val, "test": data.test}, data.report
+        measures |= measures_of(config, data)
         _check_not_trained_on(splits, seen)
     else:
         own, splits, report = open_everything(config.dataset, store_px=store_px)
     for line in training_remarks(report):
         print(line, flush=True)
     if config.dataset.split_by == "class":
-        return list(data.all_classes), splits, measures_of(config, data)
+        return list(data.all_classes), splits, measures
     classes = classes_of(trained, own)
     return classes, {name: in_classes_of(split, own, classes) for name, split in splits.items()}, measures
 

@@ -120,6 +120,8 @@ def report_outcome(outcome: Outcome) -> int:
     for split in ("val", "test", "all"):
         if split in metrics:
             print(f"{split:5} {describe_metrics(metrics[split])}")
+            if "zero_shot" in metrics[split]:
+                print(describe_zero_shot(metrics[split]["zero_shot"], outcome.summary["classes"]))
     if outcome.run_dir is not None:
         print(f"run folder: {outcome.run_dir}")
         print(f"curves:     tensorboard --logdir {shlex.quote(str(outcome.run_dir))}")
@@ -142,6 +144,17 @@ def _describe_episodes(found: dict) -> str:
     return (
         f"{found['way']}-way {found['shot']}-shot accuracy {found['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%},"
         f" {found['episodes']:,} episodes)"
+    )
+
+
+def describe_zero_shot(scores: dict, classes: list[str]) -> str:
+    """One line with the accuracy among the unseen classes and, generalised, among all."""
+    among, generalised = scores["unseen"], scores["generalised"]
+    return (
+        f"unseen classes ({', '.join(classes[index] for index in scores['classes'])}): accuracy {among['accuracy']:.2%} among"
+        f" themselves (95 % interval {among['accuracy_low']:.2%} to {among['accuracy_high']:.2%}, n = {among['n']:,}, chance"
+        f" {among['chance']:.2%}); among all classes {generalised['unseen']['accuracy']:.2%}, seen classes"
+        f" {generalised['seen']['accuracy']:.2%}, harmonic mean {generalised['harmonic_mean']:.2%}"
     )
 
 

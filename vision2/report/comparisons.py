@@ -6,6 +6,7 @@
     b: {model.name: plain56}
     pair_on: [dataset.fraction]          # optional: keys that must be equal within a pair, besides the seed
     margin: 0.0                          # optional: a must be better by more than this; if negative, not worse by more
+    metric_b: metrics.test...            # optional: the metric of b, if it is another one of the same runs (a chance level)
     says: "..."   says_es: "..."         # optional: the comparison as a sentence
 
 Runs are paired by seed and judged by `stats.verdict`. With `pair_on`, a seed has several pairs; they share images, so they
@@ -45,8 +46,14 @@ class Comparison:
     better: str = "higher"
     pair_on: tuple[str, ...] = ()
     margin: float = 0.0
+    metric_b: str = ""
     says: str = ""
     says_es: str = ""
+
+    @property
+    def metrics(self) -> tuple[str, str]:
+        """The metric of a and that of b."""
+        return self.metric, self.metric_b or self.metric
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,9 @@ def judge_runs(runs: Iterable[Run], comparisons: Sequence[Comparison]) -> Verdic
 
 
 def _find(runs: Sequence[Run], comparison: Comparison, comparisons: int) -> Finding:
-    sides = [_by_pair(runs, chosen, comparison) for chosen in (comparison.a, comparison.b)]
+    metrics = comparison.metrics
+    chosen = zip((comparison.a, comparison.b), metrics, strict=True)
+    sides = [_by_pair(runs, wanted, metric, comparison.pair_on) for wanted, metric in chosen]
     ambiguous = tuple(dict.fromkeys(key for side in sides for key in _ambiguities(side)))
     if ambiguous:
         return Finding(comparison, Judgement(INCONCLUSIVE, "ambiguous"), ambiguous=ambiguous)
@@ -110,7 +119,7 @@ def _find(runs: Sequence[Run], comparison: Comparison, comparisons: int) -> Find
     a, b = compared = tuple([side[key][0] for key in keys] for side in sides)
     effect = seed_effect_on_pairs(compared, comparison.metric)
     judgement = judge_pairs(
-        *(_by_seed(keys, side, comparison.metric) for side in compared),
+        *(_by_seed(keys, *side) for side in zip(compared, metrics, strict=True)),
         better=comparison.better,
         margin=comparison.margin,
         exact=comparison.metric in EXACT,
@@ -119,18 +128,18 @@ def _find(runs: Sequence[Run], comparison: Comparison, comparisons: int) -> Find
     )
     if not keys:
         return Finding(comparison, judgement, unpaired=unpaired)
-    means = [fmean(_by_seed(keys, side, comparison.metric)) for side in compared]
+    means = [fmean(_by_seed(keys, *side)) for side in zip(compared, metrics, strict=True)]
     noise = _test_noise(comparison, [*a, *b] if len(keys) == 1 else [])
     return Finding(comparison, judgement, *means, noise, unpaired, runs=compared, effect=effect)
 
 
-def _by_pair(runs: Sequence[Run], chosen: dict[str, Any], comparison: Comparison) -> dict[tuple, list[Run]]:
+def _by_pair(runs: Sequence[Run], chosen: dict[str, Any], metric: str, pair_on: tuple[str, ...]) -> dict[tuple, list[Run]]:
     """The runs of one side that have the metric, grouped by seed and the values of `pair_on`."""
     side: dict[tuple, list[Run]] = {}
     for run in runs:
         wanted = all(_matches(run.get(key), value) for key, value in chosen.items())
-        if wanted and number_of(run, comparison.metric) is not None:
-            side.setdefault((run.seed, *(str(run.get(key)) for key in comparison.pair_on)), []).append(run)
+        if wanted and number_of(run, metric) is not None:
+            side.setdefault((run.seed, *(str(run.get(key)) for key in pair_on)), []).append(run)
     return side
 
 

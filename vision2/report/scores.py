@@ -11,7 +11,7 @@ from vision2.runs.groups import Group
 from vision2.runs.read import Run
 from vision2.stats.intervals import Estimate, mean_interval
 
-SHARES = ("accuracy", "balanced_accuracy", "macro_f1", "top5")
+SHARES = ("accuracy", "balanced_accuracy", "macro_f1", "top5", "chance", "harmonic_mean")
 
 
 def is_share(key: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from vision2.strategies import feature_extraction, finetune, fomaml, matching, protonet, scratch
+from vision2.strategies import eszsl, feature_extraction, finetune, fomaml, matching, protonet, scratch
 
 if TYPE_CHECKING:
     from vision2.meta.method import Method
@@ -45,4 +45,5 @@ STRATEGIES: dict[str, Strategy] = {
     "protonet": protonet,
     "matching": matching,
     "fomaml": fomaml,
+    "eszsl": eszsl,
 }

@@ -35,6 +35,8 @@ def problems(strategy: StrategyConfig, train: TrainConfig) -> list[str]:
                 f"strategy.{key}={value} has no effect on strategy=feature_extraction, which never trains the backbone;"
                 " leave it out, or use strategy=finetune"
             )
+    if strategy.attributes is not None:
+        found.append("strategy.attributes applies only to strategy=eszsl; leave it out")
     if strategy.features == "every_epoch":
         why = "needs strategy.features=once (with features=every_epoch it must be {default})"
         found += stored_features_settings(strategy, why)

@@ -19,6 +19,8 @@ STORED_FEATURES_ONLY = {"classifier": "linear", "layer": "last", "pooling": "poo
 
 def problems(strategy: StrategyConfig, train: TrainConfig) -> list[str]:
     found = stored_features_settings(strategy, "applies only to strategy=feature_extraction; leave it out")
+    if strategy.attributes is not None:
+        found.append("strategy.attributes applies only to strategy=eszsl; leave it out")
     if 0 < train.epochs <= strategy.head_first_epochs and strategy.unfreeze_from != "head":
         found.append(
             f"strategy.head_first_epochs={strategy.head_first_epochs} leaves none of train.epochs={train.epochs} for the"

@@ -47,4 +47,5 @@ class StrategyConfig:
     episodes_per_epoch: int = number(100, 1)  # training episodes that make an epoch
     inner_steps: int = number(5, 1)  # fomaml: steps of gradient descent on the support
     inner_lr: float = number(0.1, 0.0)  # fomaml: learning rate of these steps
+    attributes: str | None = None  # for strategy=eszsl: a CSV file with a row of numbers for each class, or seven_segments
     views: int = number(1, 1, 32)  # stored versions of each training image: the image itself, then augmented ones

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vision2.models.network import Network, Output
 from vision2.stats.metrics import summarise_predictions
+from vision2.stats.zero_shot_scores import zero_shot_scores
 from vision2.training.predictions import Predictions, predict
 
 
@@ -63,3 +64,13 @@ def on_images(
     """Classify every image of a split."""
     found = predict(network, batches, advance, forward=forward)
     return Measured(summarise_predictions(*found), found)
+
+
+def on_seen_and_unseen(unseen: Sequence[int]) -> Measure:
+    """Also compute the scores of zero-shot learning; `unseen` are the classes without training images."""
+
+    def measure(*args, **passed) -> Measured:
+        found = on_images(*args, **passed)
+        return replace(found, metrics=found.metrics | {"zero_shot": zero_shot_scores(*found.predictions, unseen)})
+
+    return measure

@@ -59,6 +59,14 @@ def problems(config: DatasetConfig) -> list[str]:
         found.append(f"dataset={name} has other classes in each split; leave out dataset.split_by={config.split_by}")
     if config.split_by == "class" and config.group_pattern is not None:
         found.append("dataset.group_pattern has no effect with dataset.split_by=class, which keeps classes whole; leave it out")
+    if config.split_by == "class" and (config.unseen is not None or config.unseen_drawn is not None):
+        found.append("dataset.split_by=class leaves other classes out of each split; leave out dataset.unseen")
+    if config.unseen is not None and config.unseen_drawn is not None:
+        found.append("dataset.unseen names the unseen classes and dataset.unseen_drawn draws them; set only one of them")
+    if config.unseen is not None and len(set(config.unseen)) < 2:
+        found.append("dataset.unseen names fewer than two classes; name at least two, or there is nothing to choose from")
+    if config.label_noise and (config.unseen is not None or config.unseen_drawn is not None):
+        found.append("dataset.label_noise would label images with unseen classes; leave it out, or see all classes")
     if config.fraction <= 0:
         found.append("dataset.fraction is 0, which leaves no training images; set a share above 0")
     if config.val_fraction + config.test_fraction >= 1:

@@ -1,0 +1,1 @@
+"""Zero-shot learning: recognise classes without a training image, from attributes, their names, or text."""
