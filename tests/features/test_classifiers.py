@@ -99,7 +99,7 @@ def test_class_weights_are_refused_for_a_classifier_that_has_none(name, digits):
 
 
 def test_a_checkpoint_of_an_unknown_kind_or_without_tensors_is_refused():
-    with pytest.raises(UserError, match=r"kind 'afine' \(known: affine, perceptron, neighbours, none, linear\); use the"):
+    with pytest.raises(UserError, match=r"kind 'afine' \(known: affine, cosine, perceptron, neighbours, none, linear\); use"):
         empty_head("afine", {})
     with pytest.raises(UserError, match="its tensors do not form a classifier of kind 'affine'; use another checkpoint"):
         empty_head("affine", {})

@@ -11,10 +11,10 @@ from vision2.basics.errors import UserError
 from vision2.basics.run_files import checkpoint_file
 from vision2.models.build import build_model
 from vision2.models.cut import with_saved_head
-from vision2.models.heads import NoHead
+from vision2.models.heads import COSINE, DISTANCES, NoHead
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig, WeightsConfig
-from vision2.models.weights.load import find_weights, load_weights, outputs_of
+from vision2.models.weights.load import WeightsSource, find_weights, load_weights, outputs_of
 from vision2.models.weights.saved_network import saved_network
 from vision2.training.checkpoint import load_checkpoint
 
@@ -24,6 +24,7 @@ class Trained:
     """A network in evaluation mode, the names of its outputs, and the file it was loaded from.
 
     `are_named`: whether `classes` are class names; if the file does not name its classes, they are numbers.
+    `distance`: the one its features were trained for, if they were trained for one, else the cosine distance.
     """
 
     network: Network
@@ -31,12 +32,29 @@ class Trained:
     source: str
     file: Path
     are_named: bool = True
+    distance: str = COSINE
 
 
 def trained_of_checkpoint(path: str, device: torch.device) -> Trained:
     """The network of a checkpoint, or of the run folder that holds one."""
     checkpoint, file = load_checkpoint(path), checkpoint_file(path)
-    return Trained(_network(checkpoint, device, file), tuple(checkpoint["classes"]), str(path), file)
+    network = _network(checkpoint, device, file)
+    return Trained(network, tuple(checkpoint["classes"]), str(path), file, distance=_distance(checkpoint, file))
+
+
+def _distance(checkpoint: dict, file: Path) -> str:
+    """`strategy.distance` of the run, which only strategies that train on episodes have."""
+    config = checkpoint.get("config")
+    strategy = config.get("strategy") if isinstance(config, dict) else None
+    distance = strategy.get("distance") if isinstance(strategy, dict) else None
+    if distance is None:
+        return COSINE
+    if distance not in DISTANCES:
+        raise UserError(
+            f"{file} was trained for the distance '{distance}' (known: {', '.join(DISTANCES)}); use the version of vision2 that"
+            " wrote it, or train again"
+        )
+    return distance
 
 
 def trained_of_weights(weights: WeightsConfig, model: ModelConfig, image_size_px: int | None, device: torch.device) -> Trained:
@@ -45,11 +63,7 @@ def trained_of_weights(weights: WeightsConfig, model: ModelConfig, image_size_px
     Raises:
         UserError: if the weights are unavailable, or have no classifier, so that predictions would be random.
     """
-    if weights.name == "none" and not weights.path:
-        raise UserError(
-            "weights.name=none would predict at random; type weights.name=default (published weights) or weights.path=FILE"
-        )
-    source = find_weights(replace(weights, name="default") if weights.name == "auto" else weights, model)
+    source = _source(weights, model)
     outputs = outputs_of(source, model)
     if outputs is None:
         raise UserError(
@@ -62,13 +76,43 @@ def trained_of_weights(weights: WeightsConfig, model: ModelConfig, image_size_px
             f"weights.classes={weights.classes} names {len(source.own_classes or ())} classes, but the classifier in"
             f" {source.name} has {outputs}; give a file with {outputs} names, one per line"
         )
+    network = _with_weights(source, weights, model, outputs, image_size_px, device)
+    numbers = tuple(str(number) for number in range(outputs))
+    return Trained(network, classes or numbers, source.name, source.path, are_named=classes is not None)
+
+
+def backbone_of_weights(weights: WeightsConfig, model: ModelConfig, image_size_px: int | None, device: torch.device) -> Trained:
+    """A network with published or local weights, without classes: its head is not to be used.
+
+    Raises:
+        UserError: if the weights are unavailable.
+    """
+    source = _source(weights, model)
+    network = _with_weights(source, weights, model, 1, image_size_px, device)
+    return Trained(network, (), source.name, source.path)
+
+
+def _source(weights: WeightsConfig, model: ModelConfig) -> WeightsSource:
+    if weights.name == "none" and not weights.path:
+        raise UserError(
+            "weights.name=none would predict at random; type weights.name=default (published weights) or weights.path=FILE"
+        )
+    return find_weights(replace(weights, name="default") if weights.name == "auto" else weights, model)
+
+
+def _with_weights(
+    source: WeightsSource,
+    weights: WeightsConfig,
+    model: ModelConfig,
+    outputs: int,
+    image_size_px: int | None,
+    device: torch.device,
+) -> Network:
     network = build_model(replace(model, aux=False), outputs, seed=0, image_size_px=image_size_px)
     load_weights(network, source, weights.min_coverage)
     if image_size_px is not None:
         network.preprocessing = network.preprocessing.at_size(image_size_px)
-    network = network.to(device, memory_format=torch.channels_last).eval()
-    numbers = tuple(str(number) for number in range(outputs))
-    return Trained(network, classes or numbers, source.name, source.path, are_named=classes is not None)
+    return network.to(device, memory_format=torch.channels_last).eval()
 
 
 def _network(checkpoint: dict, device: torch.device, file: Path) -> Network:

@@ -20,7 +20,13 @@ from vision2.data.files.listing import FileEntry, Listing, list_place
 from vision2.data.files.locations import existing_path
 from vision2.data.files.unused import describe_unused
 from vision2.features.quick_pass import QuickPass
-from vision2.inference.load_network import require_classes, trained_of_checkpoint, trained_of_weights
+from vision2.inference.load_network import (
+    backbone_of_weights,
+    require_classes,
+    trained_of_checkpoint,
+    trained_of_weights,
+)
+from vision2.models.heads import COSINE
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig, WeightsConfig
 
@@ -41,6 +47,7 @@ class Predictor:
     source: str
     decode_px: int | None
     are_named: bool = True  # if not, `classes` are numbers
+    distance: str = COSINE  # to the prototypes of new classes
 
     @property
     def device(self) -> torch.device:
@@ -67,7 +74,7 @@ def predictor_of_checkpoint(path: str, device: torch.device) -> Predictor:
     """The network of a checkpoint (or of the run folder that holds one); photographs are read as in its run."""
     found = trained_of_checkpoint(path, device)
     decode_px = round(found.network.preprocessing.image_size_px / CROP_SHARE)
-    return Predictor(found.network, found.classes, found.source, decode_px)
+    return Predictor(found.network, found.classes, found.source, decode_px, distance=found.distance)
 
 
 def predictor_of_weights(
@@ -76,6 +83,14 @@ def predictor_of_weights(
     """A network with published or local weights and the classifier they come with; see `trained_of_weights`."""
     found = trained_of_weights(weights, model, image_size_px, device)
     return Predictor(found.network, found.classes, found.source, decode_px=None, are_named=found.are_named)
+
+
+def predictor_of_backbone(
+    weights: WeightsConfig, model: ModelConfig, image_size_px: int | None, device: torch.device
+) -> Predictor:
+    """A network with published or local weights and no classes yet, to be given to `with_support`."""
+    found = backbone_of_weights(weights, model, image_size_px, device)
+    return Predictor(found.network, found.classes, found.source, decode_px=None, distance=found.distance)
 
 
 def list_images_of(place: str) -> Listing:
@@ -127,7 +142,7 @@ def predict_images(
     """
     require_classes(predictor.network, predictor.source)
     result, found, forward = Predictions(predictor.classes), [], QuickPass(predictor.network, len(entries))
-    for part, images in _inputs(predictor, entries, batch_size, result.unreadable):
+    for part, images in read_inputs(predictor, entries, batch_size, result.unreadable):
         with torch.inference_mode():
             found.append(forward(images).logits.float().softmax(1).cpu().numpy())
         result.entries += part
@@ -144,10 +159,10 @@ def predict_images(
 
 def network_inputs(predictor: Predictor, entries: Sequence[FileEntry]) -> Tensor:
     """Normalised images (N, 3, S, S) on the device, as the network saw the readable ones."""
-    return torch.cat([images for _, images in _inputs(predictor, entries, len(entries) or 1, {})])
+    return torch.cat([images for _, images in read_inputs(predictor, entries, len(entries) or 1, {})])
 
 
-def _inputs(
+def read_inputs(
     predictor: Predictor, entries: Sequence[FileEntry], batch_size: int, unreadable: dict[str, str]
 ) -> Iterator[tuple[list[FileEntry], Tensor]]:
     """Yield the readable files of each batch and their images; a batch without any is skipped."""

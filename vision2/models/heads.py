@@ -12,6 +12,11 @@ from torch import Tensor, nn
 from vision2.basics.errors import UserError
 
 CHUNK = 1024  # rows that are compared with all training features at a time
+EUCLIDEAN, COSINE = DISTANCES = ("euclidean", "cosine")  # from an image's features to the prototype of a class
+# Logits are this many times the cosine similarity. On 5-way episodes of ImageNet features of plants, digits, characters, cats
+# and dogs, 1 and 5 shots, 20 has the lowest mean log loss of 5, 10, 20, 40 and 60; the mean confidence is then off by 1 to 33
+# points, in either direction.
+COSINE_SCALE = 20.0
 PRIOR_IMAGES = 20  # weight of the mean variance, as a number of images
 
 
@@ -70,6 +75,25 @@ class StandardizedLinear(Head):
 
     @classmethod
     def like(cls, state: dict[str, Tensor]) -> StandardizedLinear:
+        return cls(state["weight"].shape[1], state["weight"].shape[0])
+
+
+class CosineHead(Head):
+    """Cosine similarity to the prototype of each class, in the rows of `weight`."""
+
+    kind = "cosine"
+
+    def __init__(self, width: int, num_classes: int):
+        super().__init__(width)
+        self.out_features = num_classes
+        self.weight = nn.Parameter(torch.zeros(num_classes, width))
+
+    def scores(self, standardised: Tensor) -> Tensor:
+        normalize = nn.functional.normalize
+        return nn.functional.linear(normalize(standardised, dim=1), normalize(self.weight, dim=1))
+
+    @classmethod
+    def like(cls, state: dict[str, Tensor]) -> CosineHead:
         return cls(state["weight"].shape[1], state["weight"].shape[0])
 
 
@@ -136,7 +160,30 @@ class NoHead(Head):
         return cls(len(state["mean"]))
 
 
-KINDS: dict[str, type[Head]] = {head.kind: head for head in (StandardizedLinear, MLPHead, KNNHead, NoHead)}
+@torch.no_grad()
+def prototype_head(features: Tensor, labels: Tensor, num_classes: int, distance: str) -> Head:
+    """The head of a prototypical network (Snell et al. 2017, eq. 1 and 2): logits are negative distances to class means.
+
+    Squared Euclidean distances are not scaled, as in the paper. Cosine distances are multiplied by `COSINE_SCALE`. Terms that
+    all classes share are left out, because they cancel in the softmax: -|x - c|^2 becomes 2 c.x - |c|^2.
+
+    Args:
+        features: (N, D), not standardised.
+        labels: (N,) int64; every class has at least one image.
+    """
+    means = torch.stack([features[labels == label].mean(0) for label in range(num_classes)])
+    if distance == COSINE:
+        head = CosineHead(features.shape[1], num_classes)
+        head.weight.copy_(means)
+        head.scale.fill_(COSINE_SCALE)
+        return head
+    head = StandardizedLinear(features.shape[1], num_classes)
+    head.weight.copy_(2 * means)
+    head.bias.copy_(-means.square().sum(1))
+    return head
+
+
+KINDS: dict[str, type[Head]] = {head.kind: head for head in (StandardizedLinear, CosineHead, MLPHead, KNNHead, NoHead)}
 LINEAR = "linear"  # a plain nn.Linear: a network's own head, or a folded `StandardizedLinear`
 
 
