@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 
 from vision2.basics.errors import UserError
-from vision2.features.classifiers import FITS, Labelled, fit_classifier
+from vision2.features.classifiers import FITS, Labelled, fit_classifier, fit_unit_vectors
 from vision2.models.heads import PRIOR_IMAGES, empty_head
 from vision2.stats.metrics import summarise_predictions
 
@@ -76,6 +76,39 @@ def test_neighbours_and_centroids_agree_with_scikit_learn(digits):
     centroid = fit_classifier("centroid", train, val, num_classes=10, seed=0).head
     expected = NearestCentroid().fit(scaled[0], train.labels).predict(scaled[1])
     assert (probabilities(centroid, test).argmax(1).numpy() == expected).mean() > 0.995
+
+
+def test_the_cosine_centroid_agrees_with_numpy_on_features_that_are_not_standardised(digits):
+    train, val, test = digits
+    x, queries, y = train.features.numpy(), test.features.numpy(), train.labels.numpy()
+    means = np.stack([x[y == label].mean(0) for label in range(10)])
+    cosine = (queries @ means.T) / np.linalg.norm(queries, axis=1)[:, None] / np.linalg.norm(means, axis=1)
+    head = fit_classifier("centroid_cosine", train, val, num_classes=10, seed=0).head
+    with torch.inference_mode():
+        assert (head(test.features) / head.scale).numpy() == pytest.approx(cosine, abs=1e-5)
+
+
+def test_ridge_of_unit_vectors_solves_the_normal_equations(digits):
+    """Centred one-against-all targets of -1 and 1, with the intercept not penalised."""
+    x, y = digits[0].features[:40].numpy(), digits[0].labels[:40].numpy() % 3
+    x = x / np.linalg.norm(x, axis=1, keepdims=True)
+    targets = 2.0 * np.eye(3)[y] - 1
+    centred = x - x.mean(0)
+    weight = np.linalg.solve(centred.T @ centred + 0.1 * np.eye(64), centred.T @ (targets - targets.mean(0)))
+    queries = digits[2].features.numpy()
+    expected = (queries - x.mean(0)) @ weight + targets.mean(0)
+    with torch.inference_mode():
+        found = fit_unit_vectors("ridge", x, y, 0.1)(torch.from_numpy(queries))
+    assert found.numpy() == pytest.approx(expected, abs=2e-3)
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_a_fixed_setting_leaves_the_validation_split_no_influence(name, digits):
+    few = Labelled(*(tensor[:100] for tensor in digits[0]))
+    heads = [fit_classifier(name, few, part, num_classes=10, seed=0, fixed=True) for part in digits[1:]]
+    assert len(heads[0].tried) == 1
+    assert heads[0].chosen == heads[1].chosen
+    assert torch.equal(*(probabilities(fitted.head, digits[2]) for fitted in heads))
 
 
 @pytest.mark.parametrize("name", FITS)

@@ -21,7 +21,7 @@ from vision2.runs.records import RunRecord
 from vision2.training.checkpoint import load_checkpoint
 
 TINY = ["dataset.fraction=0.3", "device=cpu", "dataset.image_size_px=16", "train.epochs=2", "train.warmup_epochs=0"]
-CLASSIFIERS = ("linear", "logistic", "svm", "knn", "centroid", "ridge", "lda", "mlp")
+CLASSIFIERS = ("linear", "logistic", "svm", "knn", "centroid", "centroid_cosine", "ridge", "lda", "mlp")
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +164,17 @@ def test_an_unknown_layer_is_refused_before_anything_is_written(source, tmp_path
     with pytest.raises(UserError, match=r"no layer 'layerr2', did you mean 'layer2'\?"):
         extracted(source, tmp_path / "run", "strategy.layer=layerr2")
     assert not list((tmp_path / "run").iterdir())
+
+
+def test_a_fixed_setting_is_recorded_and_refused_where_there_is_nothing_to_fix(source, tmp_path):
+    summary = extracted(source, tmp_path / "run", "strategy.classifier=ridge", "strategy.selection=fixed")
+    assert summary["classifier"]["chosen"] == {"alpha": 1000.0}
+    for words, sentence in (
+        (["strategy.classifier=linear"], "selection=fixed needs a classifier that is fitted at once"),
+        (["strategy.layer=layer1+last"], r"selection=fixed does not choose among the 2 layers of strategy.layer=layer1\+last"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            extracted(source, tmp_path / "refused", "strategy.selection=fixed", *words)
 
 
 def test_settings_of_stored_features_are_refused_without_them(source):

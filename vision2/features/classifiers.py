@@ -1,4 +1,4 @@
-"""Classifiers on features: scikit-learn fits them, and the validation split selects the strength of regularisation.
+"""Classifiers on features: scikit-learn fits them, with a fixed strength of regularisation or the best on validation.
 
 `linear` is not among them: vision2/training/learner.py trains it in epochs like any other head.
 """
@@ -14,10 +14,21 @@ import torch
 
 from vision2.basics.errors import UserError
 from vision2.basics.randomness import derive_seed
-from vision2.models.heads import Head, KNNHead, MLPHead, StandardizedLinear
+from vision2.models.heads import COSINE, Head, KNNHead, MLPHead, StandardizedLinear, prototype_head
 
 HIDDEN_UNITS = 128
 MLP_EPOCHS = 50
+# Regularisation (logistic, svm: C; ridge, mlp: alpha; lda: shrinkage) or neighbours, for standardised features.
+GRIDS = {
+    "logistic": (1e-4, 1e-3, 1e-2, 1e-1, 1.0),
+    "svm": (1e-5, 1e-4, 1e-3, 1e-2),
+    "knn": (1, 3, 5, 10, 20, 50),
+    "ridge": (1e1, 1e2, 1e3, 1e4, 1e5),
+    "lda": (0.01, 0.1, 0.5, 0.9),
+    "mlp": (1e-3, 1e-1, 10.0),
+}
+FIXED = {"logistic": 1e-2, "svm": 1e-4, "knn": 1, "ridge": 1e3, "lda": 0.5, "mlp": 1e-1}  # if validation is not to select
+NOT_STANDARDISED = ("centroid_cosine",)  # an angle depends on where zero is
 MAX_LDA_FEATURES = 8192  # LDA solves a linear system of this size for each setting
 ONE_THREAD_BELOW = 5_000_000  # elements; smaller products finish before a second thread has started
 
@@ -38,7 +49,7 @@ class Task:
     num_classes: int
     balanced: bool  # every class has the same weight, regardless of its number of images
     seed: int
-    neighbours: int | None
+    grid: tuple[float, ...]  # settings to try
 
     @property
     def class_weight(self) -> str | None:
@@ -63,8 +74,14 @@ def fit_classifier(
     seed: int,
     balanced: bool = False,
     neighbours: int | None = None,
+    fixed: bool = False,
 ) -> Fitted:
     """Fit `name` on `train` with each setting of its grid and return the best on `val`, by accuracy and then by loss.
+
+    Args:
+        neighbours: of knn, instead of a grid.
+        fixed: fit with one fixed setting, and use `val` for nothing but the reported figures. With a few training images,
+            a validation split with more labels than those would hide how few are needed.
 
     Raises:
         UserError: for more neighbours than images, class weights with an algorithm that has none, or features LDA cannot fit.
@@ -73,14 +90,17 @@ def fit_classifier(
         raise UserError(f"train.class_weights=balanced cannot be used with strategy.classifier={name}; leave it out")
     features = train.features.cpu()
     scaler = Head(features.shape[1])
-    scaler.standardise_by(features)
+    if name not in NOT_STANDARDISED:
+        scaler.standardise_by(features)
     x = ((features - scaler.mean) / scaler.std).numpy()
-    task = Task(x, train.labels.cpu().numpy(), num_classes, balanced, seed, neighbours)
+    y = train.labels.cpu().numpy()
+    task = Task(x, y, num_classes, balanced, seed, _grid(name, len(y), neighbours, fixed=fixed))
     best, best_key, tried = None, None, []
     for setting, head in FITS[name](task):
         head.mean, head.std = scaler.mean.clone(), scaler.std.clone()
         head = head.to(train.features.device).eval()
-        calibrate(head, val)
+        if not fixed:
+            calibrate(head, val)
         accuracy, loss = _accuracy_and_loss(head, val)
         tried.append({**setting, "val_accuracy": accuracy, "val_loss": loss})
         if best_key is None or (accuracy, -loss) > best_key:
@@ -88,18 +108,36 @@ def fit_classifier(
     return best
 
 
+def fit_unit_vectors(name: str, x: np.ndarray, y: np.ndarray, setting: float) -> Head:
+    """The head of `name`, fitted with one setting to features (N, D) of length 1, which are not standardised.
+
+    `y`: (N,) labels from 0, all of them present.
+    """
+    return next(FITS[name](Task(x, y, int(y.max()) + 1, False, 0, (setting,))))[1]
+
+
+def _grid(name: str, images: int, neighbours: int | None, *, fixed: bool) -> tuple[float, ...]:
+    if name == "knn" and neighbours is not None:
+        if neighbours > images:
+            raise UserError(f"strategy.neighbors={neighbours} is more than the {images} training images; lower it")
+        return (neighbours,)
+    if name not in GRIDS:
+        return ()
+    return (FIXED[name],) if fixed else tuple(value for value in GRIDS[name] if name != "knn" or value <= images)
+
+
 def _fit_logistic(task: Task) -> Iterator[tuple[dict, Head]]:
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(max_iter=200, tol=1e-3, warm_start=True, class_weight=task.class_weight)
-    for c in (1e-4, 1e-3, 1e-2, 1e-1, 1.0):
+    for c in task.grid:
         yield {"C": c}, _affine(_quietly(model.set_params(C=c).fit, task), task)
 
 
 def _fit_svm(task: Task) -> Iterator[tuple[dict, Head]]:
     from sklearn.svm import LinearSVC
 
-    for c in (1e-5, 1e-4, 1e-3, 1e-2):
+    for c in task.grid:
         model = LinearSVC(C=c, dual="auto", class_weight=task.class_weight, random_state=_state(task), tol=1e-3, max_iter=2000)
         yield {"C": c}, _affine(_quietly(model.fit, task), task)
 
@@ -107,7 +145,7 @@ def _fit_svm(task: Task) -> Iterator[tuple[dict, Head]]:
 def _fit_ridge(task: Task) -> Iterator[tuple[dict, Head]]:
     from sklearn.linear_model import RidgeClassifier
 
-    for alpha in (1e1, 1e2, 1e3, 1e4, 1e5):
+    for alpha in task.grid:
         model = RidgeClassifier(alpha=alpha, class_weight=task.class_weight)
         yield {"alpha": alpha}, _affine(_quietly(model.fit, task), task)
 
@@ -126,7 +164,7 @@ def _fit_lda(task: Task) -> Iterator[tuple[dict, Head]]:
             " allowed); use strategy.pooling=pooled, or strategy.classifier=ridge"
         )
     priors = np.full(present, 1 / present) if task.balanced else None
-    for shrinkage in (0.01, 0.1, 0.5, 0.9):
+    for shrinkage in task.grid:
         model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage, priors=priors)
         yield {"shrinkage": shrinkage}, _affine(_quietly(model.fit, task), task)
 
@@ -139,13 +177,13 @@ def _fit_centroid(task: Task) -> Iterator[tuple[dict, Head]]:
     yield {}, _filled_affine(*rows)
 
 
+def _fit_centroid_cosine(task: Task) -> Iterator[tuple[dict, Head]]:
+    yield {}, prototype_head(torch.from_numpy(task.x), torch.from_numpy(task.y), task.num_classes, COSINE)
+
+
 def _fit_knn(task: Task) -> Iterator[tuple[dict, Head]]:
-    images = len(task.y)
-    if task.neighbours is not None and task.neighbours > images:
-        raise UserError(f"strategy.neighbors={task.neighbours} is more than the {images} training images; lower it")
-    grid = [task.neighbours] if task.neighbours is not None else [k for k in (1, 3, 5, 10, 20, 50) if k <= images]
     known, labels = torch.from_numpy(task.x), torch.from_numpy(task.y)
-    for k in grid:
+    for k in task.grid:
         head = KNNHead(task.x.shape[1], 0, task.num_classes)
         head.known, head.labels = known, labels
         head.neighbours.fill_(k)
@@ -155,7 +193,7 @@ def _fit_knn(task: Task) -> Iterator[tuple[dict, Head]]:
 def _fit_mlp(task: Task) -> Iterator[tuple[dict, Head]]:
     from sklearn.neural_network import MLPClassifier
 
-    for alpha in (1e-3, 1e-1, 10.0):
+    for alpha in task.grid:
         model = MLPClassifier(
             (HIDDEN_UNITS,), alpha=alpha, max_iter=MLP_EPOCHS, random_state=_state(task), n_iter_no_change=5, tol=1e-3
         )
@@ -175,6 +213,7 @@ FITS: dict[str, Callable[[Task], Iterator[tuple[dict, Head]]]] = {
     "svm": _fit_svm,
     "knn": _fit_knn,
     "centroid": _fit_centroid,
+    "centroid_cosine": _fit_centroid_cosine,
     "ridge": _fit_ridge,
     "lda": _fit_lda,
     "mlp": _fit_mlp,
@@ -233,7 +272,7 @@ def calibrate(head: Head, val: Labelled) -> None:
         scaled = logits * (np.exp(log_scale) / spread)
         return float(torch.nn.functional.cross_entropy(scaled, labels, label_smoothing=smoothing))
 
-    head.scale.fill_(np.exp(minimize_scalar(loss, bounds=(-5.0, 5.0), method="bounded").x) / spread)
+    head.scale.mul_(np.exp(minimize_scalar(loss, bounds=(-5.0, 5.0), method="bounded").x) / spread)
 
 
 @torch.no_grad()

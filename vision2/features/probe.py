@@ -115,6 +115,7 @@ def _configured_classifier(task: Task) -> FitHead:
             seed=task.seed,
             balanced=task.train.class_weights == "balanced",
             neighbours=task.strategy.neighbors,
+            fixed=task.strategy.selection == "fixed",
         )
 
     return fit_head
@@ -140,7 +141,7 @@ def _trial(fit: EpochFit | ClassifierFit) -> dict:
 
 @dataclass
 class ClassifierFit:
-    """A classifier that is fitted to all features at once; its regularisation is selected on validation."""
+    """A classifier that is fitted to all features at once."""
 
     task: Task
     network: Network  # cut at the layer; `run` fits its head

@@ -79,7 +79,7 @@ class StandardizedLinear(Head):
 
 
 class CosineHead(Head):
-    """Cosine similarity to the prototype of each class, in the rows of `weight`."""
+    """Cosine similarity to the prototype of each class, in the rows of `weight`; the least, -1, to a row of zeros."""
 
     kind = "cosine"
 
@@ -90,7 +90,8 @@ class CosineHead(Head):
 
     def scores(self, standardised: Tensor) -> Tensor:
         normalize = nn.functional.normalize
-        return nn.functional.linear(normalize(standardised, dim=1), normalize(self.weight, dim=1))
+        found = nn.functional.linear(normalize(standardised, dim=1), normalize(self.weight, dim=1))
+        return found.masked_fill((self.weight == 0).all(1), -1.0)
 
     @classmethod
     def like(cls, state: dict[str, Tensor]) -> CosineHead:
@@ -169,9 +170,10 @@ def prototype_head(features: Tensor, labels: Tensor, num_classes: int, distance:
 
     Args:
         features: (N, D), not standardised.
-        labels: (N,) int64; every class has at least one image.
+        labels: (N,) int64; for Euclidean distances, every class has at least one image.
     """
-    means = torch.stack([features[labels == label].mean(0) for label in range(num_classes)])
+    sums = features.new_zeros(num_classes, features.shape[1]).index_add_(0, labels, features)
+    means = sums / labels.bincount(minlength=num_classes).clamp_min(1)[:, None]
     if distance == COSINE:
         head = CosineHead(features.shape[1], num_classes)
         head.weight.copy_(means)

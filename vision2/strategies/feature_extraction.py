@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from vision2.strategies import finetune
@@ -44,6 +45,13 @@ def problems(strategy: StrategyConfig, train: TrainConfig) -> list[str]:
         found.append(
             f"train.sampler={train.sampler} cannot be used with strategy.classifier={classifier}, which is fitted to all images"
             " at once; use train.sampler=shuffle, or strategy.classifier=linear"
+        )
+    if strategy.selection == "fixed" and classifier == "linear":
+        found.append("strategy.selection=fixed needs a classifier that is fitted at once, such as strategy.classifier=logistic")
+    if strategy.selection == "fixed" and len(layers := [part for part in re.split("[+,]", strategy.layer) if part.strip()]) > 1:
+        found.append(
+            f"strategy.selection=fixed does not choose among the {len(layers)} layers of strategy.layer={strategy.layer}; name"
+            " one"
         )
     if classifier in ("knn", "mlp") and train.class_weights != "none":
         found.append(

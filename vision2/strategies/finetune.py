@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 TRAINS_BACKBONE, EPISODIC = True, False
 # Settings of classifiers on stored features, with their defaults; other values would have no effect here.
-STORED_FEATURES_ONLY = {"classifier": "linear", "layer": "last", "pooling": "pooled", "views": 1, "neighbors": None}
+STORED_FEATURES_ONLY = {
+    "classifier": "linear",
+    "layer": "last",
+    "pooling": "pooled",
+    "views": 1,
+    "neighbors": None,
+    "selection": "validation",
+}
 
 
 def problems(strategy: StrategyConfig, train: TrainConfig) -> list[str]:

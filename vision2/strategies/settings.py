@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from vision2.basics.settings import choice, number
 from vision2.strategies import STRATEGIES
 
-CLASSIFIERS = ("linear", "logistic", "svm", "knn", "centroid", "ridge", "lda", "mlp")
+CLASSIFIERS = ("linear", "logistic", "svm", "knn", "centroid", "centroid_cosine", "ridge", "lda", "mlp")
 
 
 @dataclass
@@ -39,7 +39,8 @@ class StrategyConfig:
     layer: str = "last"  # where to cut: last | a stage | a module; a+b: whichever is better on validation
     pooling: str = choice("pooled", "pooled", "flattened")  # average features over positions, or keep all positions
     classifier: str = choice("linear", *CLASSIFIERS)  # fitted to features at once, except linear, which is trained in epochs
-    neighbors: int | None = number(None, 1)  # for classifier=knn; null = chosen on validation
+    neighbors: int | None = number(None, 1)  # for classifier=knn; null = as set by selection
+    selection: str = choice("validation", "validation", "fixed")  # regularisation or neighbors: best on validation, or fixed
     distance: str = choice("euclidean", "euclidean", "cosine")  # between features of an episode; not for strategy=fomaml
     train_way: int = number(60, 2)  # protonet, matching, fomaml: classes per training episode; more than in a test is better
     train_shot: int = number(1, 1)  # labelled images per class of a training episode; best as in the test
