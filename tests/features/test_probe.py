@@ -171,7 +171,7 @@ def test_a_fixed_setting_is_recorded_and_refused_where_there_is_nothing_to_fix(s
     assert summary["classifier"]["chosen"] == {"alpha": 1000.0}
     for words, sentence in (
         (["strategy.classifier=linear"], "selection=fixed needs a classifier that is fitted at once"),
-        (["strategy.layer=layer1+last"], r"selection=fixed does not choose among the 2 layers of strategy.layer=layer1\+last"),
+        (["strategy.layer=layer1+last"], r"selection=fixed does not choose among the layers of strategy.layer=layer1\+last"),
     ):
         with pytest.raises(UserError, match=sentence):
             extracted(source, tmp_path / "refused", "strategy.selection=fixed", *words)

@@ -1,8 +1,8 @@
-"""Learning curves with few labels: simple classifiers on 1, 2, 5, ... images per class, averaged over many random draws."""
+"""Accuracy with few labels: simple classifiers on 1, 2, 5, ... images per class, over random draws or over episodes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,27 +11,28 @@ import torch
 from vision2.basics.errors import UserError
 from vision2.basics.randomness import numpy_stream
 from vision2.data.batches import Batches
-from vision2.data.dataset import Dataset, Split
+from vision2.data.dataset import Split
+from vision2.data.episodes import EVALUATION, Episodes, Shape
 from vision2.data.settings import DatasetConfig
 from vision2.features.compute import FeatureMaker, features_cache
+from vision2.features.few_shot_classifiers import CLASSIFIERS
 from vision2.models.cut import LAST
 from vision2.models.network import Network
 from vision2.models.settings import ModelConfig
 from vision2.stats.intervals import Estimate, mean_interval
 
 PIXELS_PX = 32  # side to which images are resized for the raw-pixel baseline
-LOGISTIC_C = 10.0  # for unit vectors; a handful of images leaves none for a validation split to choose it on
 
 
 @dataclass(frozen=True)
 class Point:
-    """One point of a learning curve: the mean test accuracy over the draws, with its 95 % interval."""
+    """The mean test accuracy over random draws or episodes, with its 95 % interval."""
 
     features: str  # pretrained | untrained | pixels
     classifier: str
     shots: int
     accuracy: Estimate
-    draws: tuple[float, ...]
+    draws: tuple[float, ...]  # the accuracy of each draw or episode
 
 
 def draw_support(labels: np.ndarray, shots: int, *, seed: int, draw: int) -> np.ndarray:
@@ -56,31 +57,10 @@ def check_shots(labels: np.ndarray, classes: Sequence[str], shots: Sequence[int]
         raise UserError(f"shots includes {min(shots)}; every number must be at least 1")
 
 
-def nearest_centroid(support: np.ndarray, labels: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """Predicted labels (M,): the class with the most similar mean vector (Snell et al. 2017, with cosine similarity)."""
-    names = np.unique(labels)
-    centroids = _unit(np.stack([support[labels == name].mean(0) for name in names]))
-    return names[(queries @ centroids.T).argmax(1)]
-
-
-def logistic(support: np.ndarray, labels: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """Predicted labels (M,) of multinomial logistic regression."""
-    from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):  # with a handful of images, threads would mostly wait for each other
-        return LogisticRegression(C=LOGISTIC_C, max_iter=200, tol=1e-3).fit(support, labels).predict(queries)
-
-
-CLASSIFIERS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
-    "centroid": nearest_centroid,
-    "linear": logistic,
-}
-
-
 def learning_curves(
     features: dict[str, tuple[np.ndarray, np.ndarray]],
     labels: tuple[np.ndarray, np.ndarray],
+    classifiers: Sequence[str],
     *,
     shots: Sequence[int],
     draws: int,
@@ -94,37 +74,57 @@ def learning_curves(
     """
     train_labels, test_labels = labels
     for name, (train, test) in features.items():
-        train, test = _unit(train), _unit(test)
-        for classifier, predict in CLASSIFIERS.items():
+        for classifier in classifiers:
             for count in shots:
                 found = []
                 for draw in range(draws):
                     chosen = draw_support(train_labels, count, seed=seed, draw=draw)
-                    predicted = predict(train[chosen], train_labels[chosen], test)
-                    found.append(float((predicted == test_labels).mean()))
+                    scores = CLASSIFIERS[classifier](train[chosen], train_labels[chosen], test)
+                    found.append(float((scores.argmax(1) == test_labels).mean()))
                 yield Point(name, classifier, count, mean_interval(found), tuple(found))
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    vectors = np.asarray(vectors, dtype=np.float32)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+def episode_accuracies(
+    features: dict[str, np.ndarray],
+    labels: np.ndarray,
+    classifiers: Sequence[str],
+    *,
+    way: int,
+    shots: Sequence[int],
+    query: int,
+    episodes: int,
+    seed: int,
+) -> Iterator[Point]:
+    """Yield a point for every kind of features (N, D), classifier and number of shots; all get the same episodes."""
+    truth = np.repeat(np.arange(way), query)
+    for shot in shots:
+        drawn = list(Episodes(labels, Shape(way, shot, query), seed=seed).epoch(EVALUATION, episodes))
+        support_labels = np.repeat(np.arange(way), shot)
+        for name, vectors in features.items():
+            for classifier in classifiers:
+                found = []
+                for episode in drawn:
+                    support, queries = vectors[episode.support.ravel()], vectors[episode.query.ravel()]
+                    scores = CLASSIFIERS[classifier](support, support_labels, queries)
+                    found.append(float((scores.argmax(1) == truth).mean()))
+                yield Point(name, classifier, shot, mean_interval(found), tuple(found))
 
 
 def transfer_features(
-    data: Dataset, networks: dict[str, Network], model: ModelConfig, dataset: DatasetConfig
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Training and test features, each (N, D), of every network after its last layer, and the raw pixels."""
+    splits: Sequence[Split], networks: dict[str, Network], model: ModelConfig, dataset: DatasetConfig
+) -> dict[str, tuple[np.ndarray, ...]]:
+    """Features (N, D) of each split, by every network after its last layer, and the raw pixels."""
     found = {}
     for name, network in networks.items():
         maker = FeatureMaker(network, model, [LAST], folder=features_cache(dataset))
-        found[name] = tuple(maker.features(split)[LAST][0].numpy() for split in (data.train, data.test))
+        found[name] = tuple(maker.features(split)[LAST][0].numpy() for split in splits)
     small = next(iter(networks.values())).preprocessing.at_size(PIXELS_PX)
 
     def pixels(split: Split) -> np.ndarray:
-        batches = Batches(split, small, batch_size=64, device="cpu", num_classes=len(data.classes), seed=0)
+        batches = Batches(split, small, batch_size=64, device="cpu", num_classes=1, seed=0)
         return torch.cat([batch.images.flatten(1) for batch in batches.epoch(0)]).numpy()
 
-    return found | {"pixels": (pixels(data.train), pixels(data.test))}
+    return found | {"pixels": tuple(map(pixels, splits))}
 
 
 def as_text(points: Sequence[Point]) -> str:

@@ -15,7 +15,7 @@ def learning_curve_figure(points: Sequence, chance: float) -> Figure:
     for name in dict.fromkeys((point.features, point.classifier) for point in points):
         curve = [point for point in points if (point.features, point.classifier) == name]
         x, y = [point.shots for point in curve], [100 * point.accuracy.mean for point in curve]
-        style = "-o" if name[1] == "centroid" else "--s"
+        style = "-o" if name[1].startswith("centroid") else "--s"
         axes.plot(x, y, style, color=colours[name[0]], markersize=4, label=", ".join(name))
         if curve[0].accuracy.n > 1:
             bounds = [[100 * bound for bound in (p.accuracy.low, p.accuracy.high)] for p in curve]

@@ -48,11 +48,8 @@ def problems(strategy: StrategyConfig, train: TrainConfig) -> list[str]:
         )
     if strategy.selection == "fixed" and classifier == "linear":
         found.append("strategy.selection=fixed needs a classifier that is fitted at once, such as strategy.classifier=logistic")
-    if strategy.selection == "fixed" and len(layers := [part for part in re.split("[+,]", strategy.layer) if part.strip()]) > 1:
-        found.append(
-            f"strategy.selection=fixed does not choose among the {len(layers)} layers of strategy.layer={strategy.layer}; name"
-            " one"
-        )
+    if strategy.selection == "fixed" and re.search("[+,]", strategy.layer):
+        found.append(f"strategy.selection=fixed does not choose among the layers of strategy.layer={strategy.layer}; name one")
     if classifier in ("knn", "mlp") and train.class_weights != "none":
         found.append(
             f"train.class_weights={train.class_weights} cannot be used with strategy.classifier={classifier}; leave it out"
