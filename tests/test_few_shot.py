@@ -10,7 +10,6 @@ from vision2.basics.errors import UserError
 from vision2.config.compose import load_config
 from vision2.data.episodes import EVALUATION, Episodes, Shape
 from vision2.experiment import run
-from vision2.features.few_shot_classifiers import CLASSIFIERS
 from vision2.features.learning_curves import check_shots, draw_support, episode_accuracies, learning_curves
 from vision2.few_shot import main
 
@@ -89,14 +88,22 @@ def test_the_command_prints_and_writes_a_curve_for_each_kind_of_features(tmp_pat
     rows = json.loads((folder / "few_shot.json").read_text())
     assert len(rows) == 3 * 2 * 2
     assert (folder / "few_shot.png").stat().st_size > 5000
-    words = [f"strategy.source={source}", f"output_dir={tmp_path}", "way=4", "shots=1", "query=6", "episodes=5"]
+    words = [
+        f"strategy.source={source}",
+        f"output_dir={tmp_path}",
+        "way=4",
+        "shots=1",
+        "query=6",
+        "episodes=5",
+        "classifiers=knn,centroid",
+    ]
     assert main([*TINY, *words]) == 0
     printed = capsys.readouterr().out
     assert "4-way accuracy in percent, mean (95 % interval) over 5 episodes with 6 queries per class, drawn from 359" in printed
     rows = json.loads((folder / "episodes.json").read_text())
-    assert {row["classifier"] for row in rows} == set(CLASSIFIERS)
-    assert [len(row["draws"]) for row in rows] == [5] * 3 * len(CLASSIFIERS)
-    assert Image.open(folder / "episode.png").size[0] > 500
+    assert {row["classifier"] for row in rows} == {"knn", "centroid"}
+    assert [len(row["draws"]) for row in rows] == [5] * 3 * 2
+    assert Image.open(folder / "episode.png").size[0] > 300
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@
 
 Compares pretrained features, features of the same network untrained, and raw pixels, all on the same draws. Without way=, every
 draw has all classes: support images come from the training split, and all images of the test split are classified. With way=5,
-each episode has 5 classes drawn at random, and both support and query images come from the test split.
+each episode has 5 classes drawn at random, and both support and query images come from the test split (whose classes are new if
+dataset.split_by=class).
 
 No classifier uses the validation split, which would have more labels than the support: their settings are fixed. centroid is
 the nearest class mean by Euclidean distance, centroid_cosine by angle; logistic (C = 10), ridge (alpha = 0.1) and knn (k = 1)
@@ -64,6 +65,10 @@ def run(config: Config, options: dict) -> None:
     for key in ("draws", "episodes"):
         if options[key] < 1:
             raise UserError(f"{key} is {options[key]}; it must be at least 1")
+    if config.dataset.split_by == "class" and not by_episode:
+        raise UserError(
+            "dataset.split_by=class puts other classes into the test split, so accuracy is that of episodes: give way=5"
+        )
     from vision2.data.files.locations import data_name
     from vision2.features.few_shot_classifiers import CLASSIFIERS, chosen_classifiers
 
@@ -106,9 +111,10 @@ def _episodes(config: Config, options: dict, shots: list[int], classifiers: list
     from vision2.preparation import open_for_transfer
 
     data, network, untrained = open_for_transfer(config)
+    names = (*data.classes, *data.new_classes)
     way, query, count = options["way"], options["query"], options["episodes"]
     for shot in shots:
-        check_episodes(data.test.labels, data.classes, Shape(way, shot, query), split="test")
+        check_episodes(data.test.labels, names, Shape(way, shot, query), split="test", keys=("way", "shots", "query"))
     networks = {"pretrained": network, "untrained": untrained}
     features = {
         name: vectors for name, (vectors,) in transfer_features((data.test,), networks, config.model, config.dataset).items()

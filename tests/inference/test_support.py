@@ -15,7 +15,7 @@ from PIL import Image
 
 from vision2.inference.predictor import list_images_of, network_inputs, predictor_of_checkpoint
 from vision2.models.build import build_model
-from vision2.models.heads import COSINE_SCALE
+from vision2.models.heads import COSINE_SCALE, NoHead
 from vision2.models.settings import ModelConfig
 from vision2.predict import main
 from vision2.training.checkpoint import load_checkpoint, save_checkpoint
@@ -50,7 +50,11 @@ def new(tmp_path):
 
 
 def trained_for(checkpoint, distance, path):
-    content = load_checkpoint(checkpoint)
+    """The same backbone in a checkpoint as training on episodes leaves it: without a head for fixed classes."""
+    content, head = load_checkpoint(checkpoint), NoHead(16)
+    content["model"] = {name: value for name, value in content["model"].items() if not name.startswith("head.")}
+    content["model"] |= {f"head.{name}": value for name, value in head.state_dict().items()}
+    content["classifier"]["kind"] = head.kind
     content["config"]["strategy"] = {"name": "protonet", "distance": distance}
     save_checkpoint(path, content)
     return path
@@ -76,7 +80,7 @@ def softmax(logits):
 
 @pytest.mark.parametrize("distance", ["euclidean", "cosine", None])
 def test_probabilities_are_the_softmax_of_distances_to_the_class_means(distance, checkpoint, support, new, tmp_path, capsys):
-    """`None`: the checkpoint was not trained for a distance, so the cosine is used."""
+    """`None`: the checkpoint was not trained on episodes, so the cosine is used, whatever its unused setting says."""
     saved = trained_for(checkpoint, distance, tmp_path / "proto.pt") if distance else checkpoint
     rows = predicted(capsys, f"checkpoint={saved}", f"support={support}", f"images={new}")
     queries = features_of(saved, new)
@@ -166,4 +170,6 @@ def test_names_of_outputs_and_an_unknown_distance_are_refused(checkpoint, suppor
     assert main([*words, "model=resnet20", *weights]) == 2
     assert "weights.classes names the outputs of a head, which support= replaces; leave it out" in capsys.readouterr().err
     assert main([*words, f"checkpoint={trained_for(checkpoint, 'taxicab', tmp_path / 'odd.pt')}"]) == 2
-    assert "trained for the distance 'taxicab' (known: euclidean, cosine); use the version" in capsys.readouterr().err
+    assert (
+        "trained on episodes with the distance 'taxicab' (known: euclidean, cosine); use the version" in capsys.readouterr().err
+    )

@@ -43,16 +43,16 @@ def trained_of_checkpoint(path: str, device: torch.device) -> Trained:
 
 
 def _distance(checkpoint: dict, file: Path) -> str:
-    """`strategy.distance` of the run, which only strategies that train on episodes have."""
-    config = checkpoint.get("config")
+    """`strategy.distance` of a run that trained on episodes; other networks, with a head for fixed classes, use none."""
+    record, config = checkpoint.get("classifier"), checkpoint.get("config")
+    if not record or record["kind"] != NoHead.kind:
+        return COSINE
     strategy = config.get("strategy") if isinstance(config, dict) else None
     distance = strategy.get("distance") if isinstance(strategy, dict) else None
-    if distance is None:
-        return COSINE
     if distance not in DISTANCES:
         raise UserError(
-            f"{file} was trained for the distance '{distance}' (known: {', '.join(DISTANCES)}); use the version of vision2 that"
-            " wrote it, or train again"
+            f"{file} was trained on episodes with the distance '{distance}' (known: {', '.join(DISTANCES)}); use the version of"
+            " vision2 that wrote it, or train again"
         )
     return distance
 
