@@ -1,7 +1,7 @@
 """Omniglot (Lake, Salakhutdinov and Tenenbaum 2015): 20 drawings of each of 1,623 characters of 50 alphabets.
 
 As in the papers on few-shot learning (Vinyals et al. 2016, section 4.1), images are scaled to 28 px and the rotations of a
-training character are new classes. Ink is white on black, so that zero padding continues the background.
+training character are new classes. Ink stays black on white, as in the files, so that a checkpoint can classify files, too.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _turned(turn: int) -> str:
 
 
 def _pixels(files: tuple[FileEntry, ...], config: DatasetConfig) -> np.ndarray:
-    """(N, 28, 28) uint8, ink 255; decoded once and kept in the cache, because decoding 32,460 files takes seconds."""
+    """(N, 28, 28) uint8; decoded once and kept in the cache, because decoding 32,460 files takes seconds."""
     if config.cache != "disk":
         return _decoded(files)
     listed = "\n".join(f"{entry.id} {entry.size_bytes()}" for entry in files)
@@ -130,7 +130,7 @@ def _decoded(files: tuple[FileEntry, ...]) -> np.ndarray:
             large = Image.fromarray(decode_entry(entry)).convert("L")
         except BadImage as error:
             raise UserError(f"dataset=omniglot: {entry.id} cannot be decoded ({error}); unpack the archive again") from error
-        return 255 - np.asarray(large.resize((SIZE_PX, SIZE_PX), Image.Resampling.LANCZOS))  # antialiased, as in Finn et al.
+        return np.asarray(large.resize((SIZE_PX, SIZE_PX), Image.Resampling.LANCZOS))  # antialiased, as in Finn et al.
 
     threads = usable_cpus()
     return np.stack(list(map_ahead(decode, files, threads=threads, ahead=64 * threads, name="decode")))
