@@ -144,6 +144,6 @@ def require_classes(network: Network, source: str) -> None:
     """
     if isinstance(network.head, NoHead):
         raise UserError(
-            f"{source} was trained to compare images and has no classes of its own; evaluate it on episodes, with a data set"
-            " that is split by class (dataset.split_by=class)"
+            f"{source} was trained to compare images and has no classes of its own; give predict a folder with a few images"
+            " of each class (support=FOLDER), or evaluate it on a data set that is split by class (dataset.split_by=class)"
         )
