@@ -69,7 +69,7 @@ def test_evaluating_the_checkpoint_gives_the_result_of_the_run(finished):
 
 def test_a_network_without_classes_is_neither_used_to_predict_nor_exported_nor_evaluated_on_images(tmp_path, capsys):
     completed(tmp_path / "run", "feature_extraction")
-    refused = "was trained to compare images and has no classes of its own; evaluate it on episodes"
+    refused = "was trained to compare images and has no classes of its own; give predict a folder"
     write_images(tmp_path / "new", ["1.jpg"])
     for command, word in ((export, "format=torch_export"), (predict, f"images={tmp_path / 'new'}")):
         assert command([f"checkpoint={tmp_path / 'run'}", word]) == 2
