@@ -197,4 +197,5 @@ class ClassifierFit:
         self.record |= {"kind": kind_of(self.network.head), "chosen": fitted.chosen, "tried": fitted.tried}
 
     def _measure(self, split: str) -> Measured:
-        return on_images(self.network, self.batches[split], forward=self.network.classify)
+        measure = self.task.measures.get(split, on_images)
+        return measure(self.network, self.batches[split], forward=self.network.classify)
