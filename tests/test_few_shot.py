@@ -111,6 +111,8 @@ def test_the_command_prints_and_writes_a_curve_for_each_kind_of_features(tmp_pat
     [
         (["model=resnet18", "shots=a"], "shots is 'a'; it must be whole numbers separated by commas, e.g. shots=1,5,20"),
         (["model=resnet18", "draws=0"], "draws is 0; it must be at least 1"),
+        (["model=resnet18", "way=5", "draws=3"], "draws=3 has no effect with way=; leave it out"),
+        (["model=resnet18", "query=3"], "query=3 has no effect without way=, the classes per episode; leave it out"),
         (["model=resnet18", "way=5", "episodes=0"], "episodes is 0; it must be at least 1"),
         (
             ["model=resnet18", "classifiers=ridge,knnn"],

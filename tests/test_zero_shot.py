@@ -58,6 +58,13 @@ def test_a_run_ends_with_the_accuracies_on_unseen_and_seen_classes():
     )
 
 
+def test_a_comma_at_the_end_of_the_unseen_classes_is_harmless(tmp_path):
+    words = [*TINY, "train.epochs=0", "model=resnet20", "unseen=3, 8,"]
+    assert main([*words, f"output_dir={tmp_path}"]) == 0
+    (file,) = tmp_path.rglob("zero_shot.json")
+    assert json.loads(file.read_text())["runs"][0]["left_out"] == ["3", "8"]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -66,6 +73,10 @@ def test_a_run_ends_with_the_accuracies_on_unseen_and_seen_classes():
         (["unseen=3"], "dataset.unseen names fewer than two classes"),
         (["attributes=absent.csv"], "absent.csv cannot be read"),
         (["unseen=3,x"], "there is no class 'x'"),
+        (["unseen=3,8,[b"], "there is no class '[b'"),
+        (["unseen=1,2,3,4,5,6,7"], "7 of the 10 classes are unseen, but strategy=eszsl needs at least 4 seen ones"),
+        (["top=5"], "top=5 has no effect with method=attributes; leave it out"),
+        (["method=names", "unseen=3,8", "model=resnet18"], "unseen=3,8 has no effect with method=names; leave it out"),
         (["strategy=scratch"], "'strategy=scratch' is set by method=attributes itself"),
         (["method=names", "top=0", "model=resnet18"], "top is 0; it must be at least 1"),
         (["method=image_text"], "method=image_text needs clip_weights=FILE"),

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from vision2.basics.errors import UserError
 from vision2.basics.written import WrittenFiles
-from vision2.config.command import Option, run_command, whole_numbers
+from vision2.config.command import Option, refuse_unused, run_command, whole_numbers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,6 +61,9 @@ def load(overrides: list[str]) -> Config:
 def run(config: Config, options: dict) -> None:
     """Compute the features once, evaluate every draw or episode, and print and write the accuracies."""
     by_episode = options["way"] is not None
+    other = ("draws",) if by_episode else ("query", "episodes")
+    used = [name for name in OPTIONS if name not in other]
+    refuse_unused(options, OPTIONS, used, "with way=" if by_episode else "without way=, the classes per episode")
     shots = sorted(whole_numbers("shots", options["shots"] or ("1,5" if by_episode else "1,2,5,10,20,50"), "shots=1,5,20"))
     for key in ("draws", "episodes"):
         if options[key] < 1:

@@ -19,9 +19,13 @@ import sys
 from collections.abc import Sequence
 
 from vision2.basics.errors import UserError, suggest
-from vision2.config.command import Option, run_command, whole_numbers
+from vision2.config.command import Option, refuse_unused, run_command, whole_numbers
 
-METHODS = ("attributes", "names", "image_text")
+METHODS = {  # the options of each
+    "attributes": ("attributes", "unseen", "seeds"),
+    "names": ("names", "vectors", "top"),
+    "image_text": ("names", "clip", "clip_weights", "prompts"),
+}
 OPTIONS = {
     "method": Option("attributes", "attributes | names | image_text"),
     "attributes": Option("seven_segments", "attributes: CSV file with the header class,NAME,NAME,... and a row for each class"),
@@ -45,11 +49,12 @@ def run(overrides: list[str], options: dict) -> int:
     method = options["method"]
     if method not in METHODS:
         raise UserError(f"method is '{method}'{suggest(method, METHODS)}")
+    refuse_unused(options, OPTIONS, ("method", *METHODS[method]), f"with method={method}")
     if method == "attributes":
         seeds = whole_numbers("seeds", options["seeds"], "seeds=0,1,2")
         from vision2.jobs.left_out_classes import left_out
 
-        own = [f"{key}={options[key]}" for key in ("attributes", "unseen", "seeds") if options[key] is not None]
+        own = [f"{key}={options[key]}" for key in METHODS[method] if options[key] is not None]
         command = shlex.join(["python", "-m", "vision2.zero_shot", *overrides, *own])
         shared = {key: options[key] for key in ("attributes", "unseen")}
         return left_out(overrides, **shared, seeds=seeds, command=command)

@@ -12,6 +12,7 @@ from vision2.config.compose import compose_config, from_dict, load_config, to_co
 from vision2.config.location import config_folder, options
 from vision2.models.settings import ModelConfig
 
+BY_CLASS = ["dataset=digits", "dataset.split_by=class"]
 FROZEN = ["strategy=feature_extraction", "model=resnet18"]
 
 
@@ -24,7 +25,8 @@ def problems(*overrides: str) -> tuple[str, ...]:
 @pytest.mark.parametrize(("group", "option"), [(group, o) for group in ("dataset", "strategy") for o in options(group)])
 def test_every_data_set_and_strategy_composes_and_parses(group, option, tmp_path):
     root = [f"dataset.root={tmp_path}"] if option == "folder" else []
-    config = load_config([f"{group}={option}", "model=resnet18", "dataset.split_by=class", *root])
+    split = [] if option == "eszsl" else ["dataset.split_by=class"]
+    config = load_config([f"{group}={option}", "model=resnet18", *split, *root])
     nothing_learned = option in ("pixels", "untrained")
     assert getattr(config, group).name == ("feature_extraction" if nothing_learned else option)
 
@@ -75,7 +77,8 @@ def test_all_mistakes_of_a_command_line_are_reported_at_once():
         ("model=null", "unknown model 'null'"),
         ("train=3", "train is a group of settings"),
         ("dataset.augment=none", "dataset.augment is a group of settings"),
-        ("dataset.classes=0", "it must be a list"),
+        ("dataset.classes=0", "it must be a list, e.g. [cat,dog]"),
+        ("episodes.way=5", "episodes.way is '5'; it must be a list of whole numbers, e.g. [5,20]"),
         ("strategy.rules=[{match: 'head.*', lr_scal: 2}]", "it must be a list of {match"),
         ("strategy.rules=[{match: 'head.*', lr_scale: -1}]", "the lr_scale of 'head.*' is -1.0; it must"),
         ("strategy.rules.0.frozen=true", "strategy.rules, which can only be set as a whole: strategy.rules=VALUE"),
@@ -135,6 +138,18 @@ def test_a_sweep_over_data_sets_may_hold_digits_beside_a_root(tmp_path):
         (["dataset=folder", "dataset.root=~nobody9/x"], "dataset.root=~nobody9/x names an unknown home directory"),
         (["resume=absent"], "resume=absent does not exist; set it to the folder of a run"),
         (["mode=eval", "checkpoint=absent.pt"], "checkpoint=absent.pt does not exist; set it to a checkpoint"),
+        (
+            ["strategy=eszsl", "strategy.source=.", "dataset.unseen_drawn=2"],
+            "strategy.source=. has no effect on strategy=eszsl, which starts from random weights unless strategy.pretrained",
+        ),
+        ([*BY_CLASS, "strategy=protonet", "weights.path=."], "weights.path=. has no effect on strategy=protonet"),
+        (
+            [*BY_CLASS, "strategy=fomaml", "weights.name=default", "model=resnet18"],
+            "weights.name, or add strategy.pretrained=true",
+        ),
+        ([*BY_CLASS, *FROZEN, "strategy.classifier=knn"], "strategy.classifier=knn has no effect with dataset.split_by=class"),
+        ([*BY_CLASS, *FROZEN, "strategy.layer=layer2"], "strategy.layer=layer2 has no effect with dataset.split_by=class"),
+        ([*BY_CLASS, "strategy=eszsl"], "leaves out classes with dataset.unseen; leave out dataset.split_by=class"),
         (["strategy.classifier=svm"], "applies only to strategy=feature_extraction"),
         (
             ["strategy.unfreeze_every_epochs=1", "strategy.unfreeze_from=layer2"],
@@ -217,6 +232,11 @@ def test_by_budget_with_another_number_of_values_is_explained_without_python(tex
     (problem,) = problems(f"train.epochs={text}")
     assert "by_budget needs two values, ${by_budget:LITE,FULL}" in problem
     assert "lambda" not in problem and "argument" not in problem
+
+
+def test_a_sweep_may_combine_a_weights_file_with_strategies_that_always_start_at_random():
+    for strategy in ("scratch", "untrained"):
+        load_config([*BY_CLASS, f"strategy={strategy}", "model=resnet18", "weights.path=."])
 
 
 def test_epochs_for_the_head_first_are_harmless_if_only_the_head_is_trained():

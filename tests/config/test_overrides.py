@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vision2.config.compose import load_config
-from vision2.config.overrides import check_overrides, expand, quote_overrides
+from vision2.config.overrides import check_overrides, expand, list_of, quote_overrides
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,11 @@ def test_classes_with_any_name_need_no_quotes(written):
 @pytest.mark.parametrize("word", ["model=a,b", "train.epochs=3", "x='ñ'", "train.epochs 3", "dataset.classes=[a,b]", "ñ=1"])
 def test_readable_overrides_and_words_without_a_value_stay_unchanged(word):
     assert quote_overrides([word]) == [word]
+
+
+@pytest.mark.parametrize("written", ["3,diente de león,it's", "[3, diente de león , it's,]"])
+def test_a_list_of_names_is_written_so_that_hydra_reads_it(written):
+    assert load_config([f"dataset.unseen={list_of(written)}"]).dataset.unseen == ["3", "diente de león", "it's"]
 
 
 @pytest.mark.parametrize("name", ["a b", "it's", 'say "x"', "k=v", "a,b", "#1", "🐈", "[x], {y}", "100% (ñ)", "$HOME"])

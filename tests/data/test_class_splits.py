@@ -45,7 +45,10 @@ def test_the_seed_decides_which_classes_are_new():
 
 
 def test_five_classes_are_too_few():
-    with pytest.raises(UserError, match="at least 2 classes in each split, but the 5 classes give train 1, val 2, test 2"):
+    with pytest.raises(
+        UserError,
+        match="at least 2 classes in each split, but the 5 classes give train 1, val 2, test 2; use a data set with at least 6",
+    ):
         split_classes(collection(5), seed=0, **SHARES)
 
 

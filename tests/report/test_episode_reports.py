@@ -51,3 +51,8 @@ def test_the_report_has_a_column_for_each_kind_of_episode(tmp_path, accuracies):
     assert "| configuration | 5-way 1-shot | 20-way 1-shot |" in page
     assert f"| protonet | {100 * accuracies['protonet'].mean():.2f} % [10.00, 90.00] |" in page
     assert "50 episodes of one run" in page
+
+
+def test_the_kinds_of_episode_keep_their_names_in_spanish(tmp_path, accuracies):
+    page = write_report(tmp_path, language="es").page.with_name("report.md").read_text()
+    assert "| configuración | 5-way 1-shot | 20-way 1-shot |" in page

@@ -36,6 +36,11 @@ def test_signatures_have_unit_length_and_do_not_depend_on_the_units_of_a_column(
     assert np.linalg.norm(a.signatures(), axis=1) == pytest.approx([1, 1, 1])
 
 
+def test_a_file_of_a_spanish_spreadsheet_has_semicolons_and_decimal_commas(tmp_path):
+    (tmp_path / "a.csv").write_text("clase;rayas;tamaño\ngato;0,5;-1,25\nperro;1;,5\n", encoding="utf-8")
+    assert read_attributes(str(tmp_path / "a.csv"), ["perro", "gato"]).values.tolist() == [[1, 0.5], [0.5, -1.25]]
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

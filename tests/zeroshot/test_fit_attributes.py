@@ -80,12 +80,17 @@ def test_the_head_scores_every_class_by_the_paper_s_bilinear_form():
     ("words", "sentence"),
     [
         ([*ESZSL[:-1]], "strategy=eszsl needs classes to leave out of training"),
-        ([*ESZSL[:-1], "dataset.unseen_drawn=7"], "only 3 classes are seen; strategy=eszsl needs at least 4"),
+        (
+            [*ESZSL[:-1], "dataset.unseen_drawn=7"],
+            "7 of the 10 classes are unseen, but strategy=eszsl needs at least 4 seen ones; leave out fewer",
+        ),
         (
             [*TINY, "strategy=eszsl", "strategy.attributes=null", "dataset.unseen_drawn=2"],
             "strategy=eszsl needs strategy.attributes=FILE.csv",
         ),
         ([*ESZSL, "strategy.classifier=knn"], "strategy.classifier=knn has no effect on strategy=eszsl; leave it out"),
+        ([*ESZSL, "dataset.classes=[1,3,5,8,9]"], "but strategy=eszsl needs .* ones; use a data set with at least 6 classes"),
+        ([*ESZSL[:-1], "dataset.split_by=class"], "leaves out classes with dataset.unseen; leave out dataset.split_by=class"),
         ([*ESZSL, "strategy.attributes=absent.csv"], "absent.csv cannot be read"),
         ([*TINY, "strategy.attributes=seven_segments"], "applies only to strategy=eszsl"),
     ],

@@ -82,7 +82,14 @@ def test_names_that_do_not_fit_the_classes_are_refused(text, sentence, tmp_path)
         read_names(str(tmp_path / "names.csv"), ["cat", "dog"])
 
 
+def test_a_missing_file_of_names_is_named_once(tmp_path):
+    with pytest.raises(UserError, match=r"absent.csv cannot be read \(No such file or directory\); give a CSV file in UTF-8"):
+        read_names(str(tmp_path / "absent.csv"), ["cat", "dog"])
+
+
 def test_names_follow_the_order_of_the_classes(tmp_path):
     (tmp_path / "names.csv").write_text("class,name\ndog,perro\ncat,gato\n", encoding="utf-8")
     assert read_names(str(tmp_path / "names.csv"), ["cat", "dog"]) == ["gato", "perro"]
+    (tmp_path / "spanish.csv").write_text("clase;nombre\ndog;perro, can\ncat;gato\n", encoding="utf-8")
+    assert read_names(str(tmp_path / "spanish.csv"), ["cat", "dog"]) == ["gato", "perro, can"]
     assert read_names(None, ["cat", "dog"]) == ["cat", "dog"]

@@ -40,8 +40,7 @@ def suggest(given: str, allowed: Iterable[str], *, otherwise: str | None = None)
         return f", did you mean '{near[0]}'?"
     if otherwise is not None:
         return otherwise
-    shown = ", ".join(sorted(allowed)[:40])
-    return f"; allowed: {shown}" if allowed else ""
+    return f"; allowed: {first_few(sorted(allowed), 40)}" if allowed else ""
 
 
 def first_few(names: Sequence[str], shown: int) -> str:

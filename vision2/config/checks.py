@@ -25,6 +25,8 @@ from vision2.meta.settings import EpisodesConfig
 from vision2.meta.settings import problems as episode_problems
 from vision2.models.cards import card_for, check_size
 from vision2.strategies import STRATEGIES
+from vision2.strategies.finetune import stored_features_settings
+from vision2.strategies.settings import StrategyConfig
 
 
 def leaves(section: type = Config, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field]]:
@@ -38,6 +40,9 @@ def leaves(section: type = Config, prefix: str = "") -> Iterator[tuple[str, data
 
 
 LEAVES = dict(leaves())
+# Sweeps combine a file or source for other strategies with these: scratch, and untrained or pixels (not pretrained).
+STARTS_AT_RANDOM = ("scratch", "feature_extraction")
+USUAL_CLASSIFIER = "logistic"  # of conf/strategy/feature_extraction.yaml, so nobody need have asked for it
 EXPECTED = {  # of paths that must exist
     "checkpoint": "a checkpoint, e.g. outputs/.../best.pt",
     "resume": "the folder of a run, e.g. outputs/digits/resnet20-scratch/...",
@@ -129,9 +134,18 @@ def _weights(config: Config, facts) -> Iterator[str]:
     weights, strategy = config.weights, config.strategy
     named = weights.name not in ("auto", "none")
     given = weights.path or strategy.source
+    learning = config.mode == "train" and not config.resume
+    optional = learning and not strategy.pretrained and strategy.name not in STARTS_AT_RANDOM
     if named and not strategy.pretrained:
         why = f"strategy={strategy.name} starts from random weights but weights.name={weights.name}"
-        yield f"{why}; leave out weights.name, or use strategy=finetune"
+        remedy = "add strategy.pretrained=true" if optional else "use strategy=finetune"
+        yield f"{why}; leave out weights.name, or {remedy}"
+    if given and optional:
+        key = "weights.path" if weights.path else "strategy.source"
+        yield (
+            f"{key}={given} has no effect on strategy={strategy.name}, which starts from random weights unless"
+            f" strategy.pretrained=true; add that, or leave out {key}"
+        )
     if weights.path and strategy.source:
         yield "weights.path and strategy.source both name pretrained weights; set only one of them"
     if strategy.pretrained and weights.name == "none" and not given:
@@ -168,6 +182,8 @@ def _strategy(config: Config) -> Iterator[str]:
 
 def _episodes(config: Config) -> Iterator[str]:
     yield from episode_problems(config.episodes)
+    if config.dataset.split_by == "class" and config.mode == "train":
+        yield from _without_classifier(config.strategy)
     if config.dataset.split_by == "class" or config.mode == "eval":  # a checkpoint may be evaluated on other data
         return
     if STRATEGIES[config.strategy.name].EPISODIC:
@@ -178,6 +194,19 @@ def _episodes(config: Config) -> Iterator[str]:
     for field in dataclasses.fields(EpisodesConfig):
         if (value := getattr(config.episodes, field.name)) != field.default:
             yield f"episodes.{field.name}={value} needs a data set that is split by class; add dataset.split_by=class"
+
+
+def _without_classifier(strategy: StrategyConfig) -> Iterator[str]:
+    """Settings of a classifier of the training classes, which has no use where the test classes are others."""
+    if strategy.name == "eszsl":
+        yield "strategy=eszsl leaves out classes with dataset.unseen; leave out dataset.split_by=class"
+    elif strategy.name == "feature_extraction":
+        given = dataclasses.replace(strategy, classifier="linear") if strategy.classifier == USUAL_CLASSIFIER else strategy
+        yield from stored_features_settings(
+            given,
+            "has no effect with dataset.split_by=class, where episodes are classified by the nearest class mean; leave it out,"
+            " or compare classifiers with python -m vision2.few_shot way=5",
+        )
 
 
 def _training(config: Config) -> Iterator[str]:

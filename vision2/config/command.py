@@ -66,6 +66,17 @@ def _converted(name: str, text: str, kind: type) -> Any:
         raise UserError(f"{name} is '{text}'; it must be a {'whole ' if kind is int else ''}number") from error
 
 
+def refuse_unused(values: dict[str, Any], options: dict[str, Option], used: Sequence[str], given: str) -> None:
+    """Refuse the options that have no effect with the option `given`.
+
+    Raises:
+        UserError: for each option that is neither in `used` nor at its default.
+    """
+    unused = [name for name, option in options.items() if name not in used and values[name] != option.default]
+    if unused:
+        raise UserError(*(f"{name}={values[name]} has no effect {given}; leave it out" for name in unused))
+
+
 def whole_numbers(name: str, text: str, example: str) -> list[int]:
     """The numbers in `1,5,20`, in order, without duplicates.
 

@@ -22,9 +22,11 @@ from vision2.config.plugins import plugin_problem
 from vision2.config.schema import Config
 
 BARE_ITEM = re.compile(r"""[^\[\]{},:'"]*[^\x00-\x7f][^\[\]{},:'"]*""")  # an item of a list or dict with a non-ASCII letter
+PLAIN_ITEM = re.compile(r"[A-Za-z0-9_./-]+")
 TYPE_NAMES = {  # the first key that occurs in a field's annotation
     "RuleConfig": "a list of {match: PATTERN, lr_scale: NUMBER, frozen: true|false}",
     "list[float]": "a list of numbers, e.g. [0.5,0.75]",
+    "list[int]": "a list of whole numbers, e.g. [5,20]",
     "list": "a list, e.g. [cat,dog]",
     "int": "a whole number",
     "float": "a number",
@@ -84,6 +86,13 @@ def _is_readable(override: str) -> bool:
 
 def _in_quotes(text: str) -> str:
     return QuotedString(text, Quote.single).with_quotes()
+
+
+def list_of(names: str) -> str:
+    """`a, b` or `[a,b]` as the value of an override, with quotes where Hydra needs them; blank names are left out."""
+    names = names[1:-1] if names.startswith("[") and names.endswith("]") else names
+    items = [name.strip() for name in names.split(",") if name.strip()]
+    return f"[{','.join(name if PLAIN_ITEM.fullmatch(name) else _in_quotes(name) for name in items)}]"
 
 
 def check_overrides(overrides: Sequence[str]) -> None:

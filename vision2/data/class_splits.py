@@ -32,9 +32,11 @@ def split_classes(collection: Collection, *, seed: int, val_fraction: float, tes
     counts = {part: int((part_of_class == part).sum()) for part in PARTS}
     if min(counts.values()) < LEAST:
         found = ", ".join(f"{part} {count}" for part, count in counts.items())
+        enough = len(part_of_class) >= LEAST * len(PARTS)
+        shares = "other shares with dataset.val_fraction and dataset.test_fraction, or " if enough else ""
         raise UserError(
             f"dataset.split_by=class needs at least {LEAST} classes in each split, but the {len(part_of_class)} classes give"
-            f" {found}; use a data set with more classes, or other shares with dataset.val_fraction and dataset.test_fraction"
+            f" {found}; use {shares}a data set with {'more' if enough else f'at least {LEAST * len(PARTS)}'} classes"
         )
     order = np.concatenate([np.flatnonzero(part_of_class == part) for part in PARTS])
     labels = np.argsort(order)[collection.labels]

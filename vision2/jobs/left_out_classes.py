@@ -10,6 +10,7 @@ from vision2.basics import text_table
 from vision2.basics.atomic_write import write_json
 from vision2.basics.errors import UserError, try_all
 from vision2.config.compose import load_config
+from vision2.config.overrides import list_of
 from vision2.config.schema import Config
 from vision2.data.collection import keep_classes
 from vision2.data.datasets import find_collection
@@ -22,6 +23,7 @@ from vision2.runs.sweep_folder import SweepFolder, create_sweep_dir
 from vision2.stats.intervals import Estimate, mean_interval
 from vision2.stats.verdict import judge_pairs
 from vision2.zeroshot.attributes import read_attributes
+from vision2.zeroshot.fit_attributes import seen_classes
 
 OWN = ("strategy", "seed", "resume", "mode", "strategy.attributes", "dataset.unseen", "dataset.unseen_drawn")
 KEYS = {  # column -> place of the accuracy in the scores of a run
@@ -40,7 +42,7 @@ def left_out(overrides: list[str], *, attributes: str, unseen: str | None, seeds
     taken = [word for word in overrides if word.partition("=")[0] in OWN]
     if taken:
         raise UserError(f"'{taken[0]}' is set by method=attributes itself; leave it out and use attributes=, unseen=, seeds=")
-    given = [f"dataset.unseen=[{unseen}]"] if unseen else ["dataset.unseen_drawn=2"]
+    given = [f"dataset.unseen={list_of(unseen)}"] if unseen else ["dataset.unseen_drawn=2"]
     pretrained = [word for word in overrides if word.startswith(("weights.", "strategy.source="))]
     words = [*overrides, "strategy=eszsl", f"strategy.attributes={attributes}", *given]
     words += ["strategy.pretrained=true"] if pretrained else []
@@ -66,7 +68,7 @@ def left_out(overrides: list[str], *, attributes: str, unseen: str | None, seeds
 def _check_classes(config: Config) -> None:
     """Check the left-out classes and the attributes of all classes, before anything is trained or written."""
     classes = keep_classes(find_collection(config.dataset), config.dataset.classes).classes
-    unseen_classes(config.dataset, classes, seed=config.seed)
+    seen_classes(len(classes), unseen_classes(config.dataset, classes, seed=config.seed))
     read_attributes(config.strategy.attributes, classes)
 
 

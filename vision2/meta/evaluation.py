@@ -120,9 +120,10 @@ class ByEpisodes:
             torch.stack([(each.argmax(1) == labels).float().mean(), cross_entropy(each.float(), labels)]) for each in logits
         ]).cpu()  # fmt: skip
         if not found.isfinite().all():
+            rates = "strategy.lr" if isinstance(self.method, EmbeddingMethod) else "strategy.lr, a lower strategy.inner_lr"
             raise TrainingDiverged(
                 f"the outputs of {network.name} on episodes are NaN or infinite because its weights have diverged; try a lower"
-                " strategy.lr or train.clip_norm=1"
+                f" {rates} or train.clip_norm=1"
             )
         return tuple(found.double().numpy().T)
 

@@ -41,7 +41,9 @@ def fit_on_episodes(task: Task, rules: Sequence[Rule], method: Method) -> EpochF
         return lambda images: Output(method.logits(network, images, shape), {})
 
     fit = fit_on_images(task, rules, forward=forward)  # in training only: they are measured on images
-    return replace(fit, batches=task.images | {"train": episodes}, forward=None, record=without_classifier(task))
+    return replace(
+        fit, batches=task.images | {"train": episodes}, forward=None, record=without_classifier(task, task.strategy.name)
+    )
 
 
 def without_head(network: Network) -> Network:
@@ -50,7 +52,7 @@ def without_head(network: Network) -> Network:
     return cut.to(next(network.parameters()).device)
 
 
-def without_classifier(task: Task) -> dict:
+def without_classifier(task: Task, name: str) -> dict:
     """The record of a network without a head, for its checkpoint; `name` is how it classifies an episode."""
     head = task.network.head
-    return {"name": task.strategy.name, "layer": LAST, "pooling": "pooled", "kind": head.kind, "features": head.in_features}
+    return {"name": name, "layer": LAST, "pooling": "pooled", "kind": head.kind, "features": head.in_features}

@@ -41,7 +41,7 @@ class FrozenFit:
         return self.task.images["val"].batch_size
 
     def classifier(self) -> dict:
-        return without_classifier(self.task)
+        return without_classifier(self.task, "nearest class mean")
 
     def known_features(self) -> torch.Tensor | None:
         return None

@@ -35,7 +35,9 @@ HOW_TO_READ = (
 )
 EPISODES = (
     "Test accuracy on episodes: of a number of classes that were not trained on (way), with a number of labelled images of "
-    "each (shot). Runs with the same seed classify the same episodes; the test accuracy is that of the first kind."
+    "each (shot). Runs with the same seed classify the same episodes; the test accuracy is that of the first kind, and the "
+    "interval of a single run is over its episodes. Training and validation have other numbers of classes, so their "
+    "accuracies cannot be compared with it or with each other."
 )
 ENDED = {status: f"{status}: {{error}}" for status in ("failed", "interrupted", "died")}
 BATCHNORM = ("adapts", "frozen", "none")

@@ -71,8 +71,10 @@ def episodes(groups: Sequence[Group], say: Say = untranslated) -> Grid | None:
     kinds = dict.fromkeys(
         kind for metrics in found for kind, value in metrics.items() if isinstance(value, dict) and "episodes" in value
     )
-    columns = [(kind.replace("_", " "), f"metrics.test.{kind}.accuracy") for kind in kinds]
-    return named(groups, say).beside(measurements(groups, columns, say)) if columns else None
+    if not kinds:
+        return None
+    rows = [[cell(group, f"metrics.test.{kind}.accuracy", say) for kind in kinds] for group in groups]
+    return named(groups, say).beside(Grid([kind.replace("_", " ") for kind in kinds], rows))  # in English in papers in Spanish
 
 
 def named(groups: Sequence[Group], say: Say = untranslated) -> Grid:

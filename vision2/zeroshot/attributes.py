@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from vision2.basics.errors import UserError, first_few
+from vision2.data.files.csv_list import delimiter_of
 
+DECIMAL_COMMA = re.compile(r"^([+-]?\d*),(\d+)$")  # spreadsheets in Spanish write 0,5 and separate cells by semicolons
 SEVEN_SEGMENTS = "seven_segments"  # ships with the package: the ten digits on a seven-segment display
 
 
@@ -63,7 +66,9 @@ def read_attributes(file: str, classes: Sequence[str]) -> Attributes:
 def _read_rows(path: Path) -> list:
     """The header's cells, then (line, cells) of each row; all have as many cells as the header."""
     try:
-        reader = csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""), strict=True)
+        text = path.read_text(encoding="utf-8-sig")
+        delimiter = delimiter_of(text.partition("\n")[0]) or ","
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(cell.strip() for cell in row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
@@ -91,7 +96,7 @@ def _checked_header(path: Path, header: list[str]) -> tuple[str, ...]:
 
 def _number(path: Path, line: int, name: str, cell: str) -> float:
     try:
-        value = float(cell)
+        value = float(DECIMAL_COMMA.sub(r"\1.\2", cell))
     except ValueError:
         value = float("nan")
     if not np.isfinite(value):

@@ -27,14 +27,7 @@ def fit_attributes(task: Task, rules: Sequence[Rule]) -> ClassifierFit:
         UserError: without unseen classes, with fewer than four seen ones, or for attributes that cannot be used.
     """
     data = task.data
-    if not data.unseen:
-        raise UserError(
-            "strategy=eszsl needs classes to leave out of training; name them with dataset.unseen=[A,B], or draw two with"
-            " dataset.unseen_drawn=2"
-        )
-    seen = np.setdiff1d(np.arange(len(data.classes)), data.unseen)
-    if len(seen) < FEWEST_SEEN:
-        raise UserError(f"only {len(seen)} classes are seen; strategy=eszsl needs at least {FEWEST_SEEN}: leave out fewer")
+    seen = seen_classes(len(data.classes), data.unseen)
     attributes = read_attributes(task.strategy.attributes, data.classes)
     print(f"unseen classes: {', '.join(data.classes[index] for index in data.unseen)}", flush=True)
     if not task.saved and not task.strategy.pretrained:
@@ -44,6 +37,28 @@ def fit_attributes(task: Task, rules: Sequence[Rule]) -> ClassifierFit:
         return fit_eszsl(train, val, attributes, seen, held_out=len(data.unseen), seed=task.seed)
 
     return fit_on_features(task, rules, fit_head)
+
+
+def seen_classes(classes: int, unseen: Sequence[int]) -> np.ndarray:
+    """Positions (Z,) of the seen ones among `classes` classes.
+
+    Raises:
+        UserError: without unseen classes, or with fewer than four seen ones.
+    """
+    if not unseen:
+        raise UserError(
+            "strategy=eszsl needs classes to leave out of training; name them with dataset.unseen=[A,B], or draw two with"
+            " dataset.unseen_drawn=2"
+        )
+    seen = np.setdiff1d(np.arange(classes), unseen)
+    if len(seen) < FEWEST_SEEN:
+        least = FEWEST_SEEN + 2
+        remedy = "leave out fewer" if classes >= least else f"use a data set with at least {least} classes"
+        raise UserError(
+            f"{len(unseen)} of the {classes} classes are unseen, but strategy=eszsl needs at least {FEWEST_SEEN} seen ones;"
+            f" {remedy}"
+        )
+    return seen
 
 
 def _train_on_seen(task: Task, rules: Sequence[Rule], seen: int) -> None:

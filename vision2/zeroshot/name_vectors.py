@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from vision2.basics.errors import UserError, first_few
+from vision2.data.files.csv_list import delimiter_of
 from vision2.zeroshot.conse import plain_name
 
 SENTENCE_MODEL = "all-MiniLM-L6-v2"  # English only
@@ -114,10 +116,14 @@ def read_names(file: str | None, classes: Sequence[str]) -> list[str]:
         return list(classes)
     path = Path(file).expanduser()
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(stream) if any(cell.strip() for cell in row)]
+        text = path.read_text(encoding="utf-8-sig")
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text.partition("\n")[0]) or ",")
+        rows = [[cell.strip() for cell in row] for row in reader if any(cell.strip() for cell in row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"names={file} cannot be read ({error}); give a CSV file with the header class,name") from error
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"names={file} cannot be read ({reason}); give a CSV file in UTF-8 with the header class,name"
+        ) from error
     if not rows or any(len(row) != 2 or not all(row) for row in rows):
         raise UserError(f"names={file} needs the header class,name and two cells in each row; correct the file")
     by_class = dict(rows[1:])

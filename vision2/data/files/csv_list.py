@@ -68,11 +68,10 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         first = text.partition("\n")[0]
-        delimiter = max(DELIMITERS, key=first.count)
         quote = "'" if first.lstrip().startswith("'") else '"'
         reader = csv.reader(
             io.StringIO(text, newline=""),
-            delimiter=delimiter if delimiter in first else " ",
+            delimiter=delimiter_of(first) or " ",
             quotechar=quote,
             skipinitialspace=True,
         )
@@ -86,6 +85,12 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         return [], []
     header = [cell.strip() for cell in rows[0][1]]
     return header, [(line, row + [""] * (len(header) - len(row))) for line, row in rows[1:]]
+
+
+def delimiter_of(header: str) -> str | None:
+    """What separates the cells of this line: the most frequent of `DELIMITERS`; None if it has none of them."""
+    delimiter = max(DELIMITERS, key=header.count)
+    return delimiter if delimiter in header else None
 
 
 def _find_columns(path: Path, header: list[str], rows: list, config: DatasetConfig) -> dict[str, int]:
