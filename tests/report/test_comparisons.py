@@ -233,3 +233,29 @@ def test_a_run_can_be_compared_with_another_number_of_itself(tmp_path):
     assert (finding.mean_a, finding.mean_b) == (pytest.approx(0.65), pytest.approx(0.5))
     assert finding.judgement.difference.low == pytest.approx(0.15 - 4.302653 * 0.05 / 3**0.5, abs=1e-6)
     assert finding.judgement.verdict == "supported"
+
+
+def test_tuned_gives_each_side_the_value_that_is_best_on_validation_whatever_the_test_split_says(tmp_path):
+    """Validation prefers 0.1 for the residual network and 0.01 for the plain one; on test, both do worse than with the other."""
+    validation = {("resnet56", 0.1): 0.9, ("resnet56", 0.01): 0.8, ("plain56", 0.1): 0.6, ("plain56", 0.01): 0.7}
+    for (model, rate), accuracy in validation.items():
+        for seed in (0, 1, 2):
+            config = configuration(**{"model.name": model, "strategy.lr": rate, "seed": seed})
+            metrics = {"val": {"accuracy": accuracy + 0.01 * seed}, "test": {"accuracy": 1.0 - accuracy}}
+            make_run(tmp_path, f"{model}-{rate}-{seed}", config, metrics=metrics)
+    stated = CLAIM | {"tuned": ["strategy.lr"]}
+    (finding,) = judge_runs(read_runs(tmp_path)[0], parse_comparisons([stated])).findings
+    assert (finding.mean_a, finding.mean_b) == pytest.approx((0.1, 0.3))
+    assert {run.get("strategy.lr") for run in finding.runs[0]} == {0.1}
+    assert {run.get("strategy.lr") for run in finding.runs[1]} == {0.01}
+
+
+def test_the_report_names_the_values_chosen_on_validation(tmp_path):
+    stated = {"name": "tuned", "claim": "Deeper is better.", "comparisons": [CLAIM | {"tuned": ["strategy.lr"]}]}
+    for model, best in (("resnet56", 0.1), ("plain56", 0.01)):
+        for rate in (0.1, 0.01):
+            config = configuration(**{"model.name": model, "strategy.lr": rate}, experiment=stated)
+            make_run(tmp_path, f"{model}-{rate}", config, accuracy=0.8 + 0.1 * (rate == best))
+    assert "strategy.lr chosen on validation: 0.1 and 0.01" in write_report(tmp_path).text.replace("\\", "") + (
+        tmp_path / "report" / "report.md"
+    ).read_text().replace("\\", "")

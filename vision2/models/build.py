@@ -8,6 +8,7 @@ from vision2.basics.randomness import derive_seed
 from vision2.models.cards import ModelCard, card_for, check_size
 from vision2.models.families.conv4 import conv4, pixels
 from vision2.models.families.densenet import densenet40_k12
+from vision2.models.families.batch_norm import without_batch_norm
 from vision2.models.families.inception import small_inception
 from vision2.models.families.resnet import build_resnet
 from vision2.models.families.torchvision_networks import build_torchvision
@@ -48,7 +49,8 @@ def _parts(config: ModelConfig, card: ModelCard, num_classes: int, image_size_px
 
         return build_timm(card, num_classes, stem=stem, width=config.width, image_size_px=image_size_px)
     if card.family == "smallinception":
-        return small_inception(num_classes, aux=config.aux, naive=card.name == "smallinception_naive")
+        parts = small_inception(num_classes, aux=config.aux, naive=card.name == "smallinception_naive")
+        return parts if config.batch_norm else without_batch_norm(parts)
     if card.family == "conv4":
         return conv4(num_classes, width=config.width, image_size_px=image_size_px)
     if card.family == "pixels":
@@ -56,4 +58,5 @@ def _parts(config: ModelConfig, card: ModelCard, num_classes: int, image_size_px
     if card.family == "densenet":
         return densenet40_k12(num_classes)
     shortcut = "none" if card.family == "plain" else config.shortcut or card.shortcuts[0]
-    return build_resnet(card, num_classes, stem=stem, shortcut=shortcut)
+    parts = build_resnet(card, num_classes, stem=stem, shortcut=shortcut)
+    return parts if config.batch_norm else without_batch_norm(parts)

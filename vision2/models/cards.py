@@ -58,6 +58,11 @@ class ModelCard:
         return "ImageNet" if self.num_classes == 1000 else "CIFAR-10"
 
     @property
+    def has_batch_norm_switch(self) -> bool:
+        """Whether it accepts `model.batch_norm=false`."""
+        return self.library == "own" and self.family in ("plain", "resnet", "smallinception")
+
+    @property
     def has_aux(self) -> bool:
         return self.min_size_train_aux_px is not None
 
@@ -96,7 +101,7 @@ def card_for(model: ModelConfig) -> ModelCard:
     """The card of the model that `model` describes; a variant keeps the paper but not the published numbers.
 
     Raises:
-        UserError: for an unknown name, or a stem, shortcut or width that the model does not have.
+        UserError: for an unknown name, or a stem, shortcut, batch norm or width that the model does not have.
     """
     if model.library == "timm":
         from vision2.models.families.timm_networks import timm_card  # imports timm, and so torch
@@ -107,7 +112,7 @@ def card_for(model: ModelConfig) -> ModelCard:
             f"unknown model '{model.name}' (for a timm model type model=timm model.name=NAME){suggest(model.name, catalogue())}"
         )
     card = _with_shortcut(catalogue()[model.name], model.shortcut)
-    return _with_width(_with_stem(card, model.stem), model.width)
+    return _with_width(_with_batch_norm(_with_stem(card, model.stem), model.batch_norm), model.width)
 
 
 def _with_shortcut(card: ModelCard, wanted: str | None) -> ModelCard:
@@ -135,6 +140,17 @@ def _with_stem(card: ModelCard, wanted: str | None) -> ModelCard:
         raise UserError(f"{card.name} does not accept model.stem={wanted}; allowed: {', '.join(card.stems)}")
     preprocessing = replace(card.preprocessing, image_size_px=32, resize_px=32)
     return _variant(card, f"stem={wanted}", preprocessing=preprocessing, min_size_px=card.min_size_small_px)
+
+
+def _with_batch_norm(card: ModelCard, wanted: bool) -> ModelCard:
+    if wanted:
+        return card
+    if not card.has_batch_norm_switch:
+        raise UserError(
+            f"{card.name} does not accept model.batch_norm=false; leave it out, or use a network such as resnet20, plain20 or"
+            " smallinception"
+        )
+    return _variant(card, "batch_norm=false", weights=())
 
 
 def _with_width(card: ModelCard, width: float) -> ModelCard:

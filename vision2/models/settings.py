@@ -13,6 +13,7 @@ class ModelConfig:
     library: str = choice("catalogue", "catalogue", "timm")  # where the name is looked up
     stem: str | None = None  # imagenet | small (3x3, stride 1, no pooling); null = the model's default
     shortcut: str | None = None  # residual networks: A | B | none (= plain); null = the model's default
+    batch_norm: bool = True  # residual, plain and smallinception: false = without, as before 2015; a bias replaces each
     width: float = number(1.0, 0.1, 4.0)  # MobileNet v1 width multiplier
     aux: bool = False  # auxiliary classifiers (GoogLeNet, Inception v3, smallinception)
     aux_weight: float = number(0.3, 0.0, 1.0)  # loss = main loss + aux_weight * each auxiliary loss

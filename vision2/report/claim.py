@@ -157,6 +157,9 @@ def _remark(finding: Finding, say: Say) -> str:
         if judgement.verdict == INCONCLUSIVE:
             parts.append(say("the interval includes the margin") if margin else say("the interval includes zero"))
         parts.append(say(WHAT_VARIES[finding.effect.what], count=judgement.difference.n))
+    for key in finding.comparison.tuned if finding.runs[0] else ():
+        a, b = (", ".join(dict.fromkeys(str(run.get(key)) for run in runs)) for runs in finding.runs)
+        parts.append(say("{key} chosen on validation: {a} and {b}", key=key, a=a, b=b))
     if finding.test_noise:
         low, high = (_gap(metric, value) for value in finding.test_noise)
         words = NOISE_OF_EPISODES if EPISODE_ACCURACY.fullmatch(metric) else NOISE_OF_IMAGES

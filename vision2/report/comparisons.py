@@ -5,12 +5,14 @@
     a: {model.name: resnet56}            # dotted configuration keys select the runs; a list of values matches any of them
     b: {model.name: plain56}
     pair_on: [dataset.fraction]          # optional: keys that must be equal within a pair, besides the seed
+    tuned: [strategy.lr]                 # optional: keys of which each side gets its best values, by validation accuracy
     margin: 0.0                          # optional: a must be better by more than this; if negative, not worse by more
     metric_b: metrics.test...            # optional: the metric of b, if it is another one of the same runs (a chance level)
     says: "..."   says_es: "..."         # optional: the comparison as a sentence
 
 Runs are paired by seed and judged by `stats.verdict`. With `pair_on`, a seed has several pairs; they share images, so they
-are not independent, and their mean counts as one pair. Parameters and multiply-adds are facts, not samples: one pair is
+are not independent, and their mean counts as one pair. With `tuned`, each side is represented by the values with the
+highest validation accuracy, averaged over the seeds; the test split has no part in the choice. Parameters and multiply-adds are facts, not samples: one pair is
 enough. A side that matches several configurations in one pair (lite and full runs together) is refused, never averaged.
 """
 
@@ -31,6 +33,7 @@ from vision2.runs.records import look_up
 from vision2.stats.intervals import newcombe_difference, paired_difference
 from vision2.stats.verdict import INCONCLUSIVE, Judgement, judge_claim, judge_pairs
 
+VAL_ACCURACY = "metrics.val.accuracy"
 TEST_ACCURACY = "metrics.test.accuracy"
 EXACT = ("parameters", "multiply_adds")
 EPISODE_ACCURACY = re.compile(r"metrics\.test\.(\d+-way_\d+-shot)\.accuracy")
@@ -45,6 +48,7 @@ class Comparison:
     b: dict[str, Any]
     better: str = "higher"
     pair_on: tuple[str, ...] = ()
+    tuned: tuple[str, ...] = ()
     margin: float = 0.0
     metric_b: str = ""
     says: str = ""
@@ -96,7 +100,8 @@ def parse_comparisons(comparisons: Iterable[Any]) -> list[Comparison]:
             raise UserError(f"{where} has no '{missing[0]}'; a comparison needs metric, a and b")
         if values.get("better", "higher") not in ("higher", "lower"):
             raise UserError(f"{where}.better is '{values['better']}'; it must be higher or lower")
-        parsed.append(Comparison(**{**values, "pair_on": tuple(values.get("pair_on") or ())}))
+        keys = {name: tuple(values.get(name) or ()) for name in ("pair_on", "tuned")}
+        parsed.append(Comparison(**values | keys))
     return parsed
 
 
@@ -110,7 +115,7 @@ def judge_runs(runs: Iterable[Run], comparisons: Sequence[Comparison]) -> Verdic
 def _find(runs: Sequence[Run], comparison: Comparison, comparisons: int) -> Finding:
     metrics = comparison.metrics
     chosen = zip((comparison.a, comparison.b), metrics, strict=True)
-    sides = [_by_pair(runs, wanted, metric, comparison.pair_on) for wanted, metric in chosen]
+    sides = [_by_pair(_tuned(runs, wanted, comparison), wanted, metric, comparison.pair_on) for wanted, metric in chosen]
     ambiguous = tuple(dict.fromkeys(key for side in sides for key in _ambiguities(side)))
     if ambiguous:
         return Finding(comparison, Judgement(INCONCLUSIVE, "ambiguous"), ambiguous=ambiguous)
@@ -133,12 +138,28 @@ def _find(runs: Sequence[Run], comparison: Comparison, comparisons: int) -> Find
     return Finding(comparison, judgement, *means, noise, unpaired, runs=compared, effect=effect)
 
 
+def _tuned(runs: Sequence[Run], wanted: dict[str, Any], comparison: Comparison) -> Sequence[Run]:
+    """The runs of one side with the values of `tuned` that have the highest mean validation accuracy."""
+    if not comparison.tuned:
+        return runs
+    groups: dict[tuple, dict[tuple, list[Run]]] = {}  # values of pair_on -> values of tuned -> runs
+    for run in runs:
+        if _selects(wanted, run) and run.number(VAL_ACCURACY) is not None:
+            paired, tuned = (tuple(str(run.get(key)) for key in keys) for keys in (comparison.pair_on, comparison.tuned))
+            groups.setdefault(paired, {}).setdefault(tuned, []).append(run)
+    return [run for candidates in groups.values() for run in max(candidates.values(), key=_validation)]
+
+
+def _validation(runs: Sequence[Run]) -> tuple[int, float]:
+    """Complete values first: those that ran with most seeds, then those with the highest mean validation accuracy."""
+    return len({run.seed for run in runs}), fmean(run.number(VAL_ACCURACY) for run in runs)
+
+
 def _by_pair(runs: Sequence[Run], chosen: dict[str, Any], metric: str, pair_on: tuple[str, ...]) -> dict[tuple, list[Run]]:
     """The runs of one side that have the metric, grouped by seed and the values of `pair_on`."""
     side: dict[tuple, list[Run]] = {}
     for run in runs:
-        wanted = all(_matches(run.get(key), value) for key, value in chosen.items())
-        if wanted and number_of(run, metric) is not None:
+        if _selects(chosen, run) and number_of(run, metric) is not None:
             side.setdefault((run.seed, *(str(run.get(key)) for key in pair_on)), []).append(run)
     return side
 
@@ -162,6 +183,10 @@ def _differences(runs: Sequence[Run]) -> list[str]:
     configs = [configuration(run) for run in runs]
     keys = [key for key in configs[0] if len({repr(config.get(key)) for config in configs}) > 1]
     return [f"{key} ({' | '.join(dict.fromkeys(str(config.get(key)) for config in configs))})" for key in keys]
+
+
+def _selects(chosen: dict[str, Any], run: Run) -> bool:
+    return all(_matches(run.get(key), value) for key, value in chosen.items())
 
 
 def _matches(found: Any, wanted: Any) -> bool:

@@ -28,7 +28,7 @@ from vision2.models.weights.read import checked_sha256, file_at, read_file, tens
 from vision2.models.weights.saved_network import saved_network
 from vision2.models.weights.shapes import first_kernel, fitted
 
-OUR_SETTINGS = ("name", "library", "shortcut", "width")  # the settings that decide which tensors a network has
+OUR_SETTINGS = ("name", "library", "shortcut", "batch_norm", "width")  # the settings that decide which tensors a network has
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ def _local(config: WeightsConfig, model: ModelConfig, card: ModelCard) -> Weight
 def _own(path: Path, sha256: str, content: dict[str, Any], model: ModelConfig) -> WeightsSource:
     """A vision2 checkpoint. Its classifier is left out unless it is a plain linear layer."""
     saved = saved_network(content, path)
-    settings = saved.model_config
+    settings = {"batch_norm": True} | saved.model_config  # files from before there was the setting
     other = {key: settings.get(key) for key in OUR_SETTINGS if settings.get(key) != getattr(model, key)}
     if other:
         words = (f"model.{key}={'null' if value is None else value}" for key, value in other.items())
