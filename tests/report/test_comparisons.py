@@ -236,7 +236,7 @@ def test_a_run_can_be_compared_with_another_number_of_itself(tmp_path):
 
 
 def test_tuned_gives_each_side_the_value_that_is_best_on_validation_whatever_the_test_split_says(tmp_path):
-    """Validation prefers 0.1 for the residual network and 0.01 for the plain one; on test, both do worse than with the other."""
+    """Validation prefers 0.1 for the residual network and 0.01 for the plain one; the test split would prefer the others."""
     validation = {("resnet56", 0.1): 0.9, ("resnet56", 0.01): 0.8, ("plain56", 0.1): 0.6, ("plain56", 0.01): 0.7}
     for (model, rate), accuracy in validation.items():
         for seed in (0, 1, 2):

@@ -32,5 +32,6 @@ class Config:
     seed: int = number(0, 0)  # of split, initial weights, sample order and augmentation, each with its own random stream
     device: str = "auto"  # auto (CUDA, then MPS, then CPU) | cpu | cuda | cuda:1 | mps
     budget: str = choice("lite", "lite", "full")  # of experiments: minutes on a laptop, or the paper's recipe
+    prediction: str | None = None  # what you expect, in a sentence; the page shows it, with its time, beside the result
     output_dir: str = "outputs"  # where the run folders are created
     skip_finished: bool = False  # in a sweep: skip jobs that a completed run has already done

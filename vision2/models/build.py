@@ -6,9 +6,9 @@ import torch
 
 from vision2.basics.randomness import derive_seed
 from vision2.models.cards import ModelCard, card_for, check_size
+from vision2.models.families.batch_norm import without_batch_norm
 from vision2.models.families.conv4 import conv4, pixels
 from vision2.models.families.densenet import densenet40_k12
-from vision2.models.families.batch_norm import without_batch_norm
 from vision2.models.families.inception import small_inception
 from vision2.models.families.resnet import build_resnet
 from vision2.models.families.torchvision_networks import build_torchvision

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from vision2.basics.atomic_write import write_text
 from vision2.basics.errors import UserError
-from vision2.basics.run_files import SUMMARY
 from vision2.basics.written import WrittenFiles
 from vision2.report import sections
 from vision2.report.claim import add_claim, experiment_of, refusals
@@ -17,6 +16,7 @@ from vision2.report.data_notes import add_data_notes
 from vision2.report.document import Document
 from vision2.report.material import Material
 from vision2.report.page import render
+from vision2.report.prediction import add_prediction, after_the_runs
 from vision2.report.settings import ExperimentConfig
 from vision2.report.tables import TABLE_FILES, write_table
 from vision2.report.texts import translator
@@ -55,6 +55,7 @@ def _write(material: Material, page: Path) -> Report:
     say, files, language = material.say, material.files, material.language
     experiment = experiment_of(material)
     document = Document(_title(material, experiment), _subtitle(material), language)
+    add_prediction(document, material)
     verdict = add_claim(document, material, experiment)
     add_data_notes(document, material)
     sections.add_results(document, material)
@@ -71,6 +72,7 @@ def _write(material: Material, page: Path) -> Report:
     lines = [text, *(f"{problem.path}: {problem.reason}" for problem in material.problems)]
     lines += [f"{say('verdict')}: {say(verdict.overall)}"] if verdict else []
     lines += refusals(verdict, say)
+    lines += after_the_runs(material, experiment)
     lines.append(say("page: {path}", path=page))
     return Report(page, "\n".join(lines), verdict.overall if verdict else None)
 
@@ -99,7 +101,7 @@ def _title(material: Material, experiment: ExperimentConfig | None) -> str:
     """The name of the experiment, if any, then models, data sets and date."""
     say, named = material.say, experiment and experiment.name and experiment.name.replace("_", " ")
     models, data = (_few(material, key) for key in ("model.name", "dataset.name"))
-    what = say("{models} on {data}, {date}", models=models, data=data, date=max(map(_day, material.runs)))
+    what = say("{models} on {data}, {date}", models=models, data=data, date=max(run.started for run in material.runs)[:10])
     return f"{named}: {what}" if named else what
 
 
@@ -108,12 +110,6 @@ def _few(material: Material, key: str) -> str:
     more = len(names) - NAMED_IN_TITLE
     text = ", ".join(names[:NAMED_IN_TITLE])
     return material.say("{names} and {count} more", names=text, count=more) if more > 0 else text
-
-
-def _day(run: Run) -> str:
-    """The date in the name of the run folder or, if the folder was renamed, the date of its summary file."""
-    found = re.match(r"(\d{4})(\d\d)(\d\d)-\d{6}", run.path.name)
-    return "-".join(found.groups()) if found else f"{datetime.fromtimestamp((run.path / SUMMARY).stat().st_mtime):%Y-%m-%d}"
 
 
 def _subtitle(material: Material) -> str:

@@ -75,6 +75,7 @@ def add_claim(document: Document, material: Material, experiment: ExperimentConf
         Text(say(HOW_TO_READ), quiet=True) if verdict.findings else None,
         Text(say("What this cannot show: {note}", note=note)) if note else None,
         Text(_what_was_run(material)),
+        Text(say("Recipe and seeds were fixed on {date}.", date=experiment.fixed)) if experiment.fixed else None,
         Text(say("Source: {source}", source=experiment.source), quiet=True) if experiment.source else None,
     )
     return verdict if verdict.findings else None

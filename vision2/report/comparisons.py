@@ -12,8 +12,9 @@
 
 Runs are paired by seed and judged by `stats.verdict`. With `pair_on`, a seed has several pairs; they share images, so they
 are not independent, and their mean counts as one pair. With `tuned`, each side is represented by the values with the
-highest validation accuracy, averaged over the seeds; the test split has no part in the choice. Parameters and multiply-adds are facts, not samples: one pair is
-enough. A side that matches several configurations in one pair (lite and full runs together) is refused, never averaged.
+highest validation accuracy, averaged over the seeds; the test split has no part in the choice. Parameters and
+multiply-adds are facts, not samples: one pair is enough. A side that matches several configurations in one pair (lite and
+full runs together) is refused, never averaged.
 """
 
 from __future__ import annotations

@@ -20,6 +20,9 @@ class ExperimentConfig:
     claim_es: str = ""  # the claim in Spanish
     source: str = ""  # where the claim comes from
     seeds: str = ""  # fixed in advance, e.g. 0,1,2; the report flags any others as a second look
+    fixed: str = ""  # the date on which recipe and seeds were fixed, before these runs
+    question: str = ""  # what to predict; printed before the runs
+    question_es: str = ""  # the question in Spanish
     note: str = ""  # what this budget cannot show
     note_es: str = ""  # the note in Spanish
     before: list[str] = field(default_factory=list)  # overrides of the preliminary run that strategy.source=before refers to

@@ -18,7 +18,7 @@ from vision2.runs.records import plain
 
 ARITHMETIC = 2  # version of the computation; increase it when equal settings and data give other results
 NOT_PART_OF_IT = (
-    "output_dir", "resume", "checkpoint", "skip_finished", "device", "report", "experiment",
+    "output_dir", "resume", "checkpoint", "skip_finished", "device", "report", "experiment", "prediction",
     "dataset.cache", "dataset.cache_dir", "dataset.cache_gb", "dataset.workers", "dataset.download",
 )  # fmt: skip
 

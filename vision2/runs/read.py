@@ -7,7 +7,9 @@ import math
 import os
 import shlex
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,6 +51,13 @@ class Run:
     @property
     def seed(self) -> int | None:
         return self.get("seed")
+
+    @property
+    def started(self) -> str:
+        """`2026-11-26 09:00`, from the name of the folder or, if it was renamed, the time of its summary file."""
+        with suppress(ValueError):
+            return f"{datetime.strptime(self.path.name[:15], '%Y%m%d-%H%M%S'):%Y-%m-%d %H:%M}"
+        return f"{datetime.fromtimestamp((self.path / SUMMARY).stat().st_mtime):%Y-%m-%d %H:%M}"
 
     @cached_property
     def history(self) -> list[dict]:

@@ -26,7 +26,7 @@ def test_without_batch_norm_each_channel_has_a_bias_instead(name):
 
 
 def test_a_network_without_the_switch_is_refused():
-    with pytest.raises(UserError, match="vgg16 does not accept model.batch_norm=false; leave it out, or use a network such as"):
+    with pytest.raises(UserError, match=r"vgg16 does not accept model\.batch_norm=false; leave it out"):
         card_for(ModelConfig(name="vgg16", batch_norm=False))
 
 
