@@ -38,3 +38,10 @@ def test_a_path_with_any_character_is_one_value_in_single_runs_and_in_sweeps(tmp
     (quoted,) = quote_overrides([word])
     check_overrides(["dataset=folder", quoted])
     assert expand(quoted) == [quoted]
+
+
+@pytest.mark.parametrize("sentence", ["plain, then residual", "¿la red plana?", "it's 90 %", "true", "a=b (c)", "[x], {y}"])
+def test_a_prediction_is_any_sentence(sentence):
+    (override,) = quote_overrides([f"prediction={sentence}"])
+    assert load_config([override]).prediction == sentence
+    assert len(expand(override)) == 1

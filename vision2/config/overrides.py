@@ -60,6 +60,8 @@ def quote_overrides(overrides: Sequence[str]) -> list[str]:
 
 def _quoted(override: str) -> str:
     key, equals, value = override.partition("=")
+    if key == "prediction" and value[:1] not in ("'", '"'):  # a sentence, whatever it contains
+        return f"{key}={_in_quotes(value)}"
     if "," in value and _exists(value):  # an existing path, not several values
         return f"{key}={_in_quotes(value)}"
     if _is_readable(override):
