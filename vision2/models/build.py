@@ -6,7 +6,7 @@ import torch
 
 from vision2.basics.randomness import derive_seed
 from vision2.models.cards import ModelCard, card_for, check_size
-from vision2.models.families.batch_norm import without_batch_norm
+from vision2.models.families.batch_norm import remove_batch_norm
 from vision2.models.families.conv4 import conv4, pixels
 from vision2.models.families.densenet import densenet40_k12
 from vision2.models.families.inception import small_inception
@@ -49,8 +49,8 @@ def _parts(config: ModelConfig, card: ModelCard, num_classes: int, image_size_px
 
         return build_timm(card, num_classes, stem=stem, width=config.width, image_size_px=image_size_px)
     if card.family == "smallinception":
-        parts = small_inception(num_classes, aux=config.aux, naive=card.name == "smallinception_naive")
-        return parts if config.batch_norm else without_batch_norm(parts)
+        naive = card.name == "smallinception_naive"
+        return small_inception(num_classes, aux=config.aux, naive=naive, batch_norm=config.batch_norm)
     if card.family == "conv4":
         return conv4(num_classes, width=config.width, image_size_px=image_size_px)
     if card.family == "pixels":
@@ -59,4 +59,6 @@ def _parts(config: ModelConfig, card: ModelCard, num_classes: int, image_size_px
         return densenet40_k12(num_classes)
     shortcut = "none" if card.family == "plain" else config.shortcut or card.shortcuts[0]
     parts = build_resnet(card, num_classes, stem=stem, shortcut=shortcut)
-    return parts if config.batch_norm else without_batch_norm(parts)
+    if not config.batch_norm:
+        remove_batch_norm(parts.backbone)
+    return parts

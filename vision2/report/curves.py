@@ -34,7 +34,7 @@ def learning_curves(groups: Sequence[Group], quantity: str, say: Say) -> Figure 
             means = [float(np.mean(found)) for found in values]
             drawn += means
             first += means[:1] if split == "train" else []
-            look = {"color": colour(index), "linewidth": 1.5, "marker": "." if len(epochs) == 1 else ""}
+            look = {"color": colour(index), "linewidth": 2, "marker": "." if len(epochs) == 1 else ""}
             label = figure_text(group.label) if split == "val" else None
             axes.plot(epochs, means, style, label=label, **look)
             if max(map(len, values)) > 1:
@@ -89,7 +89,7 @@ def gradient_norms(groups: Sequence[Group], say: Say) -> Figure | None:
             if len(stages) < 2:
                 continue
             means = [np.mean([norms[stage] for norms in records if norms.get(stage)] or [np.nan]) for stage in stages]
-            look = {"color": colour(index), "markersize": 3, "linewidth": 1.3}
+            look = {"color": colour(index), "markersize": 4, "linewidth": 1.8}
             label = figure_text(group.label) if epoch == 0 else None
             axes.plot(np.linspace(0, 1, len(stages)), means, style, label=label, **look)
             drawn.append(stages)

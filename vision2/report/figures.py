@@ -34,9 +34,9 @@ def overview(groups: Sequence[Group], metric: str, xlabel: str) -> Figure | None
         values = group.values(metric)
         axes.plot(values, [row] * len(values), "o", color=colour(row), markersize=4, alpha=0.5, markeredgewidth=0)
         if interval := bounds(group, metric):
-            axes.plot(interval, [row, row], color=colour(row), linewidth=1.5)
+            axes.plot(interval, [row, row], color=colour(row), linewidth=2)
         axes.plot(np.mean(values), row, "|", color=colour(row), markersize=12, markeredgewidth=2)
-    axes.set_yticks(range(len(groups)), [figure_text(group.label) for group in groups], fontsize=8 if few else 6.5)
+    axes.set_yticks(range(len(groups)), [figure_text(group.label) for group in groups], fontsize=9 if few else 7)
     axes.set(xlabel=xlabel, ylim=(len(groups) - 0.5, -0.5))
     in_percent(axes.xaxis)
     return figure
@@ -60,7 +60,7 @@ def response(groups: Sequence[Group], key: str, metric: str, ylabel: str) -> Fig
         x = [place[group.config.get(key)] for group in members]
         means = [float(np.mean(group.values(metric))) for group in members]
         bars = _error_bars(members, metric, means) if len(lines) <= BARS_UP_TO else None
-        look = {"color": colour(index), "capsize": 3, "linewidth": 1.5}
+        look = {"color": colour(index), "capsize": 3, "linewidth": 2}
         axes.errorbar(x, means, yerr=bars, fmt="o-", label=figure_text(label), **look)
     if numeric and min(values) > 0 and max(values) / min(values) > 20:
         log_x(axes)
@@ -122,7 +122,7 @@ def calibration(groups: Sequence[Group], say: Say) -> Figure | None:
             for key in ("confidence", "accuracy")
         )
         label = f"{figure_text(group.label)} (ECE {100 * np.mean(group.values('metrics.test.ece')):.1f} %)"
-        axes.plot(x, y, "o-", color=colour(index), markersize=3.5, linewidth=1.4, label=label)
+        axes.plot(x, y, "o-", color=colour(index), markersize=4, linewidth=2, label=label)
     if not drawn:
         return None
     axes.set(xlabel=say("confidence"), ylabel=say("accuracy"), xlim=(0, 1.02), ylim=(0, 1.02))

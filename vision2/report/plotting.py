@@ -16,7 +16,7 @@ SIZE = (4.8, 3.3)  # inches; two fit side by side on a page, one fills a phone
 DPI = 150
 LABELS_INSIDE = 4  # legend labels; more would hide the data
 LABEL_IN_TWO_COLUMNS = 40  # characters
-LEGEND_ROW = 0.18  # inches
+LEGEND_ROW = 0.21  # inches
 
 
 def new_axes(width: float = SIZE[0], height: float = SIZE[1]) -> tuple[Figure, Axes]:
@@ -24,7 +24,7 @@ def new_axes(width: float = SIZE[0], height: float = SIZE[1]) -> tuple[Figure, A
     figure = Figure(figsize=(width, height), layout="constrained", dpi=DPI)
     axes = figure.add_subplot()
     style_axes(axes)
-    axes.tick_params(labelsize=8)
+    axes.tick_params(labelsize=9)
     return figure, axes
 
 
@@ -39,14 +39,14 @@ def add_legend(axes: Axes, styles: Mapping[str, str] | None = None) -> None:
     `styles` maps line styles ("-", "--") to their meanings.
     """
     handles, labels = axes.get_legend_handles_labels()
-    handles += [Line2D([], [], color="#444444", linestyle=style, linewidth=1.3) for style in styles or ()]
+    handles += [Line2D([], [], color="#444444", linestyle=style, linewidth=2) for style in styles or ()]
     labels += (styles or {}).values()
     if len(labels) <= LABELS_INSIDE:
-        axes.legend(handles, labels, fontsize=7, framealpha=0.8)
+        axes.legend(handles, labels, fontsize=9, framealpha=0.8)
         return
     columns = 2 if max(map(len, labels)) <= LABEL_IN_TWO_COLUMNS else 1
     axes.figure.set_figheight(axes.figure.get_figheight() + LEGEND_ROW * -(-len(labels) // columns))
-    axes.figure.legend(handles, labels, fontsize=7, frameon=False, loc="outside lower center", ncols=columns)
+    axes.figure.legend(handles, labels, fontsize=8.5, frameon=False, loc="outside lower center", ncols=columns)
 
 
 def in_percent(*sides: Axis) -> None:

@@ -1,7 +1,8 @@
 """The Inception block, naive and with bottlenecks, and a small network of nine of them for 32 px images.
 
 Szegedy et al., "Going Deeper with Convolutions", arXiv 1409.4842. Unlike in the paper, batch norm follows each
-convolution (as in torchvision's GoogLeNet); as in the paper, and unlike in torchvision, the third branch is a real 5x5.
+convolution (as in torchvision's GoogLeNet) unless it is switched off; as in the paper, and unlike in torchvision, the third
+branch is a real 5x5.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from vision2.models.families.batch_norm import remove_batch_norm
 from vision2.models.network import NetworkParts
 
 
@@ -122,9 +124,18 @@ class SmallInception(nn.Module):
         return (features, *aux) if aux else features
 
 
-def small_inception(num_classes: int, *, aux: bool, naive: bool) -> NetworkParts:
-    """`naive` leaves out every 1x1 reduction and projection, which the cost lesson shows to be expensive."""
+def small_inception(num_classes: int, *, aux: bool, naive: bool, batch_norm: bool = True) -> NetworkParts:
+    """`naive` leaves out every 1x1 reduction and projection, which the cost lesson shows to be expensive.
+
+    Without batch norm, initial weights are those of Glorot and Bengio 2010, as was usual in 2014: each ReLU halves the
+    variance of the signal, so that little gradient reaches the first layers. The weights of He et al. 2015 prevent that.
+    """
     backbone = SmallInception(num_classes, aux=aux, naive=naive)
+    if not batch_norm:
+        remove_batch_norm(backbone)
+        for module in backbone.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.xavier_uniform_(module.weight)
     stages: dict[str, tuple[str, ...]] = {"stem": ("stem",)}
     for group, last in (("3", ("maxpool3",)), ("4", ("maxpool4",)), ("5", ())):
         stages[f"inception{group}"] = (*(f"inception{name}" for name in SMALL_BLOCKS if name[0] == group), *last)
