@@ -156,8 +156,8 @@ def _sweep(overrides: Sequence[str], node: DictConfig, *, typed_m: bool) -> int:
         print(f"to watch their curves: tensorboard --logdir {shlex.quote(str(folder.path))}", flush=True)
         places = [f"hydra.sweep.dir={folder.path}", "hydra.sweep.subdir=.", "hydra.sweeper.params=null"]
         words = ["--multirun", *plan.overrides, *quote_overrides(places)]
-        if words := before_the_runs(plan.first.experiment, plan.first.prediction, plan.first.report.language):
-            print(words, flush=True)
+        if opening := before_the_runs(plan.first.experiment, plan.first.prediction, plan.first.report.language):
+            print(opening, flush=True)
         try:
             with printing_ends(folder, plan.jobs) if _has_launcher(node.hydra) else nullcontext():
                 _hand_to_hydra(words, lambda node: _sweep_job(node, folder))
