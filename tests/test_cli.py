@@ -137,7 +137,9 @@ def experiment(tmp_path_factory):
 def test_an_experiment_is_one_plain_command_that_ends_in_a_verdict_and_a_page(experiment):
     assert experiment.returncode == 0, experiment.stderr
     assert "4 of 4 jobs: 4 completed" in experiment.stdout
+    assert experiment.stdout.index("Before you look: Which network is more accurate?") < experiment.stdout.index("job 1 of 4")
     assert "verdict: inconclusive" in experiment.stdout
+    assert "to discuss: docs/lecture.md, experiment=smoke" in experiment.stdout
     (page,) = experiment.folder.rglob("report.html")
     text = page.read_text()
     assert text.index("after one epoch on 57 digits") < text.index("plain20, random initialisation, digits")
