@@ -47,5 +47,6 @@ def test_every_experiment_states_a_claim_fixes_its_seeds_and_compares_single_con
         for side in (comparison.a, comparison.b):
             wanted = {key: value if isinstance(value, list) else [value] for key, value in side.items()}
             jobs = [config for config in configs if all(look_up(config, key) in wanted[key] for key in wanted)]
-            pairs = [tuple(str(look_up(config, key)) for key in comparison.pair_on) for config in jobs]
+            keys = (*comparison.pair_on, *comparison.tuned)
+            pairs = [tuple(str(look_up(config, key)) for key in keys) for config in jobs]
             assert pairs and len(set(pairs)) == len(pairs), f"{side} matches {len(jobs)} jobs of one seed"

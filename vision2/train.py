@@ -143,7 +143,6 @@ def _sweep(overrides: Sequence[str], node: DictConfig, *, typed_m: bool) -> int:
     with importing():
         from vision2.jobs.sweep import finish_sweep, run_before
     from vision2.jobs.sweep_progress import printing_ends
-    from vision2.report.prediction import before_the_runs
 
     source, stopped = None, 0
     with stopping_on_signals():
@@ -156,8 +155,7 @@ def _sweep(overrides: Sequence[str], node: DictConfig, *, typed_m: bool) -> int:
         print(f"to watch their curves: tensorboard --logdir {shlex.quote(str(folder.path))}", flush=True)
         places = [f"hydra.sweep.dir={folder.path}", "hydra.sweep.subdir=.", "hydra.sweeper.params=null"]
         words = ["--multirun", *plan.overrides, *quote_overrides(places)]
-        if opening := before_the_runs(plan.first.experiment, plan.first.prediction, plan.first.report.language):
-            print(opening, flush=True)
+        _ask(plan.first)
         try:
             with printing_ends(folder, plan.jobs) if _has_launcher(node.hydra) else nullcontext():
                 _hand_to_hydra(words, lambda node: _sweep_job(node, folder))
@@ -166,6 +164,15 @@ def _sweep(overrides: Sequence[str], node: DictConfig, *, typed_m: bool) -> int:
             print("sweep stopped; to resume it, run the same command with skip_finished=true", file=sys.stderr)
         code = finish_sweep(folder, plan)
     return stopped or code
+
+
+def _ask(config: Config) -> None:
+    """Print the experiment's question, so that the student can predict before the first result."""
+    from vision2.report.prediction import before_the_runs
+
+    opening = before_the_runs(config.experiment, config.prediction, config.report.language)
+    if opening:
+        print(opening, flush=True)
 
 
 def _has_launcher(hydra: DictConfig) -> bool:
