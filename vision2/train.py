@@ -45,8 +45,16 @@ def main() -> int:
     prepare_process()
     try:
         place = own_place()
-        with nullcontext() if place.rank == 0 else _silence():
-            return _run(_parse_arguments(), place)
+    except UserError as error:
+        return fail(error)
+    with nullcontext() if place.rank == 0 else _silence():
+        return _answer(place)
+
+
+def _answer(place: Place) -> int:
+    """Do what was typed; every mistake and Ctrl-C ends in one message."""
+    try:
+        return _run(_parse_arguments(), place)
     except UserError as error:
         return fail(error)
     except PermissionError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from contextlib import redirect_stderr
+from contextlib import ExitStack, redirect_stderr
 from dataclasses import replace
 
 from vision2.basics.errors import UserError
@@ -29,18 +29,17 @@ def run_together(config: Config, command: str, place: Place) -> int:
     # When one process ends, torchrun stops the others, which must not cut off what they record and print about it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    with stopping_on_signals(), ending_soon(GRACE_S):
-        device = choose_device(device_name(config.device, place))
-        with joined(place, device) as ranks:
-            outcome = run_recorded(_continued(config, ranks), command, ranks=ranks)
-            if outcome.status == "completed" and place.rank:
-                return 0
-            if outcome.status == "completed" or _is_first_to_report(outcome, ranks):
-                with redirect_stderr(sys.__stderr__):
-                    report_outcome(outcome)
-            if outcome.status != "completed":
-                raise SystemExit(outcome.exit_code)  # without waiting for processes that may have ended
-            return 0
+    with ending_soon(GRACE_S), ExitStack() as connection:
+        with stopping_on_signals():
+            device = choose_device(device_name(config.device, place))
+            ranks = connection.enter_context(joined(place, device))
+        outcome = run_recorded(_continued(config, ranks), command, ranks=ranks)
+        if _is_to_report(outcome, ranks):
+            with redirect_stderr(sys.__stderr__):
+                report_outcome(outcome)
+        if outcome.exit_code:
+            connection.pop_all()  # closing it could wait for processes that have ended
+        return outcome.exit_code
 
 
 def _continued(config: Config, ranks: ManyRanks) -> Config:
@@ -52,10 +51,8 @@ def _continued(config: Config, ranks: ManyRanks) -> Config:
     return replace(config, resume=folder)
 
 
-def _is_first_to_report(outcome: Outcome, ranks: ManyRanks) -> bool:
-    if outcome.status == "interrupted":  # so are all the others
-        return ranks.rank == 0
-    return ranks.fails_first(outcome.error)
+def _is_to_report(outcome: Outcome, ranks: ManyRanks) -> bool:
+    return ranks.fails_first(outcome.error) if outcome.status == "failed" else ranks.rank == 0
 
 
 def _check_can_be_shared(config: Config, place: Place) -> None:
