@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from contextlib import ExitStack, redirect_stderr
@@ -38,8 +39,9 @@ def run_together(config: Config, command: str, place: Place) -> int:
             with redirect_stderr(sys.__stderr__):
                 report_outcome(outcome)
         if outcome.exit_code:
-            connection.pop_all()  # closing it could wait for processes that have ended
-        return outcome.exit_code
+            sys.stdout.flush()
+            os._exit(outcome.exit_code)  # threads of a broken connection may wait or abort when Python cleans up
+        return 0
 
 
 def _continued(config: Config, ranks: ManyRanks) -> Config:

@@ -75,6 +75,7 @@ class Learner:
         self.forward = forward or (torch.compile(network) if train.compile else network)
         self.reference = _l2_sp_reference(network, strategy)
         self.foldable, self.ranks = foldable, ranks
+        self._pass = self.forward  # in an epoch, with gradients over all processes
 
     @property
     def evaluated(self) -> nn.Module:
@@ -106,6 +107,7 @@ class Learner:
                 self._update()
                 if self.device.type == "cpu" or step % FINITE_CHECK_STEPS == 0 or step == steps - 1:
                     sums.check_finite(epoch, step, lr)
+        self._pass = self.forward
         if self.ranks.size > 1:
             self.ranks.average(self._statistics())
         return sums.over(self.ranks).result(time.perf_counter() - start, lr, norms)

@@ -6,6 +6,7 @@ in which each method returns what it is given; `ManyRanks` are several.
 
 from __future__ import annotations
 
+import gc
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -221,7 +222,10 @@ def joined(place: Place, device: torch.device) -> Iterator[ManyRanks]:
         timeout=TIMEOUT,
     )
     yield ranks
-    torch.distributed.destroy_process_group()  # after an error, it could wait for processes that are gone
+    # Not after an error: this could wait for processes that are gone. Whatever still refers to the connection goes first, so
+    # that its threads end here; those that are left when Python ends would abort it.
+    gc.collect()
+    torch.distributed.destroy_process_group()
 
 
 def device_name(wanted: str, place: Place) -> str:
