@@ -52,9 +52,7 @@ def run(config: Config, create_run_dir: Callable[[], Path], command: str, ranks:
     saved = load_last(config.resume)
     prepared = prepare(config, saved, ranks)
     fit = STRATEGIES[config.strategy.name].start(prepared.task)
-    if fit is None:
-        return {}
-    if saved:
+    if saved and fit is not None:
         check_resumable(prepared.task, Path(config.resume), fit.epochs)
     record = RunRecord(create_run_dir())
     if ranks.rank:
@@ -78,8 +76,10 @@ def run(config: Config, create_run_dir: Callable[[], Path], command: str, ranks:
         tracker.close()
 
 
-def _take_part(fit: Fit, run_dir: Path) -> dict:
-    """Train and evaluate with the first process, which records all results."""
+def _take_part(fit: Fit | None, run_dir: Path) -> dict:
+    """Train and evaluate with the first process, which records all results; nothing if it goes on alone."""
+    if fit is None:
+        return {}
     result = fit.run(SilentRecorder(run_dir, ProgressBars(fit.epochs)))
     for split in MEASURED:
         result.measure(split)
