@@ -7,10 +7,10 @@ RUN := $(BIN)/python -m
 BACKEND := $(if $(TORCH_BACKEND),--torch-backend=$(TORCH_BACKEND) --no-verify-hashes,--require-hashes)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench lock tensorboard clean
+.PHONY: help install demo test test-scale lint format bench lock tensorboard clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 install: .venv/.installed  ## create .venv with the pinned packages
 
@@ -28,6 +28,9 @@ demo: install  ## train a ResNet-20 on handwritten digits in about a minute
 
 test: install  ## run the tests offline on the CPU
 	CUDA_VISIBLE_DEVICES= HF_HUB_OFFLINE=1 $(RUN) pytest
+
+test-scale: install  ## run the tests of several processes and jobs at once
+	CUDA_VISIBLE_DEVICES= HF_HUB_OFFLINE=1 $(RUN) pytest -m scale
 
 lint: install  ## check style
 	$(BIN)/ruff check .

@@ -41,7 +41,7 @@ class FakeBatches:
     def __init__(self, images, labels):
         self.images, self.labels = images, torch.as_tensor(labels)
 
-    def epoch(self, _epoch):
+    def epoch(self, _epoch, _place=None):
         order = torch.arange(len(self.images)).flip(0)
         for indices in order.split(2):
             yield SimpleNamespace(images=self.images[indices], labels=self.labels[indices], indices=indices)

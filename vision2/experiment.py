@@ -29,17 +29,20 @@ from vision2.training.measure import Measured
 from vision2.training.parameter_plan import format_map, trainable_map
 from vision2.training.process_memory import peak_memory_mb, reset_peak_memory
 from vision2.training.progress import ProgressBars
-from vision2.training.recorder import Recorder
+from vision2.training.ranks import ONE_RANK, Ranks
+from vision2.training.recorder import Recorder, SilentRecorder
 from vision2.training.schedule import rise_on_resume
 from vision2.training.settings import TrainConfig
 
 SAMPLES_SHOWN = 16
+MEASURED = ("val", "test")  # in this order in every process
 
 
-def run(config: Config, create_run_dir: Callable[[], Path], command: str) -> dict:
+def run(config: Config, create_run_dir: Callable[[], Path], command: str, ranks: Ranks = ONE_RANK) -> dict:
     """Train (or resume) one run and evaluate its best state; return the summary.
 
-    Nothing is written before data and weights are available: `create_run_dir` is called only then.
+    Nothing is written before data and weights are available: `create_run_dir` is called only then. Of several processes,
+    only the first one writes; the summary of the others is empty.
 
     Raises:
         UserError: for problems that the user can solve (missing data or weights, a diverged loss).
@@ -47,17 +50,19 @@ def run(config: Config, create_run_dir: Callable[[], Path], command: str) -> dic
     start = time.perf_counter()
     reset_peak_memory()
     saved = load_last(config.resume)
-    prepared = prepare(config, saved)
+    prepared = prepare(config, saved, ranks)
     fit = STRATEGIES[config.strategy.name].start(prepared.task)
-    if saved:
+    if saved and fit is not None:
         check_resumable(prepared.task, Path(config.resume), fit.epochs)
     record = RunRecord(create_run_dir())
+    if ranks.rank:
+        return _take_part(fit, record.run_dir)
     begin(record, asdict(config), command, resumed=saved is not None)
     tracker = TensorBoardTracker(record.run_dir, resume_step=saved["state"]["epoch"] if saved else None)
     bars = ProgressBars(fit.epochs, done=saved["state"]["epoch"] if saved else 0)
     try:
         _introduce(prepared, fit, record)
-        sittings = sittings_of(config, saved)
+        sittings = sittings_of(config, saved, ranks.size)
         if saved:
             _warn_about_resuming(config, saved)
         else:
@@ -69,6 +74,16 @@ def run(config: Config, create_run_dir: Callable[[], Path], command: str) -> dic
     finally:
         bars.close()
         tracker.close()
+
+
+def _take_part(fit: Fit | None, run_dir: Path) -> dict:
+    """Train and evaluate with the first process, which records all results; nothing if it goes on alone."""
+    if fit is None:
+        return {}
+    result = fit.run(SilentRecorder(run_dir, ProgressBars(fit.epochs)))
+    for split in MEASURED:
+        result.measure(split)
+    return {}
 
 
 def _introduce(prepared: Prepared, fit: Fit, record: RunRecord) -> None:
@@ -91,7 +106,10 @@ def _introduce(prepared: Prepared, fit: Fit, record: RunRecord) -> None:
     if late:
         print(f"warning: {', '.join(late)} would unfreeze only after training ends (epoch {fit.epochs})")
     size = task.network.preprocessing.image_size_px
-    print(f"{task.device}, {fit.precision}, batch {fit.batch_size}, {size} px -> {record.run_dir}", flush=True)
+    shared = f" over {task.ranks.size} processes" if task.ranks.size > 1 else ""
+    print(f"{task.device}, {fit.precision}, batch {fit.batch_size}{shared}, {size} px -> {record.run_dir}", flush=True)
+    if any(row["batchnorm"] == "adapts" for row in rows) and (warning := task.ranks.small_batch(fit.batch_size, task.train)):
+        print(warning, flush=True)
 
 
 def _record_start(prepared: Prepared, fit: Fit, record: RunRecord, tracker: TensorBoardTracker, config: Config) -> None:
@@ -131,7 +149,7 @@ def _shared_by_checkpoints(prepared: Prepared, fit: Fit, config: Config) -> dict
 def _finish(prepared: Prepared, fit: Fit, result: FitResult, recorder: Recorder, config: Config, *, command: str) -> dict:
     """Evaluate the best state on validation and, once, on test; write pictures and the summary."""
     start, task, progress = time.perf_counter(), prepared.task, result.progress
-    measured = {split: result.measure(split) for split in ("val", "test")}
+    measured = {split: result.measure(split) for split in MEASURED}
     metrics = {split: found.metrics for split, found in measured.items()}
     if result.train:
         metrics["train"] = result.train
@@ -157,6 +175,7 @@ def _finish(prepared: Prepared, fit: Fit, result: FitResult, recorder: Recorder,
         "device": str(task.device),
         "precision": fit.precision,
         "batch_size": fit.batch_size,
+        "world_size": task.ranks.size,
         "data": task.data.report,
         "config": asdict(replace(config, resume=None)),
         "identity": identity_of(
@@ -165,6 +184,7 @@ def _finish(prepared: Prepared, fit: Fit, result: FitResult, recorder: Recorder,
             weights=(prepared.origin["weights"] or {}).get("sha256"),
             precision=fit.precision,
             lengths=[sitting["epochs"] for sitting in recorder.shared["sittings"]],
+            world_size=task.ranks.size,
         ),
         "sittings": recorder.shared["sittings"],
         **environment(),

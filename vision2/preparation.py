@@ -30,6 +30,7 @@ from vision2.strategies import STRATEGIES
 from vision2.training.fit import Task
 from vision2.training.measure import Measure, on_images, on_seen_and_unseen
 from vision2.training.precision import choose_device
+from vision2.training.ranks import ONE_RANK, Ranks, device_name, synchronised
 
 HASHED_WITHOUT_CACHE = 5_000  # up to this many training photographs are read only for their hashes
 SMALL_IMAGE_PX = 64  # up to this size the default batch is 128, above it 32
@@ -44,18 +45,20 @@ class Prepared:
     origin: dict  # {"weights", "lineage"}
 
 
-def prepare(config: Config, saved: dict | None = None) -> Prepared:
+def prepare(config: Config, saved: dict | None = None, ranks: Ranks = ONE_RANK) -> Prepared:
     """Find weights, open the data, build the network.
 
     Args:
         saved: a checkpoint to resume from; its preprocessing is used, and no pretrained weights are loaded.
+        ranks: the processes of the run; the first one downloads and decodes what the others then find.
 
     Raises:
         UserError: for missing weights or data, before anything is written.
     """
-    device = choose_device(config.device)
-    source = None if saved else find_weights(wanted_weights(config), config.model)
-    data, network = open_data_and_network(config)
+    device = choose_device(device_name(config.device, ranks.place))
+    with ranks.first_alone():
+        source = None if saved else find_weights(wanted_weights(config), config.model)
+        data, network = open_data_and_network(config)
     usual, size = network.preprocessing, image_size_px(config)
     report = load_weights(network, source, config.weights.min_coverage, classes=data.classes) if source else None
     if saved:
@@ -72,13 +75,24 @@ def prepare(config: Config, saved: dict | None = None) -> Prepared:
     if report:
         _report_source(report, usual, size, data)
         _warn_about_seen_images(source.path.parent, config, data)
-    return Prepared(_task(config, data, network, device, saved), report, origin)
+    return Prepared(_task(config, data, _placed(network, config, device, ranks), saved, ranks), report, origin)
 
 
-def _task(config: Config, data: Dataset, network: Network, device: torch.device, saved: dict | None) -> Task:
-    """The task, with the network moved to its device and the batches of every split."""
+def _placed(network: Network, config: Config, device: torch.device, ranks: Ranks) -> Network:
+    """The network on its device; with `train.sync_batchnorm`, its statistics are those of the images of all processes."""
     network.to(device, memory_format=torch.channels_last if config.train.channels_last else torch.contiguous_format)
+    if ranks.size == 1 or not config.train.sync_batchnorm:
+        return network
+    if device.type != "cuda":
+        raise UserError("train.sync_batchnorm=true needs GPUs; leave it out, or use strategy.batchnorm=frozen")
+    return synchronised(network)
+
+
+def _task(config: Config, data: Dataset, network: Network, saved: dict | None, ranks: Ranks) -> Task:
+    """The task, with the batches of every split."""
+    device = next(network.parameters()).device
     batch_size = config.train.batch_size or (128 if image_size_px(config) <= SMALL_IMAGE_PX else 32)
+    ranks.place.check_batch(batch_size)
     batches = open_batches(config, data, network.preprocessing, device=device, batch_size=batch_size)
     return Task(
         model=config.model,
@@ -92,6 +106,7 @@ def _task(config: Config, data: Dataset, network: Network, device: torch.device,
         class_weights=_class_weights(config, data),
         saved=saved,
         measures=measures_of(config, data),
+        ranks=ranks,
     )
 
 

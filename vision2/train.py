@@ -11,8 +11,8 @@ import shlex
 import signal
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
@@ -23,6 +23,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from vision2.basics.errors import UserError
+from vision2.basics.place import ALONE, Place, own_place
 from vision2.basics.process import importing, prepare_process
 from vision2.basics.run_files import checkpoint_file
 from vision2.basics.signals import Stopped, stopping_on_signals
@@ -43,7 +44,17 @@ def main() -> int:
     """Entry point of `python -m vision2.train` and `vision2-train`; returns the exit code."""
     prepare_process()
     try:
-        return _run(_parse_arguments())
+        place = own_place()
+    except UserError as error:
+        return fail(error)
+    with nullcontext() if place.rank == 0 else _silence():
+        return _answer(place)
+
+
+def _answer(place: Place) -> int:
+    """Do what was typed; every mistake and Ctrl-C ends in one message."""
+    try:
+        return _run(_parse_arguments(), place)
     except UserError as error:
         return fail(error)
     except PermissionError as error:
@@ -76,10 +87,16 @@ def _parse_arguments() -> Namespace:
     return parser.parse_intermixed_args()
 
 
-def _run(arguments: Namespace) -> int:
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Print nothing: of several processes, the first one does that."""
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):  # noqa: PTH123
+        yield
+
+
+def _run(arguments: Namespace, place: Place) -> int:
     if any(getattr(arguments, option) for option in ANSWERED_BY_HYDRA):
         return _hand_to_hydra(sys.argv[1:])
-    _refuse_torchrun()
     overrides = quote_overrides(arguments.overrides)
     check_overrides(overrides)
     fixed = fixed_overrides(overrides)
@@ -92,26 +109,31 @@ def _run(arguments: Namespace) -> int:
             compose_config(overrides)
         return _hand_to_hydra([word for word in sys.argv[1:] if word not in arguments.overrides] + overrides)
     if arguments.multirun or node.hydra.mode == RunMode.MULTIRUN:
+        _refuse_sweep(place)
         return _sweep(overrides, node, typed_m=arguments.multirun)
     config = _config(node if fixed == overrides else compose_config(overrides), overrides)
 
+    if place.size > 1:
+        with importing():
+            from vision2.jobs.run_together import run_together
+
+        return run_together(config, _command(overrides, place.launcher), place)
     with importing():
         from vision2.jobs.run_job import report_outcome, run_recorded
 
     return report_outcome(run_recorded(config, _command(overrides)))
 
 
-def _refuse_torchrun() -> None:
-    """Refuse to run under torchrun, where each process would train the whole run by itself.
+def _refuse_sweep(place: Place) -> None:
+    """Refuse a sweep under torchrun.
 
     Raises:
         UserError: if this is one of several processes.
     """
-    processes = os.environ.get("WORLD_SIZE", "1")
-    if processes != "1":
+    if place.size > 1:
         raise UserError(
-            f"torchrun started {processes} processes (WORLD_SIZE), but a run uses one process; use python -m vision2.train"
-            " without torchrun, or -m hydra/launcher=joblib for several runs at once"
+            f"torchrun started {place.size} processes, which can share one run but not a sweep; use python -m vision2.train"
+            " without torchrun, with hydra/launcher=joblib for several jobs at once"
         )
 
 
@@ -193,10 +215,10 @@ def _sweep_job(node: DictConfig, folder: SweepFolder) -> float | None:
     return sweep_job(config, _command(overrides), folder, number=hydra.job.num + 1, own_log=_has_launcher(hydra))
 
 
-def _command(overrides: Sequence[str]) -> str:
+def _command(overrides: Sequence[str], launcher: str = ALONE.launcher) -> str:
     """The command that repeats this run; for a job of a sweep, with the values of that job."""
     kept = [override for override in overrides if not override.startswith("skip_finished")]
-    return shlex.join(["python", "-m", "vision2.train", *kept])
+    return f"{launcher} {shlex.join(['vision2.train', *kept])}"
 
 
 def _hand_to_hydra(arguments: Sequence[str], task: Callable = lambda node: None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vision2.basics.errors import UserError
+from vision2.basics.place import VARIABLES
 from vision2.config.command import Option, run_command
 
 OPTIONS = {"images": Option(None, "a folder"), "top": Option(5, "classes", int), "gradcam": Option(False, "maps", bool)} | {
@@ -75,3 +76,10 @@ def test_a_path_that_cannot_be_used_names_the_setting_that_leads_to_it(capsys):
 
     message = "error: /x/y: Permission denied; change its permissions, or set images to another path\n"
     assert ended(capsys, "top=3", "images=/x", run=run) == (2, message)
+
+
+def test_a_command_that_processes_cannot_share_is_refused(monkeypatch, capsys):
+    for name, value in zip(VARIABLES, ("0", "2", "0", "2", "localhost", "1"), strict=True):
+        monkeypatch.setenv(name, value)
+    assert run_command([], doc="", options={}, run=lambda options: pytest.fail("it ran"), composes=False) == 2
+    assert capsys.readouterr().err.startswith("error: torchrun started 2 processes, but only vision2.train can be shared")

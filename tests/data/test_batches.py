@@ -9,8 +9,9 @@ import pytest
 import torch
 from made_up_images import class_folders, pixels
 
+from vision2.basics.place import Place
 from vision2.basics.preprocessing import Preprocessing
-from vision2.data.batches import Batches
+from vision2.data.batches import Batches, SharedBatch
 from vision2.data.files.decode import BadImage
 from vision2.data.files.listing import list_images
 from vision2.data.settings import AugmentConfig, DatasetConfig
@@ -203,3 +204,27 @@ def test_an_image_that_cannot_be_read_stops_the_epoch(workers):
     split.images.arrays[5] = None
     with pytest.raises(BadImage):
         list(batches(split, workers=workers).epoch(0))
+
+
+@pytest.mark.parametrize("mixing", [{}, {"mixup": 0.4}, {"cutmix": 1.0}], ids=str)
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("split", [small_split, photo_split])
+def test_the_parts_of_several_processes_are_the_batches_of_one(split, size, mixing):
+    """Ten images in batches of eight: the last two are too few to be divided, so that each process has both."""
+    source = batches(split(), batch_size=8, shuffle=True, augment=AugmentConfig(crop="random_resized", flip=True, **mixing))
+    whole, last = source.epoch(3)
+    parts = [list(source.epoch(3, Place(rank, size))) for rank in range(size)]
+    for values, expected in zip(zip(*(part[0] for part in parts), strict=True), whole, strict=True):
+        assert torch.equal(torch.cat(values), expected)
+    for part in parts:
+        assert not isinstance(part[0], SharedBatch) and isinstance(part[1], SharedBatch)
+        assert all(torch.equal(value, expected) for value, expected in zip(part[1], last, strict=True))
+
+
+def test_evaluation_batches_are_dealt_whole_to_the_processes():
+    source = batches(small_split(), batch_size=3)
+    whole = list(source.epoch(0))
+    for rank in (0, 1):
+        own = list(source.epoch(0, Place(rank, 2)))
+        assert len(own) == 2
+        assert all(torch.equal(batch.images, other.images) for batch, other in zip(own, whole[rank::2], strict=True))

@@ -11,6 +11,7 @@ import pytest
 
 from vision2 import train
 from vision2.basics.errors import UserError
+from vision2.basics.place import VARIABLES
 from vision2.config.compose import load_config
 from vision2.jobs.sweep import run_before, sweep_job
 from vision2.jobs.sweep_progress import printing_ends
@@ -51,7 +52,7 @@ def test_jobs_are_numbered_within_their_sweep(failing, tmp_path, monkeypatch, ca
 def test_the_run_of_a_job_is_linked_into_its_sweep_before_the_training_begins(tmp_path, monkeypatch):
     linked = []
 
-    def run(config, create_run_dir, command):
+    def run(config, create_run_dir, command, ranks):
         run_dir = create_run_dir()
         linked.extend((link.name, link.resolve() == run_dir.resolve()) for link in (tmp_path / "sweep").glob("*seed*"))
         raise MemoryError
@@ -115,12 +116,24 @@ def test_a_sweep_stopped_while_it_writes_its_report_says_so_and_leaves_no_part_o
     assert f"python -m vision2.report {sweep}" in errors
 
 
-@pytest.mark.parametrize("words", [[], ["-m", "seed=0,1"], ["experiment=smoke"]], ids=" ".join)
-def test_torchrun_is_refused_in_one_sentence(words, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("WORLD_SIZE", "2")
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["-m", "seed=0,1"], "not a sweep"),
+        (["experiment=smoke"], "not a sweep"),
+        (["strategy=protonet", "dataset.split_by=class"], "strategy=protonet; it runs in one process"),
+        (["strategy=finetune", "dataset.split_by=class", "weights.path=."], "dataset.split_by=class"),
+        (["mode=eval", "weights.path=.", "dataset.root=."], "mode=eval"),
+    ],
+    ids=lambda given: " ".join(given) if isinstance(given, list) else "",
+)
+def test_what_processes_cannot_share_is_refused_in_one_sentence(words, reason, tmp_path, monkeypatch, capsys):
+    for name, value in zip(VARIABLES, ("0", "2", "0", "2", "localhost", "1"), strict=True):
+        monkeypatch.setenv(name, value)
     assert typed(monkeypatch, tmp_path, *words) == 2
     errors = capsys.readouterr().err
-    assert errors.count("\n") == 1 and "torchrun started 2 processes" in errors and "without torchrun" in errors
+    assert errors.count("\n") == 1 and "torchrun started 2 processes" in errors and reason in errors
+    assert "without torchrun" in errors
     assert not list(tmp_path.iterdir())
 
 

@@ -22,7 +22,7 @@ WITHOUT_SHIFT = {"batchnorm": "frozen", "rules": [RuleConfig("backbone.bn1.*", f
 
 
 class FixedBatches(list):
-    def epoch(self, _epoch):
+    def epoch(self, _epoch, _place=None):
         return iter(self)
 
 

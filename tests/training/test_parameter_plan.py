@@ -34,7 +34,7 @@ def finetune(**settings):
 
 
 class FixedBatches(list):
-    def epoch(self, epoch):
+    def epoch(self, epoch, place=None):
         return iter(self)
 
 

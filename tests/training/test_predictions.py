@@ -25,7 +25,7 @@ def batches():
     """Two batches whose images are not in the order of the split."""
     parts = [SimpleNamespace(images=torch.zeros(2, 3, 4, 4), labels=torch.tensor([5, 4]), indices=torch.tensor([1, 0]))]
     parts.append(SimpleNamespace(images=torch.zeros(1, 3, 4, 4), labels=torch.tensor([6]), indices=torch.tensor([2])))
-    return SimpleNamespace(epoch=lambda epoch: iter(parts))
+    return SimpleNamespace(epoch=lambda *_: iter(parts))
 
 
 def test_predictions_are_softmax_in_the_order_of_the_split():

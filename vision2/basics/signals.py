@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 RESEND_AFTER_S = 0.05
+STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stopped(KeyboardInterrupt):
@@ -30,13 +32,35 @@ def stopping_on_signals() -> Iterator[None]:
     def stop(number: int, _frame) -> None:
         raise Stopped(number)
 
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = {number: signal.signal(number, stop) for number in STOPPING}
     try:
         with _resending_lost_signals():
             yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def ending_soon(seconds: float) -> Iterator[None]:
+    """End the process some seconds after SIGTERM or Ctrl-C, even if it waits in foreign code, where Python raises nothing."""
+    reading, writing = socket.socketpair()
+    writing.setblocking(False)
+    previous = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+
+    def watch() -> None:
+        number = next((byte for byte in iter(lambda: reading.recv(1), b"") if ord(byte) in STOPPING), None)
+        if number and not over.wait(seconds):
+            os._exit(128 + ord(number))
+
+    over = threading.Event()
+    threading.Thread(target=watch, daemon=True, name="ending").start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(previous)
+        over.set()
+        writing.close()
 
 
 @contextmanager

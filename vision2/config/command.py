@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vision2.basics.errors import UserError, is_disk_full, suggest
+from vision2.basics.place import own_place
 from vision2.basics.process import prepare_process
 from vision2.basics.signals import stopping_on_signals
 from vision2.config.checks import unknown_key
@@ -112,6 +113,8 @@ def run_command(
             print(_help(doc, options, composes), flush=True)
             return 0
         values, overrides = split_options(arguments, options)
+        if (processes := own_place().size) > 1:
+            raise UserError(f"torchrun started {processes} processes, but only vision2.train can be shared; leave out torchrun")
         prepare_process()
         with stopping_on_signals():
             if composes:

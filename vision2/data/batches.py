@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
+from vision2.basics.place import ALONE, Place
 from vision2.basics.threads import map_ahead, usable_cpus
 from vision2.data.augment.view import View
 from vision2.data.sampling import draw_numbers, epoch_order
@@ -27,6 +28,12 @@ class Batch(NamedTuple):
     targets: torch.Tensor  # (B,) int64, or (B, K) float32 shares with mixup or cutmix
     labels: torch.Tensor  # (B,) int64, before any mixing
     indices: torch.Tensor  # (B,) int64 positions in the split
+
+
+class SharedBatch(Batch):
+    """A batch that every process of the run has, because it is too small to be divided; only one of them may count it."""
+
+    __slots__ = ()
 
 
 class Batches:
@@ -69,13 +76,34 @@ class Batches:
         full, rest = divmod(self.num_samples, self.batch_size)
         return full + (rest > 1 if self.shuffle else rest > 0)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """One pass over the split; `wait_seconds` counts the time the caller waits for its batches."""
+    def epoch(self, epoch: int, place: Place = ALONE) -> Iterator[Batch]:
+        """One pass over the split; `wait_seconds` counts the time the caller waits for its batches.
+
+        One of several processes gets a part of each training batch, or every so many whole batches for evaluation. Together
+        they have the same images as one process, augmented and mixed in the same way.
+        """
         order = epoch_order(self.labels, seed=self.seed, epoch=epoch, shuffle=self.shuffle, sampler=self.sampler)
         parts = [slice(i * self.batch_size, (i + 1) * self.batch_size) for i in range(len(self))]
-        return self.in_order(order, parts, epoch)
+        if place.size == 1:
+            return self.in_order(order, parts, epoch)
+        if not self.shuffle:
+            return self.in_order(order, parts[place.rank :: place.size], epoch)
+        return self._parts(order, [range(len(order))[part] for part in parts], epoch, place)
 
-    def in_order(self, order: np.ndarray, parts: list[slice], epoch: int) -> Iterator[Batch]:
+    def _parts(self, order: np.ndarray, batches: list[range], epoch: int, place: Place) -> Iterator[Batch]:
+        """The part of this process of each of `batches`, positions in `order`."""
+        parts, mixes = [place.part_of(batch) for batch in batches], self.view.mixes
+        # an image is mixed with the next one of the whole batch, so that the last one of a part needs one more
+        follows = [mixes and len(part) < len(batch) for part, batch in zip(parts, batches, strict=True)]
+        chosen = [
+            np.array([*part, batch[(part[-1] + 1 - batch[0]) % len(batch)]] if more else part)
+            for part, batch, more in zip(parts, batches, follows, strict=True)
+        ]
+        for made, batch, more in zip(self.in_order(order, chosen, epoch), batches, follows, strict=True):
+            kept = tuple(values[:-1] for values in made) if more else made
+            yield (SharedBatch if place.shares(batch) else Batch)(*kept)
+
+    def in_order(self, order: np.ndarray, parts: Sequence[slice | np.ndarray], epoch: int) -> Iterator[Batch]:
         """A batch for each of `parts` of `order`, positions in the split; a position may occur several times."""
         self.wait_seconds = 0.0
         samples = draw_numbers(order) if self.sample_numbers is None else self.sample_numbers[order]
@@ -95,17 +123,17 @@ class Batches:
             images = images.contiguous()
         return Batch(images, targets, labels, torch.from_numpy(order).to(self.device))
 
-    def _gathered(self, order: np.ndarray, samples: np.ndarray, parts: list[slice], epoch: int) -> Iterator[torch.Tensor]:
+    def _gathered(self, order: np.ndarray, samples: np.ndarray, parts: Sequence, epoch: int) -> Iterator[torch.Tensor]:
         """Small images: gathered and cropped on the device, a whole batch in a few calls."""
         pixels, rows = self._in_memory
         for part in parts:
             chosen = rows[torch.from_numpy(order[part]).to(rows.device)]
             yield self.view.crop_together(pixels.index_select(0, chosen), epoch, samples[part])
 
-    def _prefetched(self, order: np.ndarray, samples: np.ndarray, parts: list[slice], epoch: int) -> Iterator[torch.Tensor]:
+    def _prefetched(self, order: np.ndarray, samples: np.ndarray, parts: Sequence, epoch: int) -> Iterator[torch.Tensor]:
         """Photographs: whole batches are read and cropped by threads, ahead of the training steps and in order."""
 
-        def prepare(part: slice) -> torch.Tensor:
+        def prepare(part: slice | np.ndarray) -> torch.Tensor:
             images = [self.images.read(int(index)) for index in order[part]]
             batch = self.view.crop_one_by_one(images, epoch, samples[part])
             return batch.pin_memory() if self.device.type == "cuda" else batch

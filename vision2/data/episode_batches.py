@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from vision2.basics.place import ALONE, Place
 from vision2.data.batches import Batch, Batches
 from vision2.data.episodes import Episodes
 
@@ -31,8 +32,8 @@ class EpisodeBatches:
     def __len__(self) -> int:
         return self.count
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The episodes of an epoch, in order; images are augmented as those of `batches`."""
+    def epoch(self, epoch: int, place: Place = ALONE) -> Iterator[Batch]:
+        """The episodes of an epoch, in order; images are augmented as those of `batches`. Processes do not share them."""
         drawn = self.episodes.epoch(epoch, self.count)
         order = np.concatenate([np.concatenate([each.support.ravel(), each.query.ravel()]) for each in drawn])
         parts = [slice(i * self.batch_size, (i + 1) * self.batch_size) for i in range(self.count)]

@@ -35,6 +35,7 @@ from vision2.models.settings import ModelConfig
 from vision2.training.checkpoint import restoring
 from vision2.training.fit import Task
 from vision2.training.precision import PROBE_FROM_PX, autocast, cpu_has_bfloat16
+from vision2.training.ranks import ONE_RANK, Ranks
 
 BATCH_SIZE = 32  # at 224 px; larger batches do not fit in a CPU's caches
 MAX_BYTES = 8 * 10**9  # of one feature matrix in memory
@@ -47,6 +48,7 @@ class FeatureMaker:
         network: on its device, with the preprocessing applied to the images.
         model: the settings the network was built from, because two architectures can have the same tensors.
         folder: where features are stored; None computes them each time.
+        ranks: the processes that share the images; each gets the features of all of them.
     """
 
     def __init__(
@@ -58,7 +60,9 @@ class FeatureMaker:
         folder: Path | None,
         pooling: str = "pooled",
         workers: int | None = None,
+        ranks: Ranks = ONE_RANK,
     ):
+        self.ranks = ranks
         self.network, self.layers, self.pooling, self.folder, self.workers = network, layers, pooling, folder, workers
         self.device = next(network.parameters()).device
         self.engines: set[str] = set()  # torch, onnxruntime or both: what has computed features
@@ -94,13 +98,15 @@ class FeatureMaker:
         rows, missing = {}, {}
         for layer, store in stores.items():
             rows[layer], missing[layer] = store.read(keys) if store else (None, np.arange(len(keys)))
-        absent = np.unique(np.concatenate(list(missing.values())))
+        # what any process lacks: another one may already see what has been stored in the meantime
+        lacking = self.ranks.gather([missing])
+        absent = np.unique(np.concatenate([positions for each in lacking for positions in each.values()]))
         if len(absent):
-            layers = [layer for layer in self.layers if len(missing[layer])]
+            layers = [layer for layer in self.layers if any(len(each[layer]) for each in lacking)]
             numbers = np.array([int.from_bytes(ids[i][:6], "big") for i in absent])
             computed = self._compute(split.select(absent), layers, precision, augment, view, numbers)
             for layer, made in zip(layers, computed, strict=True):
-                if stores[layer]:
+                if stores[layer] and self.ranks.rank == 0:
                     stores[layer].add([keys[i] for i in absent], made)
                 if rows[layer] is None:
                     rows[layer] = np.empty((len(keys), made.shape[1]), dtype=np.float32)
@@ -136,18 +142,32 @@ class FeatureMaker:
         results: list[np.ndarray] = []
         engine: Engine | None = None
         bar = tqdm(total=len(split), desc=f"features {split.name}", unit="img", leave=False, disable=None)
-        for batch in batches.epoch(view):
+        for batch in batches.epoch(view, self.ranks.place):
             engine = engine or self._engine(layers, precision, batch.images, len(split))
             with autocast(self.device, precision):
                 outputs = engine(batch.images)
             if not results:
-                results = [_empty_rows(len(split), output.shape[1]) for output in outputs]
+                results = self._new_rows(len(split), [output.shape[1] for output in outputs])
             where = batch.indices.cpu().numpy()
             for result, output in zip(results, outputs, strict=True):
                 result[where] = output.cpu().numpy()
-            self.images_computed += len(where)
-            bar.update(len(where))
+            bar.update(len(where) * self.ranks.size)
         bar.close()
+        self.images_computed += len(split)
+        return self._of_all_processes(results, len(split))
+
+    def _new_rows(self, count: int, widths: Sequence[int]) -> list[np.ndarray]:
+        """(count, width) for each width: empty, or zeros if other processes will fill some of the rows."""
+        _check_memory(count, max(widths))
+        return [(np.empty if self.ranks.size == 1 else np.zeros)((count, width), dtype=np.float32) for width in widths]
+
+    def _of_all_processes(self, results: list[np.ndarray], count: int) -> list[np.ndarray]:
+        """The rows of every process: those of the others are 0 in each, so that the sum has them all."""
+        if self.ranks.size > 1:
+            widths = self.ranks.gather([[rows.shape[1] for rows in results]])
+            results = results or self._new_rows(count, max(widths))  # fewer batches than processes
+            for rows in results:
+                self.ranks.add(torch.from_numpy(rows))
         return results
 
     def _engine(self, layers: list[str], precision: str, images: torch.Tensor, count: int) -> Engine:
@@ -179,14 +199,13 @@ class FeatureMaker:
         return self._fast
 
 
-def _empty_rows(count: int, width: int) -> np.ndarray:
+def _check_memory(count: int, width: int) -> None:
     if count * width * 4 > MAX_BYTES:
         raise UserError(
             f"{count:,} images with {width:,} features each need {count * width * 4 / 1e9:.1f} GB of memory (at most"
             f" {MAX_BYTES / 1e9:.0f} are allowed); use strategy.pooling=pooled, a smaller dataset.image_size_px or fewer images"
             " (dataset.fraction, dataset.eval_fraction)"
         )
-    return np.empty((count, width), dtype=np.float32)
 
 
 def training_precision(wanted: str, device: torch.device, image_size_px: int) -> str:
@@ -218,7 +237,7 @@ def restore_backbone(task: Task) -> None:
 
 def maker_for(task: Task, layers: Sequence[str], *, pooling: str) -> FeatureMaker:
     """What computes the features of a run's network, or reads those that an earlier run stored."""
-    shared = {"folder": features_cache(task.dataset), "workers": task.dataset.workers}
+    shared = {"folder": features_cache(task.dataset), "workers": task.dataset.workers, "ranks": task.ranks}
     return FeatureMaker(task.network, task.model, layers, pooling=pooling, **shared)
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from vision2.basics.place import ALONE, Place
 from vision2.basics.randomness import numpy_stream
-from vision2.data.batches import Batch
+from vision2.data.batches import Batch, SharedBatch
 from vision2.data.sampling import epoch_order
 from vision2.features.classifiers import Labelled
 
@@ -42,17 +43,21 @@ class FeatureBatches:
         full, rest = divmod(self.num_samples, self.batch_size)
         return full + (rest > 1 if self.shuffle else rest > 0)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
+    def epoch(self, epoch: int, place: Place = ALONE) -> Iterator[Batch]:
+        """One pass; one of several processes gets what it would get from `Batches`."""
         order = epoch_order(self.labels, seed=self.seed, epoch=epoch, shuffle=self.shuffle, sampler=self.sampler)
         views = np.zeros(len(order), dtype=np.int64)
         if len(self.features) > 1 and self.shuffle:
             views = numpy_stream(self.seed, "augment", epoch).integers(len(self.features), size=len(order))
-        for number in range(len(self)):
-            part = slice(number * self.batch_size, (number + 1) * self.batch_size)
+        whole = [range(len(order))[i * self.batch_size : (i + 1) * self.batch_size] for i in range(len(self))]
+        for batch in whole if self.shuffle else whole[place.rank :: place.size]:
+            own = place.part_of(batch) if self.shuffle else batch
+            part = slice(own.start, own.stop)
             indices = torch.from_numpy(order[part]).to(self.features.device)
             labels = self._labels[indices]
             rows = self.features[torch.from_numpy(views[part]).to(indices.device), indices]
-            yield Batch(rows, labels, labels, indices)
+            kind = SharedBatch if self.shuffle and place.shares(batch) else Batch
+            yield kind(rows, labels, labels, indices)
 
     def all(self) -> Labelled:
         """Every view of every image at once: (V * N, D) features and their (V * N,) labels."""

@@ -29,10 +29,11 @@ STEPS_PER_EPOCH = 64  # target when choosing the batch size; on features, a step
 BATCH_SIZES = (32, 256)  # smallest and largest batch size chosen
 
 
-def fit_on_features(task: Task, rules: Sequence[Rule], fit_head: FitHead | None = None) -> EpochFit | ClassifierFit:
+def fit_on_features(task: Task, rules: Sequence[Rule], fit_head: FitHead | None = None) -> EpochFit | ClassifierFit | None:
     """Compute or look up the features of every split and set up the classifier on the chosen layer.
 
     With several layers, a classifier is fitted on each and validation selects one; the test split is used for that one only.
+    Several processes share the pass over the images, and only the first one goes on: for the others, None is returned.
 
     Args:
         fit_head: fits a classifier of the strategy's own; None for `strategy.classifier`.
@@ -48,6 +49,8 @@ def fit_on_features(task: Task, rules: Sequence[Rule], fit_head: FitHead | None 
     else:
         layers = parse_layers(task.strategy.layer, task.network)
     features = split_features(task, layers)
+    if task.ranks.rank:
+        return None
 
     def on(layer: str) -> EpochFit | ClassifierFit:
         return _on_layer(task, rules, layer, features[layer], fit_head)

@@ -20,6 +20,7 @@ from vision2.jobs.failures import explain, internal_error, no_thread_tracebacks
 from vision2.runs.records import RunRecord
 from vision2.runs.run_folder import check_can_write, create_run_dir, lock_run
 from vision2.runs.status import record_end
+from vision2.training.ranks import ONE_RANK, Ranks
 
 
 @dataclass(frozen=True)
@@ -38,25 +39,33 @@ class _Job:
     config: Config
     command: str
     created: Callable[[Path], None]
+    ranks: Ranks
     run_dir: Path | None = None
     lock: FileLock | None = None
 
     def prepare(self) -> None:
-        """Check before an hour of decoding that the run can be written, and lock the folder of a resumed run."""
+        """Check before an hour of decoding that the run can be written, and lock the folder of a resumed run.
+
+        Of several processes, the first one does that.
+        """
+        if self.ranks.rank:
+            return
         if self.config.resume:
             self.lock = lock_run(self._resumed())
         else:
             check_can_write(self.config.output_dir)
 
     def create_run_dir(self) -> Path:
-        config = self.config
-        if config.resume:
-            self.run_dir = self._resumed()
-        else:
-            self.run_dir = create_run_dir(config.output_dir, config.dataset.name, config.model.name, config.strategy.name)
-            self.lock = lock_run(self.run_dir)
+        self.run_dir = self.ranks.from_first(self._resumed if self.config.resume else self._new_folder)
+        self.ranks.keep_folder(self.run_dir)
         self.created(self.run_dir)
         return self.run_dir
+
+    def _new_folder(self) -> Path:
+        config = self.config
+        folder = create_run_dir(config.output_dir, config.dataset.name, config.model.name, config.strategy.name)
+        self.lock = lock_run(folder)
+        return folder
 
     def _resumed(self) -> Path:
         return Path(self.config.resume).expanduser().resolve()
@@ -66,12 +75,17 @@ class _Job:
         if self.run_dir is None:
             return Outcome("interrupted", None, code, "stopped before the run started; nothing was written")
         self._record("interrupted", None)
-        resume = f"python -m vision2.train {shlex.quote(f'resume={self.run_dir}')}"
+        return Outcome("interrupted", self.run_dir, code, f"stopped; {self._remedy()}")
+
+    def lost(self, reason: str) -> Outcome:
+        """Another process ended, and with it the run."""
+        return self.failed(reason if self.run_dir is None else f"{reason}; {self._remedy()}", exit_code=1)
+
+    def _remedy(self) -> str:
+        resume = f"{self.ranks.place.launcher} vision2.train {shlex.quote(f'resume={self.run_dir}')}"
         if (self.run_dir / LAST).exists():
-            error = f"stopped; the last finished epoch is saved. Resume with: {resume}"
-        else:
-            error = f"stopped; no epoch was finished. Start again in the same folder with: {resume}"
-        return Outcome("interrupted", self.run_dir, code, error)
+            return f"the last finished epoch is saved. Resume with: {resume}"
+        return f"no epoch was finished. Start again in the same folder with: {resume}"
 
     def failed(self, error: str, exit_code: int = USER_MISTAKE) -> Outcome:
         if self.run_dir is not None:
@@ -83,26 +97,35 @@ class _Job:
             self.lock.release()
 
     def _record(self, status: str, error: str | None) -> None:
-        record_end(RunRecord(self.run_dir), status, asdict(self.config), self.command, error)
+        if self.ranks.rank == 0:
+            record_end(RunRecord(self.run_dir), status, asdict(self.config), self.command, error)
 
 
-def run_recorded(config: Config, command: str, created: Callable[[Path], None] = lambda run_dir: None) -> Outcome:
+def run_recorded(
+    config: Config, command: str, created: Callable[[Path], None] = lambda run_dir: None, *, ranks: Ranks = ONE_RANK
+) -> Outcome:
     """Run one job and return how it ended, which is also recorded in the run's summary.
 
     Args:
         created: called with the run folder as soon as it exists.
+        ranks: the processes that share the work; each calls this, and the first one records.
     """
-    job = _Job(config, command, created)
+    job = _Job(config, command, created, ranks)
     try:
         with stopping_on_signals(), no_thread_tracebacks():
             if config.mode == "eval":
                 return Outcome("completed", None, 0, summary=evaluate(config))
             job.prepare()
-            summary = run(config, job.create_run_dir, command)
+            summary = run(config, job.create_run_dir, command, ranks)
             return Outcome("completed", job.run_dir, 0, summary=summary)
     except Stopped as stop:
-        return job.interrupted(stop.number)
+        other = ranks.failure()
+        return job.failed(other) if other else job.interrupted(stop.number)
     except Exception as error:
+        reason = ranks.lost(error)
+        if reason is not None:
+            other = ranks.failure()
+            return job.failed(other) if other else job.lost(reason)
         sentence = explain(error, config)
         if sentence is not None:
             return job.failed(sentence)

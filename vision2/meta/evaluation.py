@@ -20,6 +20,7 @@ from vision2.meta.settings import EpisodesConfig
 from vision2.models.network import Network
 from vision2.stats.intervals import mean_interval
 from vision2.training.measure import Example, Measure, Measured
+from vision2.training.ranks import ONE_RANK, Ranks
 
 USUAL_WAYS, USUAL_SHOTS = (5, 20), (1, 5)
 
@@ -75,8 +76,9 @@ class ByEpisodes:
         advance: Callable[[int], None] | None = None,
         *,
         forward: Callable | None = None,
+        ranks: Ranks = ONE_RANK,
     ) -> Measured:
-        """Measure on images; a `forward` pass to outputs for fixed classes is of no use here."""
+        """Measure on images, in one process; a `forward` pass to outputs for fixed classes is of no use here."""
         network.eval()
         found = {
             shape: self._episodes(network, batches, shape, each) for shape, each in self._logits(network, batches, advance)

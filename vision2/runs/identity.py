@@ -32,7 +32,9 @@ def config_hash(config: dict) -> str:
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def identity_of(config: dict, *, data: str, weights: str | None, precision: str, lengths: Sequence[int]) -> dict:
+def identity_of(
+    config: dict, *, data: str, weights: str | None, precision: str, lengths: Sequence[int], world_size: int = 1
+) -> dict:
     """Return everything that a result depends on.
 
     Args:
@@ -41,6 +43,7 @@ def identity_of(config: dict, *, data: str, weights: str | None, precision: str,
         precision: the number format that was actually used.
         lengths: `train.epochs` of each sitting, [10, 20] for ten epochs that were resumed to twenty: if the schedule spans
             the whole run, the result is not that of an uninterrupted run of twenty epochs.
+        world_size: the number of processes, each of which normalises its own part of a batch and has its own dropout.
     """
     return {
         "config": config_hash(config),
@@ -49,7 +52,7 @@ def identity_of(config: dict, *, data: str, weights: str | None, precision: str,
         "arithmetic": ARITHMETIC,
         "precision": precision,
         "lengths": list(lengths),
-        "world_size": 1,
+        "world_size": world_size,
     }
 
 
@@ -62,7 +65,8 @@ def finished_run(
         current: returns (digest of the data, SHA-256 of the weights); called only if a run with these settings exists.
     """
     runs, _ = read_runs(parent) if parent.is_dir() else ([], [])
-    wanted = {"config": config_hash(config), "arithmetic": ARITHMETIC, "lengths": [config["train"]["epochs"]]}
+    lengths = [config["train"]["epochs"]]
+    wanted = {"config": config_hash(config), "arithmetic": ARITHMETIC, "lengths": lengths, "world_size": 1}
     same = [run for run in runs if run.completed and _agrees(run.summary.get("identity"), wanted)]
     same = [run for run in same if run.summary["identity"].get("precision") in precisions]
     if same:
@@ -84,4 +88,6 @@ def beyond_the_configuration(summary: dict) -> dict[str, Any]:
     if not isinstance(identity, dict):
         return {}
     resumed = identity["lengths"] if len(identity["lengths"]) > 1 else None
-    return {"data": identity["data"], "precision": identity["precision"], "resumed": resumed}
+    processes = identity.get("world_size", 1)
+    shared = {"processes": processes} if processes > 1 else {}
+    return {"data": identity["data"], "precision": identity["precision"], "resumed": resumed} | shared

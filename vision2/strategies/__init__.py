@@ -34,8 +34,11 @@ class Strategy(Protocol):
     def method(self, strategy: StrategyConfig) -> Method:
         """Return how the network classifies an episode, for data sets that are split by class."""
 
-    def start(self, task: Task) -> Fit:
-        """Return what is to be fitted, ready to run: the network on batches of images, or a classifier on features."""
+    def start(self, task: Task) -> Fit | None:
+        """Return what is to be fitted, ready to run: the network on batches of images, or a classifier on features.
+
+        None in all processes but the first, if only that one goes on.
+        """
 
 
 STRATEGIES: dict[str, Strategy] = {

@@ -66,7 +66,7 @@ def rules(strategy: StrategyConfig, stages: Stages) -> list[Rule]:
     return [*head_rules(stages, learning), Rule("*", 1.0, None)]
 
 
-def start(task: Task) -> Fit:
+def start(task: Task) -> Fit | None:
     own = rules(task.strategy, task.network.stages)
     if task.data.new_classes:  # a classifier of the training classes would not know the others
         from vision2.meta.frozen import fit_nothing

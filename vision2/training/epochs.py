@@ -22,6 +22,7 @@ from vision2.training.measure import Measured
 from vision2.training.parameter_plan import ParameterPlan, Rule, plan_parameters
 from vision2.training.precision import choose_precision
 from vision2.training.progress import ProgressBars
+from vision2.training.ranks import ONE_RANK, Ranks
 from vision2.training.recorder import Recorder
 
 Forward = Callable[[Network], Callable[[torch.Tensor], Output]]
@@ -33,20 +34,25 @@ def fit_on_images(task: Task, rules: Sequence[Rule], *, stored: dict | None = No
     saved = task.saved["precision"] if task.saved else None
     memory = remembered_folder(task.dataset.cache_dir)
     plan = plan_parameters(network, rules, task.strategy)
+
+    def precision() -> str:
+        return choose_precision(task.train.precision, network, task.device, size, memory=memory)
+
     frozen = task.strategy.batchnorm == "frozen" or not all(entry.learns_at(1) for entry in plan)
     learner = Learner(
         network,
         plan,
         task.strategy,
         task.train,
-        precision=saved or choose_precision(task.train.precision, network, task.device, size, memory=memory),
+        precision=saved or task.ranks.from_first(precision),
         seed=task.seed,
         aux_weight=task.model.aux_weight,
         class_weights=task.class_weights,
         forward=forward and forward(network),
         foldable=foldable_pairs(network, size) if frozen else (),
+        ranks=task.ranks,
     )
-    return EpochFit(learner, task, stored or task.images, costs_of(task), forward)
+    return EpochFit(learner, task, stored or task.images, costs_of(task), forward, ranks=task.ranks)
 
 
 def costs_of(task: Task) -> Callable[[], Totals]:
@@ -79,6 +85,7 @@ class EpochFit:
     forward: Forward | None = None  # the pass of a network from what batches hold; None: from images
     record: dict | None = None  # describes the classifier when the network is cut
     threads: Callable[[], AbstractContextManager] = nullcontext
+    ranks: Ranks = ONE_RANK  # the processes that share each pass
 
     @property
     def network(self) -> Network:
@@ -112,7 +119,7 @@ class EpochFit:
         if self.task.saved:
             self.learner.load_state_dict(self.task.saved)
             progress = Progress(**self.task.saved["state"])
-            recorder.record.resume_after(progress.epoch)
+            recorder.resume_after(progress.epoch)
         progress = replace(progress, seconds=progress.seconds + recorder.prepared_seconds)
         patience, unfrozen = self.task.train.patience, self._last_phase()
         if self.task.saved and progress.finished(progress.epoch + 1, patience, unfrozen):
@@ -177,7 +184,7 @@ class EpochFit:
 
     def _measure(self, network: Network, split: str, advance: Callable | None = None) -> Measured:
         forward = self.forward and self.forward(network)
-        return self.task.measures[split](network, self.batches[split], advance, forward=forward)
+        return self.task.measures[split](network, self.batches[split], advance, forward=forward, ranks=self.ranks)
 
     def _best(self, progress: Progress) -> dict | None:
         """The checkpoint for inference if the last epoch is the best so far, else None."""
@@ -191,8 +198,9 @@ class EpochFit:
         return {**self.learner.state_dict(), "classifier": record}
 
     def _result(self, recorder: Recorder, progress: Progress) -> FitResult:
-        history, network = recorder.record.history(), self.learner.evaluated
+        history, network = recorder.history(), self.learner.evaluated
         if progress.epoch:
+            self.ranks.wait()  # until the best checkpoint is written
             best = recorder.best()
             network = with_saved_head(self.task.network, best["classifier"], best["model"]).to(self.task.device)
             network.load_state_dict(best["model"])

@@ -17,6 +17,7 @@ from vision2.models.settings import ModelConfig
 from vision2.strategies.settings import StrategyConfig
 from vision2.training.measure import Measure, Measured, on_images
 from vision2.training.parameter_plan import ParameterPlan
+from vision2.training.ranks import ONE_RANK, Ranks
 from vision2.training.settings import TrainConfig
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Task:
     class_weights: torch.Tensor | None = None
     saved: dict | None = None  # the checkpoint to resume from
     measures: dict[str, Measure] = field(default_factory=lambda: {"val": on_images, "test": on_images})  # by split
+    ranks: Ranks = ONE_RANK  # the processes that share the work
 
     @property
     def device(self) -> torch.device:

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from vision2.basics.errors import TrainingDiverged
 from vision2.basics.randomness import derive_seed
+from vision2.data.batches import SharedBatch
 from vision2.strategies.settings import StrategyConfig
 from vision2.training.activations import uncopied
 from vision2.training.checkpoint import restoring
@@ -23,6 +24,7 @@ from vision2.training.losses import Losses, Objective, hits, zero
 from vision2.training.optimizer import build_optimizer
 from vision2.training.parameter_plan import ParameterPlan, apply_phase, set_training_mode
 from vision2.training.precision import autocast
+from vision2.training.ranks import ONE_RANK, Ranks
 from vision2.training.schedule import rate_factor
 from vision2.training.settings import TrainConfig
 
@@ -44,7 +46,8 @@ class Learner:
     """Trains `network` (already on its device) according to `plan`; its state is all that a resumed run needs.
 
     `forward` maps a batch to outputs; by default it is `network` itself (for stored features, `network.classify`).
-    `foldable` names batch normalisations that are folded into a convolution in the epochs in which they are frozen.
+    `foldable` names batch normalisations that are folded into a convolution in the epochs in which they are frozen. `ranks`
+    are the processes that share each batch: all make the step that one process would make on the whole batch.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Learner:
         class_weights: torch.Tensor | None = None,
         forward: Callable | None = None,
         foldable: Pairs = (),
+        ranks: Ranks = ONE_RANK,
     ):
         self.network, self.strategy, self.train, self.precision, self.seed = network, strategy, train, precision, seed
         self.device = next(network.parameters()).device
@@ -70,7 +74,8 @@ class Learner:
         self.averaged = _averaged(network, train.ema) if train.ema else None
         self.forward = forward or (torch.compile(network) if train.compile else network)
         self.reference = _l2_sp_reference(network, strategy)
-        self.foldable = foldable
+        self.foldable, self.ranks = foldable, ranks
+        self._pass = self.forward  # in an epoch, with gradients over all processes
 
     @property
     def evaluated(self) -> nn.Module:
@@ -85,22 +90,27 @@ class Learner:
         """
         start = time.perf_counter()
         # Dropout uses the global generator; seeding it here makes an epoch independent of what ran before it.
-        torch.manual_seed(derive_seed(self.seed, "augment", epoch))
+        torch.manual_seed(derive_seed(self.seed, "augment", epoch) + self.ranks.rank)
         apply_phase(self.network, self.plan, epoch)
         set_training_mode(self.network, self.strategy)
         steps = math.ceil(len(batches) / self.train.accumulate)
         sums, norms, lr = _Sums(self.device), {}, 0.0
-        groups = _grouped(batches.epoch(epoch), self.train.accumulate, len(batches))
+        groups = _grouped(batches.epoch(epoch, self.ranks.place), self.train.accumulate, len(batches))
+        # New in each epoch: other parameters may be trained now, and a resumed run has to add in the same order.
+        self._pass = self.ranks.parallel(self.network, self.forward)
         with self._quick():
             for step, group in enumerate(groups):
                 lr = self._set_rate((epoch - 1) * steps + step, steps)
-                self._accumulate(group, sums, progress, show=step % FINITE_CHECK_STEPS == 0)
+                self._accumulate(*group, sums, progress, show=step % FINITE_CHECK_STEPS == 0)
                 if step == 0:
                     norms = self._gradient_norms()
                 self._update()
                 if self.device.type == "cpu" or step % FINITE_CHECK_STEPS == 0 or step == steps - 1:
                     sums.check_finite(epoch, step, lr)
-        return sums.result(time.perf_counter() - start, lr, norms)
+        self._pass = self.forward
+        if self.ranks.size > 1:
+            self.ranks.average(self._statistics())
+        return sums.over(self.ranks).result(time.perf_counter() - start, lr, norms)
 
     @contextmanager
     def _quick(self) -> Iterator[None]:
@@ -111,25 +121,30 @@ class Learner:
             with uncopied(self.network), folded(self.network, self.foldable):
                 yield
 
-    def _accumulate(self, group: Iterable, sums: _Sums, progress, *, show: bool) -> None:
-        """Accumulate the gradients of all batches of one step, equal to those of a single batch of the same images.
+    def _accumulate(self, group: Iterable, count: int, sums: _Sums, progress, *, show: bool) -> None:
+        """Accumulate the gradients of the `count` batches of one step, equal to those of a single batch of the same images.
 
-        Batches may differ in size and in the sum of their class weights, so each is weighted by its divisor.
+        Batches, and the parts of one in several processes, may differ in size and in the sum of their class weights, so each
+        is weighted by its divisor.
         """
         first = total = None
-        for batch in group:
-            losses, logits = self._loss(batch)
-            if first is None:
-                first = total = losses.divisor
-                loss = losses.objective
-            else:
-                total = total + losses.divisor
-                loss = losses.objective * (losses.divisor / first)
-            self.scaler.scale(loss).backward()
-            sums.add(losses, logits, batch.targets)
+        for number, batch in enumerate(group, start=1):
+            with self.ranks.syncing(self._pass, last=number == count):
+                losses, logits = self._loss(batch)
+                if first is None:
+                    first, total = self.ranks.mean(losses.divisor, self.device), losses.divisor
+                else:
+                    total = total + losses.divisor
+                alone = losses.divisor is first
+                loss = losses.objective if alone else losses.objective * (losses.divisor / first)
+                self.scaler.scale(loss).backward()
+            if self.ranks.rank == 0 or not isinstance(batch, SharedBatch):
+                sums.add(losses, logits, batch.targets)
             if progress is not None:
-                progress.advance(len(batch.labels), **(sums.figures() if show and progress.wants_figures() else {}))
-        if total is not first:
+                figures = sums.figures() if show and progress.wants_figures() else {}
+                progress.advance(len(batch.labels) * self.ranks.size, **figures)
+        if count > 1:
+            total = self.ranks.mean(total, self.device)
             for parameter in self.network.parameters():
                 if parameter.grad is not None:
                     parameter.grad.mul_(first / total)
@@ -142,7 +157,7 @@ class Learner:
 
     def _loss(self, batch) -> tuple[Losses, torch.Tensor]:
         with autocast(self.device, self.precision):
-            output = self.forward(batch.images)
+            output = self._pass(batch.images)
         return self.objective(output, batch.targets), output.logits
 
     def _update(self) -> None:
@@ -158,6 +173,13 @@ class Learner:
         self.optimizer.zero_grad()
         if self.averaged is not None:
             self.averaged.update_parameters(self.network)
+
+    def _statistics(self) -> list[torch.Tensor]:
+        """The running statistics that this epoch has changed, of the network and of its average."""
+        norms = [n for n, m in self.network.named_modules() if m.training and getattr(m, "running_mean", None) is not None]
+        networks = [self.network] if self.averaged is None else [self.network, self.averaged.module]
+        found = [network.get_submodule(name) for network in networks for name in norms]
+        return [statistic for norm in found for statistic in (norm.running_mean, norm.running_var)]
 
     def _gradient_norms(self) -> dict[str, list[float]]:
         """Gradient norm of each parameter, by stage, without the factor of the gradient scaler."""
@@ -210,11 +232,12 @@ def _l2_sp_reference(network: nn.Module, strategy: StrategyConfig) -> list[tuple
     return [(p, p.detach().clone()) for name, p in network.named_parameters() if name.startswith("backbone.")]
 
 
-def _grouped(batches: Iterable, size: int, total: int) -> Iterable[Iterable]:
-    """The batches of each optimiser step (`size`, or fewer in the last step), with at most one in memory at a time."""
+def _grouped(batches: Iterable, size: int, total: int) -> Iterable[tuple[Iterable, int]]:
+    """The batches of each optimiser step, `size` or fewer in the last step, and their number; one is in memory at a time."""
     iterator = iter(batches)
     for start in range(0, total, size):
-        yield islice(iterator, min(size, total - start))
+        count = min(size, total - start)
+        yield islice(iterator, count), count
 
 
 class _Sums:
@@ -248,6 +271,17 @@ class _Sums:
                 f"the loss is NaN or infinite at step {step + 1} of epoch {epoch} (learning rate {lr:g});"
                 " try a lower strategy.lr, a longer train.warmup_epochs or train.clip_norm=1"
             )
+
+    def over(self, ranks: Ranks) -> _Sums:
+        """The sums over all processes."""
+        if ranks.size > 1:
+            hits = 0 if self.hits is None else int(self.hits)
+            values = [float(self.objective), float(self.divisors), float(self.plain), self.images, hits]
+            total = torch.tensor(values, dtype=torch.float64)
+            ranks.add(total)
+            self.objective, self.divisors, self.plain, self.images = *total[:3], int(total[3])
+            self.hits = self.hits if self.hits is None else total[4]
+        return self
 
     def result(self, seconds: float, lr: float, gradient_norms: dict[str, list[float]]) -> EpochResult:
         plain, objective = float(self.plain) / self.images, float(self.objective) / float(self.divisors)

@@ -13,6 +13,7 @@ from vision2.models.network import Network, Output
 from vision2.stats.metrics import summarise_predictions
 from vision2.stats.zero_shot_scores import zero_shot_scores
 from vision2.training.predictions import Predictions, predict
+from vision2.training.ranks import ONE_RANK, Ranks
 
 
 class Example(NamedTuple):
@@ -47,10 +48,12 @@ class Measure(Protocol):
         advance: Callable[[int], None] | None = None,
         *,
         forward: Callable[[Tensor], Output] | None = None,
+        ranks: Ranks = ONE_RANK,
     ) -> Measured:
         """Measure `network` on `batches`, calling `advance` with numbers of images as they are done.
 
-        `forward` is the pass from what batches hold to outputs, if it is not the network itself.
+        `forward` is the pass from what batches hold to outputs, if it is not the network itself. `ranks` are the processes
+        that share the batches.
         """
 
 
@@ -60,9 +63,10 @@ def on_images(
     advance: Callable[[int], None] | None = None,
     *,
     forward: Callable[[Tensor], Output] | None = None,
+    ranks: Ranks = ONE_RANK,
 ) -> Measured:
     """Classify every image of a split."""
-    found = predict(network, batches, advance, forward=forward)
+    found = predict(network, batches, advance, forward=forward, ranks=ranks)
     return Measured(summarise_predictions(*found), found)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from vision2.basics.errors import TrainingDiverged
+from vision2.training.ranks import ONE_RANK, Ranks
 
 
 class Predictions(NamedTuple):
@@ -21,26 +22,32 @@ class Predictions(NamedTuple):
 
 @torch.inference_mode()
 def predict(
-    network: nn.Module, batches, advance: Callable[[int], None] | None = None, *, forward: Callable | None = None
+    network: nn.Module,
+    batches,
+    advance: Callable[[int], None] | None = None,
+    *,
+    forward: Callable | None = None,
+    ranks: Ranks = ONE_RANK,
 ) -> Predictions:
     """Return the softmax outputs for all images of `batches`, in the order of the split.
 
     Args:
         advance: called with the number of images after each batch.
         forward: maps a batch to outputs; by default `network` itself (for features, `network.classify`).
+        ranks: the processes that share the batches; each gets the predictions for all images.
 
     Raises:
         TrainingDiverged: when an output is NaN or infinite, because the accuracy would be meaningless.
     """
     network.eval()
     forward = forward or network
-    probabilities, labels, indices = [], [], []
-    for batch in batches.epoch(0):
-        probabilities.append(forward(batch.images).logits.float().softmax(1).cpu())
-        labels.append(batch.labels.cpu())
-        indices.append(torch.as_tensor(batch.indices).cpu())
+    made = []
+    for batch in batches.epoch(0, ranks.place):
+        found = forward(batch.images).logits.float().softmax(1).cpu()
+        made.append((found, batch.labels.cpu(), torch.as_tensor(batch.indices).cpu()))
         if advance is not None:
-            advance(len(batch.labels))
+            advance(len(batch.labels) * ranks.size)
+    probabilities, labels, indices = zip(*ranks.gather(made), strict=True)
     order = torch.cat(indices).argsort()
     found = torch.cat(probabilities)[order]
     if not found.isfinite().all():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from vision2.basics.run_files import BEST, LAST
 from vision2.runs.records import RunRecord
@@ -33,6 +34,39 @@ class Recorder:
             save_checkpoint(self.record.run_dir / BEST, shared | best)
         save_checkpoint(self.record.run_dir / LAST, shared | last)
 
+    def resume_after(self, epoch: int) -> None:
+        """Drop what was recorded after `epoch`."""
+        self.record.resume_after(epoch)
+
+    def history(self) -> list[dict]:
+        """The epochs recorded so far."""
+        return self.record.history()
+
     def best(self) -> dict:
         """The best checkpoint so far."""
         return load_checkpoint(self.record.run_dir / BEST)
+
+
+@dataclass(frozen=True)
+class SilentRecorder:
+    """The recorder of all processes of a run but the first: it writes nothing."""
+
+    run_dir: Path
+    bars: ProgressBars
+    prepared_seconds: float = 0.0
+
+    def epoch(self, entry: dict, gradient_norms: dict[str, list[float]]) -> None:
+        pass
+
+    def save(self, progress: Progress, *, best: dict | None, last: dict) -> None:
+        pass
+
+    def resume_after(self, epoch: int) -> None:
+        pass
+
+    def history(self) -> list[dict]:
+        return []
+
+    def best(self) -> dict:
+        """The best checkpoint, which the first process has written."""
+        return load_checkpoint(self.run_dir / BEST)

@@ -23,6 +23,7 @@ class TrainConfig:
     patience: int | None = number(None, 1)  # early stopping: epochs without better validation accuracy; null = off
     precision: str = choice("auto", "auto", "float32", "bfloat16", "float16")  # auto: the fastest on this machine
     channels_last: bool = True  # memory layout that makes convolutions faster
+    sync_batchnorm: bool = False  # with several processes on GPUs: batch-norm statistics of the whole batch, not of its parts
     compile: bool = False  # use torch.compile: slow to start, then faster on a GPU
     class_weights: str = choice("none", "none", "balanced")  # balanced: rare classes have more weight in the loss
     sampler: str = choice("shuffle", "shuffle", "balanced")  # balanced: rare classes are drawn more often

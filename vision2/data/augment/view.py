@@ -104,6 +104,11 @@ class View:
         return out.view(count, size, size, 3).permute(0, 3, 1, 2)
 
     @property
+    def mixes(self) -> bool:
+        """Whether an image is mixed with the next one of its batch."""
+        return self.augment is not None and max(self.augment.mixup, self.augment.cutmix) > 0
+
+    @property
     def _square_px(self) -> int:
         return max(self.preprocessing.resize_px, self.preprocessing.image_size_px)
 
