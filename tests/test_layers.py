@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "runs": set(),
     "stats": set(),
     "pictures": {"runs"},
-    "report": {"runs", "stats", "pictures", "data"},
+    "report": {"runs", "stats", "pictures", "data", "faults.table"},
     "training": {"models", "data", "stats", "runs", "profiling.count"},
     "features": {"models", "data", "runs", "stats", "training", "profiling"},
     "meta": {"models", "data", "stats", "training"},
@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "strategies": {"training", "features", "meta", "zeroshot"},
     "profiling": {"models", "runs", "pictures", "training.precision", "training.optimizer"},
     "inference": {"models", "data", "runs", "pictures", "features", "training"},
-    "config": {"models", "data", "strategies"},
+    "faults": {"data", "models", "training"},
+    "config": {"models", "data", "strategies", "faults.table"},
     "jobs": {
         "config",
         "data",
@@ -53,6 +54,7 @@ LIGHT_FILES = [
     "**/settings.py",
     "data/datasets/__init__.py",
     "models/cards.py",
+    "faults/table.py",
     "basics/*.py",
 ]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from vision2.basics.settings import choice, number
 from vision2.data.settings import DatasetConfig
+from vision2.faults.table import FAULTS
 from vision2.meta.settings import EpisodesConfig
 from vision2.models.settings import ModelConfig, WeightsConfig
 from vision2.report.settings import ExperimentConfig, ReportConfig
@@ -33,5 +34,6 @@ class Config:
     device: str = "auto"  # auto (CUDA, then MPS, then CPU) | cpu | cuda | cuda:1 | mps
     budget: str = choice("lite", "lite", "full")  # of experiments: minutes on a laptop, or the paper's recipe
     prediction: str | None = None  # what you expect, in a sentence; the page shows it, with its time, beside the result
+    fault: str | None = choice(None, *FAULTS)  # a famous mistake, made on purpose and marked in red; null = none
     output_dir: str = "outputs"  # where the run folders are created
     skip_finished: bool = False  # in a sweep: skip jobs that a completed run has already done

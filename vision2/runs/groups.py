@@ -38,6 +38,8 @@ def configuration(run: Run) -> dict[str, Any]:
     """A run's flattened configuration without seed, folders and caches."""
     left_out = tuple(f"{key}." for key in NOT_THE_CONFIGURATION)
     flat = {key: value for key, value in flatten(run.config).items() if not f"{key}.".startswith(left_out)}
+    if flat.get("fault") is None:
+        flat.pop("fault", None)  # as in the runs of versions that had no such setting
     if flat.get("mode") == "eval":
         flat["checkpoint"] = run.config.get("checkpoint")  # several networks can be evaluated with one configuration
     if source := flat.get("strategy.source"):
@@ -130,11 +132,15 @@ def _distinct(groups: list[Group], keys: list[str]) -> bool:
 
 def label_of(group: Group, keys: Iterable[str]) -> str:
     """A short label made of the values of some keys: `resnet20 fraction=0.1`."""
-    return " ".join(setting_in_words(key, group.config.get(key)) for key in keys)
+    fault = group.config.get("fault")
+    words = [setting_in_words(key, group.config.get(key)) for key in keys]
+    return " ".join(words if "fault" in keys or not fault else [*words, setting_in_words("fault", fault)])
 
 
 def setting_in_words(key: str, value: Any) -> str:
-    """`fraction=0.1`; for a name, the value alone."""
+    """`fraction=0.1`; for a name, the value alone; `correct` for a run without a fault beside runs that have one."""
+    if key == "fault" and value is None:
+        return "correct"
     if key == "data":  # a long digest
         value = str(value).strip('"')[:DIGEST_SHOWN]
     return str(value) if key.endswith(".name") else f"{key.rsplit('.', 1)[-1]}={value}"
