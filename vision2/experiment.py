@@ -10,6 +10,8 @@ from pathlib import Path
 from vision2.basics.safe_text import printable
 from vision2.config.schema import Config
 from vision2.data.augment.text import describe_augment, flip_question
+from vision2.faults.fits import start_fit
+from vision2.faults.mark import announce
 from vision2.models.heads import is_differentiable
 from vision2.pictures.artifacts import write_artifacts
 from vision2.pictures.dashboard import log_embedding, log_episode, log_results
@@ -51,7 +53,7 @@ def run(config: Config, create_run_dir: Callable[[], Path], command: str, ranks:
     reset_peak_memory()
     saved = load_last(config.resume)
     prepared = prepare(config, saved, ranks)
-    fit = STRATEGIES[config.strategy.name].start(prepared.task)
+    fit = start_fit(config.fault, STRATEGIES[config.strategy.name], prepared.task)
     if saved and fit is not None:
         check_resumable(prepared.task, Path(config.resume), fit.epochs)
     record = RunRecord(create_run_dir())
@@ -61,6 +63,7 @@ def run(config: Config, create_run_dir: Callable[[], Path], command: str, ranks:
     tracker = TensorBoardTracker(record.run_dir, resume_step=saved["state"]["epoch"] if saved else None)
     bars = ProgressBars(fit.epochs, done=saved["state"]["epoch"] if saved else 0)
     try:
+        announce(config.fault)
         _introduce(prepared, fit, record)
         sittings = sittings_of(config, saved, ranks.size)
         if saved:
@@ -70,7 +73,9 @@ def run(config: Config, create_run_dir: Callable[[], Path], command: str, ranks:
         shared = _shared_by_checkpoints(prepared, fit, config) | {"sittings": sittings}
         recorder = Recorder(record, tracker, bars, shared, prepared_seconds=time.perf_counter() - start)
         result = fit.run(recorder)
-        return _finish(prepared, fit, result, recorder, config, command=command)
+        summary = _finish(prepared, fit, result, recorder, config, command=command)
+        announce(config.fault)
+        return summary
     finally:
         bars.close()
         tracker.close()
@@ -169,7 +174,7 @@ def _finish(prepared: Prepared, fit: Fit, result: FitResult, recorder: Recorder,
         "peak_memory_mb": peak_memory_mb(task.device),
         "parameters": costs.parameters,
         "multiply_adds": costs.multiply_adds,
-        "trainable_map": trainable_map(fit.network, fit.plan, config.strategy),
+        "trainable_map": trainable_map(fit.network, fit.plan, task.strategy),
         "classifier": fit.classifier(),
         **prepared.origin,
         "device": str(task.device),
@@ -190,6 +195,8 @@ def _finish(prepared: Prepared, fit: Fit, result: FitResult, recorder: Recorder,
         **environment(),
         "command": command,
     }
+    if config.fault:
+        summary["fault"] = config.fault
     recorder.tracker.log_hparams(asdict(config), metrics)
     recorder.record.write_summary(summary)
     return summary

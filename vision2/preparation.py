@@ -17,6 +17,8 @@ from vision2.data.dataset import Dataset, open_dataset
 from vision2.data.leaks import GROUP_PATTERN, copies_in_train, separated_versions
 from vision2.data.remarks import training_remarks
 from vision2.data.sampling import class_weights
+from vision2.faults.data import spoilt_data
+from vision2.faults.tasks import spoilt_task
 from vision2.features.compute import features_cache
 from vision2.features.feature_store import image_ids
 from vision2.meta.evaluation import episode_measures
@@ -59,6 +61,7 @@ def prepare(config: Config, saved: dict | None = None, ranks: Ranks = ONE_RANK) 
     with ranks.first_alone():
         source = None if saved else find_weights(wanted_weights(config), config.model)
         data, network = open_data_and_network(config)
+    data = spoilt_data(config.fault, data, seed=config.seed)
     usual, size = network.preprocessing, image_size_px(config)
     report = load_weights(network, source, config.weights.min_coverage, classes=data.classes) if source else None
     if saved:
@@ -75,7 +78,8 @@ def prepare(config: Config, saved: dict | None = None, ranks: Ranks = ONE_RANK) 
     if report:
         _report_source(report, usual, size, data)
         _warn_about_seen_images(source.path.parent, config, data)
-    return Prepared(_task(config, data, _placed(network, config, device, ranks), saved, ranks), report, origin)
+    task = _task(config, data, _placed(network, config, device, ranks), saved, ranks)
+    return Prepared(spoilt_task(config.fault, task), report, origin)
 
 
 def _placed(network: Network, config: Config, device: torch.device, ranks: Ranks) -> Network:

@@ -273,8 +273,11 @@ def _fault(config: Config) -> Iterator[str]:
         )
     if fault == "bn_not_frozen" and not strategy.unfreeze_from and strategy.batchnorm != "frozen":
         yield "fault=bn_not_frozen needs frozen batch-norm layers; add strategy.batchnorm=frozen or strategy.unfreeze_from=head"
-    if fault == "frozen_head" and strategy.unfreeze_from == "head":
-        yield "fault=frozen_head leaves nothing to train with strategy.unfreeze_from=head; leave that out"
+    if fault == "frozen_head" and (strategy.unfreeze_from == "head" or strategy.head_first_epochs or strategy.unfreeze_every_epochs):
+        yield (
+            "fault=frozen_head would leave nothing to train in the first epochs; leave out strategy.unfreeze_from=head,"
+            " strategy.head_first_epochs and strategy.unfreeze_every_epochs"
+        )
     compared = [side for each in config.experiment.comparisons if isinstance(each, dict) for side in (each.get("a"), each.get("b"))]
     if compared and not any(isinstance(side, dict) and "fault" in side for side in compared):
         yield (

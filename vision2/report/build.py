@@ -14,6 +14,7 @@ from vision2.report import sections
 from vision2.report.claim import add_claim, experiment_of, refusals
 from vision2.report.data_notes import add_data_notes
 from vision2.report.document import Document
+from vision2.report.faults import add_faults
 from vision2.report.material import Material
 from vision2.report.page import render
 from vision2.report.prediction import add_prediction, after_the_runs
@@ -55,6 +56,7 @@ def _write(material: Material, page: Path) -> Report:
     say, files, language = material.say, material.files, material.language
     experiment = experiment_of(material)
     document = Document(_title(material, experiment), _subtitle(material), language)
+    add_faults(document, material)
     add_prediction(document, material)
     verdict = add_claim(document, material, experiment)
     add_data_notes(document, material)

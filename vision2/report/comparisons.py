@@ -115,6 +115,8 @@ def judge_runs(runs: Iterable[Run], comparisons: Sequence[Comparison]) -> Verdic
 
 def _find(runs: Sequence[Run], comparison: Comparison, comparisons: int) -> Finding:
     metrics = comparison.metrics
+    if not {"fault"} & {*comparison.a, *comparison.b, *comparison.pair_on, *comparison.tuned}:
+        runs = [run for run in runs if not run.config.get("fault")]  # wrong by design: compared only if asked for
     chosen = zip((comparison.a, comparison.b), metrics, strict=True)
     sides = [_by_pair(_tuned(runs, wanted, comparison), wanted, metric, comparison.pair_on) for wanted, metric in chosen]
     ambiguous = tuple(dict.fromkeys(key for side in sides for key in _ambiguities(side)))

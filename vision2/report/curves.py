@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from vision2.pictures.plots import colour, figure_text
+from vision2.report.faults import mark_faults
 from vision2.report.plotting import add_legend, in_percent, new_axes
 from vision2.report.texts import Say
 from vision2.runs.groups import Group
@@ -48,6 +49,7 @@ def learning_curves(groups: Sequence[Group], quantity: str, say: Say) -> Figure 
         in_percent(axes.yaxis)
     else:
         _clip(axes, drawn, first, say)
+    mark_faults(axes, groups, say)
     add_legend(axes, {"-": say("validation"), "--": say("training")})
     return figure
 
@@ -102,5 +104,6 @@ def gradient_norms(groups: Sequence[Group], say: Say) -> Figure | None:
     axes.set(xlabel=say("input → output"), ylabel=say("gradient norm"))
     if all(stages == drawn[0] for stages in drawn):
         axes.set_xticks(np.linspace(0, 1, len(drawn[0])), drawn[0], rotation=30, ha="right", fontsize=8)
+    mark_faults(axes, groups, say)
     add_legend(axes, {"-": say("first epoch"), "--": say("last epoch")} if longest > 1 else None)
     return figure

@@ -31,6 +31,8 @@ def source_checkpoint(folder: str) -> Path:
         raise UserError(
             f"strategy.source={folder} is a run that failed ({str(summary.get('error'))[:120]}); give a completed run"
         )
+    if fault := look_up(summary, "config.fault"):
+        raise UserError(f"strategy.source={folder} is a run with fault={fault}, wrong by design; give a correct run")
     if not (run_dir / BEST).is_file():
         running = (run_dir / CONFIG).is_file()
         why = "has no finished epoch yet" if running else "is not a run folder"
