@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "strategies": {"training", "features", "meta", "zeroshot"},
     "profiling": {"models", "runs", "pictures", "training.precision", "training.optimizer"},
     "inference": {"models", "data", "runs", "pictures", "features", "training"},
+    "checkup": {"models", "data", "features", "pictures", "runs", "training"},
     "faults": {"data", "models", "training"},
     "config": {"models", "data", "strategies", "faults.table"},
     "jobs": {

@@ -273,12 +273,16 @@ def _fault(config: Config) -> Iterator[str]:
         )
     if fault == "bn_not_frozen" and not strategy.unfreeze_from and strategy.batchnorm != "frozen":
         yield "fault=bn_not_frozen needs frozen batch-norm layers; add strategy.batchnorm=frozen or strategy.unfreeze_from=head"
-    if fault == "frozen_head" and (strategy.unfreeze_from == "head" or strategy.head_first_epochs or strategy.unfreeze_every_epochs):
+    if fault == "frozen_head" and (
+        strategy.unfreeze_from == "head" or strategy.head_first_epochs or strategy.unfreeze_every_epochs
+    ):
         yield (
             "fault=frozen_head would leave nothing to train in the first epochs; leave out strategy.unfreeze_from=head,"
             " strategy.head_first_epochs and strategy.unfreeze_every_epochs"
         )
-    compared = [side for each in config.experiment.comparisons if isinstance(each, dict) for side in (each.get("a"), each.get("b"))]
+    compared = [
+        side for each in config.experiment.comparisons if isinstance(each, dict) for side in (each.get("a"), each.get("b"))
+    ]
     if compared and not any(isinstance(side, dict) and "fault" in side for side in compared):
         yield (
             f"fault={fault} would spoil the claim of experiment={config.experiment.name}, which does not compare faults; leave it"

@@ -174,6 +174,15 @@ class Learner:
         if self.averaged is not None:
             self.averaged.update_parameters(self.network)
 
+    def step(self, batch, lr: float) -> Losses:
+        """One update on a batch at the rate `lr`, outside any schedule; phase and modes stay as they are."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr * group["lr_scale"]
+        losses, _ = self._loss(batch)
+        self.scaler.scale(losses.objective).backward()
+        self._update()
+        return losses
+
     def _statistics(self) -> list[torch.Tensor]:
         """The running statistics that this epoch has changed, of the network and of its average."""
         norms = [n for n, m in self.network.named_modules() if m.training and getattr(m, "running_mean", None) is not None]
