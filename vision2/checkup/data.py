@@ -91,7 +91,7 @@ def check_labels(data: Dataset) -> list[Finding]:
         seen=f"{within.share:.1%} of the training images have the label of the most similar one (by chance {chance:.1%};"
         f" validation {alike.share:.1%})" + ("" if said or telling else ": pixels tell nothing here"),
         why="a network can learn random labels by heart, but nothing from them (Zhang et al. 2017)",
-        todo="look at images with their labels (python -m vision2.preview); check how the list of labels was joined to the files",
+        todo="look at images with their labels (python -m vision2.preview); check how labels were joined to files",
     )  # fmt: skip
     return [finding, *([_same_numbers(vectors, train.labels, others, other.labels, len(data.classes))] if said else [])]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from vision2.checkup.batches import check_batches, first_batches
 from vision2.checkup.data import check_data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import suppress
 
 import torch
 
@@ -63,7 +64,7 @@ def check_head_learns(learner: Learner, *, new_head: bool) -> Finding:
     head = [name for name in parameters if name.startswith("head.") and id(parameters[name]) not in held] if new_head else []
     return judged(
         PART, "the head is trained", worst(bool(planned or head)),
-        seen="the optimiser " + (f"lacks {first_few([*planned, *head], 3)}" if planned or head else "has all that should learn"),
+        seen="the optimiser " + (f"lacks {first_few([*planned, *head], 3)}" if planned or head else "has them all"),
         why="a head with random weights that never change mixes up whatever the backbone learns",
         todo="give the head's parameters to the optimiser; leave out rules that freeze head.*",
     )  # fmt: skip
@@ -74,10 +75,8 @@ def check_frozen(learner: Learner, batch: Batch) -> Finding:
     frozen = frozen_names(learner)
     with restored(learner):
         before = {name: value.clone() for name, value in learner.network.state_dict().items() if name in frozen}
-        try:
+        with suppress(TrainingDiverged):  # the learning rate has its own check
             learner.train_epoch(Fixed([batch]), 1)
-        except TrainingDiverged:
-            pass
         after = learner.network.state_dict()
         moved = [name for name, value in before.items() if not torch.equal(value, after[name])]
     return judged(

@@ -15,8 +15,8 @@ from vision2.training.parameter_plan import NORMS
 
 PART = "network"
 SIXTEENTH = 16  # images
-# Relative to ln C. Initial logits of usual networks cost up to a third more; three times as much is confident nonsense.
-FAR, TOO_FAR = 1.5, 3.0
+# Relative to ln C. Untrained residual networks with fixed statistics start at 1.7; four times as much is confident nonsense.
+FAR, TOO_FAR = 2.0, 4.0
 EQUAL = 1e-3  # relative difference of logits that rounding explains
 RANDOM_DEPTH = ("DropPath", "StochasticDepth")  # of timm and torchvision
 
