@@ -78,7 +78,7 @@ def test_wrong_normalisation_leaves_evaluation_images_between_0_and_1(correct):
     task = made("wrong_normalisation").task
     images = next(iter(task.images["test"].epoch(0))).images
     expected = next(iter(correct.task.images["test"].epoch(0))).images
-    assert 0 <= images.min() and images.max() <= 1 and expected.min() < 0
+    assert images.min() >= 0 and images.max() <= 1 and expected.min() < 0
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (task.network.preprocessing.mean, task.network.preprocessing.std))
     torch.testing.assert_close((images - mean) / std, expected)
     train, same = (next(iter(t.images["train"].epoch(1))).images for t in (task, correct.task))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vision2.basics.errors import UserError, suggest
+from vision2.config.fault_checks import fault_problems
 from vision2.config.location import GROUPS
 from vision2.config.schema import Config
 from vision2.data.datasets import problems as dataset_problems
@@ -43,7 +44,6 @@ LEAVES = dict(leaves())
 # Sweeps combine a file or source for other strategies with these: scratch, and untrained or pixels (not pretrained).
 STARTS_AT_RANDOM = ("scratch", "feature_extraction")
 USUAL_CLASSIFIER = "logistic"  # of conf/strategy/feature_extraction.yaml, so nobody need have asked for it
-FAULTY_STRATEGIES = ("scratch", "finetune")  # those in which every fault can show
 EXPECTED = {  # of paths that must exist
     "checkpoint": "a checkpoint, e.g. outputs/.../best.pt",
     "resume": "the folder of a run, e.g. outputs/digits/resnet20-scratch/...",
@@ -113,7 +113,7 @@ def problems_of(config: Config) -> list[str]:
         *_training(config),
         *_paths(config),
         *_environment(config),
-        *_fault(config),
+        *fault_problems(config),
     ]
 
 
@@ -257,37 +257,6 @@ def _environment(config: Config) -> Iterator[str]:
             wrong = "names an unknown home directory"
         if wrong:
             yield f"{setting} is {given}, which {wrong}; set it to a folder, or leave it out to use ~/.cache/vision2"
-
-
-def _fault(config: Config) -> Iterator[str]:
-    """Faults that could not show, or that would spoil a claim which does not ask for them."""
-    fault, strategy = config.fault, config.strategy
-    if fault is None:
-        return
-    if config.mode == "eval" and not config.checkpoint:
-        yield f"fault={fault} spoils training, so it has no effect with mode=eval; leave out one of them"
-    if strategy.name not in FAULTY_STRATEGIES or config.dataset.split_by == "class":
-        yield (
-            f"fault={fault} is made for images that are trained on in epochs, split by image; use"
-            f" {' or '.join(f'strategy={name}' for name in FAULTY_STRATEGIES)} without dataset.split_by=class"
-        )
-    if fault == "bn_not_frozen" and not strategy.unfreeze_from and strategy.batchnorm != "frozen":
-        yield "fault=bn_not_frozen needs frozen batch-norm layers; add strategy.batchnorm=frozen or strategy.unfreeze_from=head"
-    if fault == "frozen_head" and (
-        strategy.unfreeze_from == "head" or strategy.head_first_epochs or strategy.unfreeze_every_epochs
-    ):
-        yield (
-            "fault=frozen_head would leave nothing to train in the first epochs; leave out strategy.unfreeze_from=head,"
-            " strategy.head_first_epochs and strategy.unfreeze_every_epochs"
-        )
-    compared = [
-        side for each in config.experiment.comparisons if isinstance(each, dict) for side in (each.get("a"), each.get("b"))
-    ]
-    if compared and not any(isinstance(side, dict) and "fault" in side for side in compared):
-        yield (
-            f"fault={fault} would spoil the claim of experiment={config.experiment.name}, which does not compare faults; leave it"
-            " out, or see experiment=mistakes"
-        )
 
 
 def _unusable(path: str) -> str | None:
