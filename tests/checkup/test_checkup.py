@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from vision2.checkup import environment, learning, rate
+from vision2.checkup import environment, everything, learning, rate
 from vision2.checkup.batches import first_batches
 from vision2.checkup.data import check_classes
 from vision2.checkup.everything import check_fit, check_task
@@ -50,6 +50,8 @@ HEALTHY = [
 def few_steps(monkeypatch):
     monkeypatch.setattr(rate, "STEPS", 30)
     monkeypatch.setattr(rate, "IMAGES", 16)
+    monkeypatch.setattr(everything, "IMAGES", 16)
+    monkeypatch.setattr(rate, "LEAST_STEPS", 20)
     monkeypatch.setattr(learning, "STEPS", 40)
     torch.set_num_threads(1)
 

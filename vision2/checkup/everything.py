@@ -10,11 +10,13 @@ from vision2.checkup.finding import Finding
 from vision2.checkup.learning import check_learning
 from vision2.checkup.network import check_network
 from vision2.checkup.rate import RangeTest, check_rate, range_test
+from vision2.checkup.restoring import some
 from vision2.features.compute import features_cache
 from vision2.training.epochs import EpochFit
 from vision2.training.fit import Task
 
 RANGE_BATCHES = 8
+IMAGES = 32  # of the batch that the network is tried on
 
 
 def check_task(task: Task) -> Iterator[Finding]:
@@ -27,8 +29,9 @@ def check_task(task: Task) -> Iterator[Finding]:
 def check_fit(task: Task, fit: EpochFit, *, new_head: bool) -> tuple[list[Finding], RangeTest | None]:
     """The network, its loss and updates, and its learning rate; None where the rate is not used on images in epochs."""
     learner, batches = fit.learner, first_batches(task.images["train"], RANGE_BATCHES)
-    findings = check_network(learner, batches[0], new_head=new_head)
-    findings += check_learning(learner, batches[0], new_head=new_head)
+    batch = some(batches[0], IMAGES)
+    findings = check_network(learner, batch, new_head=new_head)
+    findings += check_learning(learner, batch, new_head=new_head)
     if task.strategy.name == "feature_extraction" and task.strategy.features == "once":
         return findings, None  # fitted at once, or trained on standardised features
     found = range_test(learner, batches)
