@@ -44,7 +44,7 @@ bench: install  ## measure speeds relative to baselines
 	$(BIN)/python scripts/bench.py
 
 lock: install  ## resolve the newest allowed versions into constraints.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev --extra heif --extra onnx --no-header --no-annotate \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev --extra heif --extra notebooks --extra onnx --extra search --no-header --no-annotate \
 		--upgrade pyproject.toml --output-file constraints.txt
 
 tensorboard: install  ## serve all runs in TensorBoard
