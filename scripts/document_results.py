@@ -58,9 +58,9 @@ def jobs_of(folder: Path) -> list[dict]:
 
 def result(folder: Path, runs: list, language: str) -> str:
     """The verdict, comparisons, results and command of a sweep, as Markdown."""
-    write_report(folder, language=language)
+    word = translator(language)(write_report(folder, language=language).verdict)
     text = (folder / "report" / "report.md").read_text()
-    verdict = re.search(r"^\*\*.*$", text, re.MULTILINE)
+    verdict = re.search(rf"^\*\*{word}\*\*.*$", text, re.MULTILINE)  # after the banner of a fault, if there is one
     comparisons, results, more = tables(text)[:3]
     if runs[0].get("metrics.test.episodes"):
         results = more  # the accuracy of each kind of episode
@@ -92,8 +92,7 @@ def size_of(runs: list) -> str:
 
 def summary_row(name: str, folder: Path, runs: list) -> str:
     stated = SweepFolder(folder).description().get("experiment") or runs[-1].get("experiment")
-    report = (folder / "report" / "report.md").read_text()
-    verdict = re.search(r"^\*\*(\w+)\*\*", report, re.MULTILINE).group(1)
+    verdict = write_report(folder).verdict
     seeds = len({run.seed for run in runs})
     measured = f"{verdict}: {networks_of(runs)}; {len(runs)} runs, {seeds} seed{'s' if seeds > 1 else ''}, {size_of(runs)}"
     return f"| [`{name}`](conf/experiment/{name}.yaml) | {stated['claim']} | {measured} |"

@@ -25,13 +25,13 @@ EXPERIMENT = {
 }
 
 
-def sweep(tmp_path, **more) -> Path:
+def sweep(tmp_path, fault=None, **more) -> Path:
     folder = tmp_path / "sweeps" / "s"
     folder.mkdir(parents=True)
     SweepFolder(folder).describe(COMMAND, EXPERIMENT, jobs=4)
     for model, accuracy in (("plain56", 0.6), ("resnet56", 0.8)):
         for seed in range(2):
-            config = configuration(**{"model.name": model, "seed": seed, "experiment": EXPERIMENT})
+            config = configuration(**{"model.name": model, "seed": seed, "experiment": EXPERIMENT, "fault": fault})
             run = make_run(tmp_path, f"{model}-{seed}", config, accuracy=accuracy, **more)
             SweepFolder(folder).add({"command": f"... seed={seed}", "status": "completed", "error": None, "run": str(run)})
     return folder
@@ -53,6 +53,14 @@ def test_the_train_accuracy_is_found_by_its_heading(tmp_path, language):
     runs, _ = script.read_runs(folder)
     headings, _, *rows = table_of(script.result(folder, runs, language))
     assert headings[-1] == {"en": "train accuracy", "es": "exactitud en entrenamiento"}[language]
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "inconclusive"), ("es", "no concluyente")])
+def test_the_verdict_is_quoted_and_not_the_warning_that_a_fault_was_made_on_purpose(tmp_path, language, word):
+    folder = sweep(tmp_path, fault="no_shuffle")
+    runs, _ = script.read_runs(folder)
+    assert script.result(folder, runs, language).startswith(f"**{word}**")
+    assert " | inconclusive: " in script.summary_row("degradation", folder, runs)
 
 
 def test_a_sweep_without_train_accuracy_is_described_without_it(tmp_path):
