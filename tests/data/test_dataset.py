@@ -62,6 +62,18 @@ def test_the_fingerprint_is_stable_and_differs_by_split_subset_and_noise(digits)
     assert len(prints | {digits.fingerprint}) == len(changed) + 1
 
 
+def test_with_a_split_seed_the_seed_draws_the_training_subset_only(tmp_path):
+    class_folders(tmp_path, cat=20, dog=20)
+    settings = {"root": str(tmp_path), "split_seed": 7, "eval_fraction": 0.5, "shots_per_class": 3}
+    one, other = (opened(seed=seed, **settings) for seed in (1, 2))
+    assert (one.test.ids, one.val.ids) == (other.test.ids, other.val.ids)
+    assert sorted(one.train.ids) != sorted(other.train.ids)
+    everything = {**settings, "shots_per_class": None}
+    assert opened(seed=1, **everything).fingerprint == opened(seed=2, **everything).fingerprint
+    assert opened(seed=7, root=str(tmp_path)).fingerprint == opened(seed=1, root=str(tmp_path), split_seed=7).fingerprint
+    assert opened(seed=1, root=str(tmp_path), split_seed=0).fingerprint == opened(seed=0, root=str(tmp_path)).fingerprint
+
+
 def test_statistics_are_those_of_the_training_pixels(digits):
     images = np.stack([digits.train.images.read(index) for index in range(len(digits.train))]) / 255
     mean, std = digits.statistics()

@@ -109,16 +109,17 @@ def open_dataset(config: DatasetConfig, *, seed: int, store_px: int) -> Dataset:
     digest = collection.digest()
     collection = _with_images(collection, config, store_px)
     groups, group_facts = find_groups(collection.ids, config.group_pattern)
+    split_seed = seed if config.split_seed is None else config.split_seed
     shares = {"val_fraction": config.val_fraction, "test_fraction": config.test_fraction}
     if config.split_by == "class":
-        collection, parts = split_classes(collection, seed=seed, **shares)
+        collection, parts = split_classes(collection, seed=split_seed, **shares)
     else:
-        parts = split_parts(collection, seed=seed, groups=groups, **shares)
+        parts = split_parts(collection, seed=split_seed, groups=groups, **shares)
     everything = Split("", collection.labels, collection.ids, collection.images)
     train, val, test = (replace(everything.select(np.flatnonzero(parts == part)), name=part) for part in PARTS)
     if config.eval_fraction < 1:
         share, num_classes = config.eval_fraction, len(collection.classes)
-        val, test = (s.select(evaluation_subset(s.labels, num_classes, share, seed=seed)) for s in (val, test))
+        val, test = (s.select(evaluation_subset(s.labels, num_classes, share, seed=split_seed)) for s in (val, test))
     trained = collection.classes if config.split_by == "image" else collection.classes[: train.labels.max() + 1]
     kept, labels = training_subset(train.labels, trained, config, seed=seed)
     correct = train.select(kept)

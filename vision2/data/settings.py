@@ -37,6 +37,7 @@ class DatasetConfig:
     split_by: str = choice("image", "image", "class")  # class: validation and test classes are new; measured on episodes
     val_fraction: float = number(0.1, 0.01, 0.9)  # share of the images (or classes) outside test, if there is no val split
     test_fraction: float = number(0.2, 0.01, 0.9)  # share of all images (or classes), if there is no test split
+    split_seed: int | None = number(None, 0)  # draws splits and eval_fraction; null = seed, so that every seed has its own
     group_pattern: str | None = None  # regular expression; files with the same first group stay in one split
     classes: list[str] | None = None  # use only these classes
     unseen: list[str] | None = None  # classes with test images only, for zero-shot learning (strategy=eszsl)

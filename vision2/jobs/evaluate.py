@@ -201,7 +201,7 @@ def _check_not_trained_on(splits: dict[str, Split], trained: frozenset[str]) -> 
         if seen:
             raise UserError(
                 f"the checkpoint was trained on {seen:,} of the {len(split):,} images of the {split.name} split; leave out"
-                " seed, dataset.val_fraction and dataset.test_fraction, so that the run's own split is used"
+                " seed, dataset.split_seed, dataset.val_fraction and dataset.test_fraction, so that the run's own split is used"
             )
 
 

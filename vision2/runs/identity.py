@@ -21,6 +21,7 @@ NOT_PART_OF_IT = (
     "output_dir", "resume", "checkpoint", "skip_finished", "device", "report", "experiment", "prediction",
     "dataset.cache", "dataset.cache_dir", "dataset.cache_gb", "dataset.workers", "dataset.download",
 )  # fmt: skip
+NEWER = (("", "fault"), ("dataset", "split_seed"))  # null means the same as in the runs of versions without these settings
 
 
 def config_hash(config: dict) -> str:
@@ -29,8 +30,10 @@ def config_hash(config: dict) -> str:
     for key in NOT_PART_OF_IT:
         section, _, name = key.rpartition(".")
         (config.get(section, {}) if section else config).pop(name, None)
-    if config.get("fault") is None:
-        config.pop("fault", None)  # as in the runs of versions that had no such setting
+    for section, key in NEWER:
+        settings = config.get(section, {}) if section else config
+        if settings.get(key) is None:
+            settings.pop(key, None)
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
 
 
