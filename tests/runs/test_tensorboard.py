@@ -47,6 +47,8 @@ def test_a_resumed_run_has_one_value_per_epoch(tmp_path):
     with TensorBoardTracker(tmp_path) as tracker:
         for epoch in (1, 2, 3):
             tracker.log_epoch(EPOCH | {"epoch": epoch, "train_loss": 10.0 * epoch})
+    (first,) = tmp_path.glob("events.out.tfevents.*")  # within one second, names end in a counter that sorts 10 before 9
+    first.rename(first.with_name("events.out.tfevents.1000000000.host.1.0"))
     with TensorBoardTracker(tmp_path, resume_step=1) as tracker:
         for epoch in (2, 3):
             tracker.log_epoch(EPOCH | {"epoch": epoch, "train_loss": float(epoch)})
