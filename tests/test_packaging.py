@@ -52,7 +52,7 @@ def test_the_installed_program_composes_from_another_directory(installed, tmp_pa
 
 def test_the_console_command_is_the_module(installed):
     (entry_points,) = installed.glob("*.dist-info/entry_points.txt")
-    assert "vision2-train = vision2.train:main" in entry_points.read_text()
+    assert "vision2 = vision2.__main__:main" in entry_points.read_text()
 
 
 def test_the_constraints_have_hashes_for_every_package_and_no_address():

@@ -41,7 +41,7 @@ ANSWERED_BY_HYDRA = ("hydra_help", "version", "info", "shell_completion")
 
 
 def main() -> int:
-    """Entry point of `python -m vision2.train` and `vision2-train`; returns the exit code."""
+    """Entry point of `python -m vision2.train`; returns the exit code."""
     prepare_process()
     try:
         place = own_place()
